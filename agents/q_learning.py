@@ -16,8 +16,26 @@ With ``double`` a coin chooses which of two tables is updated. That table select
 value (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
 tilings (SB 9.5.4). SB is Sutton and Barto, Reinforcement Learning, 2nd edition, 2018.
 
+With ``trace_decay`` lambda above 0 every TD error delta goes to all pairs by their eligibility e (SB 12.1 to 12.10):
+
+    e <- gamma * lambda * e,  e(s, a) <- one of the below,  Q <- Q + alpha * delta * e
+
+================  ======================================================
+traces            e(s, a) of the pair that was visited
+================  ======================================================
+``accumulating``  e + 1
+``replacing``     1 (Singh and Sutton 1996)
+``dutch``         (1 - alpha) * e + 1 (van Seijen and Sutton 2014)
+================  ======================================================
+
+With ``max`` this is Watkins's Q(lambda): e becomes 0 before an action that is not greedy. With ``sarsa`` it is
+Sarsa(lambda). Traces end with the episode, and where they fall below 1e-8.
+
+With a ``model`` each step is followed by ``planning_steps`` updates from what the model knows of transitions: Dyna-Q
+and prioritized sweeping, see :mod:`agents.components.table`.
+
 Departures: ties are broken at random; an action that is not legal is never chosen and never in a maximum; truncation
-bootstraps from the observation that the step led to.
+bootstraps from the observation that the step led to; planning with ``sarsa`` takes the mean over the policy.
 """
 
 from __future__ import annotations
@@ -25,17 +43,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
+from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, with_bonus
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
-from simulator.core import rng
-from simulator.core.field_types import PositiveShare, Share
-from simulator.core.jit import jit, jit_inline, parallel_for
+from agents.components.counts import CountedBonus, compiled_bonus
+from agents.components.table import (
+    Table,
+    TablePlanning,
+    draw_pair,
+    observe_transition,
+    sample_outcome,
+    set_priority,
+    take_first,
+)
+from simulator.core import registry, rng
+from simulator.core.components import Intrinsic, Model
+from simulator.core.field_types import CountOrZero, PositiveShare, Share
+from simulator.core.jit import compiled_only, jit, jit_implementation, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
@@ -57,6 +87,16 @@ class Config:
     """discount per step; none: the environment's own, 0.8 in a graph of rooms and 0.99 elsewhere"""
     init_value: float = 0.0
     """initial value of every entry, in units of return; optimistic if above the true values"""
+    trace_decay: Share = 0.0
+    """lambda: eligibility of a pair falls by gamma * lambda a step; 0: a step updates its own pair alone"""
+    traces: Literal["accumulating", "replacing", "dutch"] = "replacing"
+    """eligibility of a pair at a visit: one more, one, or in between; counts only with trace_decay above 0"""
+    model: Model = None
+    """model of transitions to plan with: table; none: no planning"""
+    planning_steps: CountOrZero | None = None
+    """updates from the model after every step in the environment; none: 5 with a model"""
+    intrinsic: Intrinsic = None
+    """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
     """exploration while training"""
     box: BoxFeatures = field(default_factory=BoxFeatures)
@@ -117,6 +157,11 @@ MAX = 0
 SARSA = 1
 EXPECTED = 2
 TARGETS = ("max", "sarsa", "expected")  # by the numbers above
+ACCUMULATING = 0
+REPLACING = 1
+DUTCH = 2
+TRACES = ("accumulating", "replacing", "dutch")
+MIN_TRACE = 1e-8  # below, a trace is 0
 
 
 class QLearningHyperparams(NamedTuple):
@@ -127,6 +172,8 @@ class QLearningHyperparams(NamedTuple):
     step_size_exponent: float  # 0: constant step size
     gamma: float
     explore: Explore
+    trace_decay: float
+    traces: int  # ACCUMULATING, REPLACING or DUTCH
 
 
 class QLearningTrainState(NamedTuple):
@@ -149,6 +196,33 @@ class QLearningWorkspace(NamedTuple):
     selection: Array  # float64 [S, A], the values by which an action is selected
     evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
+
+
+class Traces(NamedTuple):
+    """Eligibility of S learners, and a list of the pairs where it is not 0."""
+
+    value: Array  # float64 [S, F, A]
+    listed: Array  # int32 [S, F * A, 2], feature and action
+    n_listed: Array  # int64 [S]
+
+
+class NoTraces(NamedTuple):
+    """Learners without eligibility."""
+
+
+class NoPlanning(NamedTuple):
+    """Learners without a model."""
+
+
+class Additions(NamedTuple):
+    """What goes beyond one update of one pair at every step."""
+
+    traces: Traces | NoTraces
+    planning: TablePlanning | NoPlanning
+    bonus: CountedBonus | NoBonus  # of rollouts
+
+
+PLAIN = Additions(NoTraces(), NoPlanning(), NoBonus())
 
 
 @jit_inline
@@ -233,8 +307,195 @@ def _add(state, i, table, feature, action, change):
         state.failed_at[i] = state.env_steps[i]
 
 
+@compiled_only
+def assign_credit(traces: Any, state: Any, hyper: Any, work: Any, i: Any, td_error: Any, pair: Any, ended: Any) -> None:
+    """Add to action values of seed i what a TD error says about the pair that was visited, and about those before.
+
+    ``pair`` is (table, feature, action); ``ended`` tells whether the episode did.
+    """
+
+
+@jit_implementation(assign_credit, inline=True, of=NoTraces)
+def _assign_to_pair(traces, state, hyper, work, i, td_error, pair, ended):
+    table, feature, action = pair
+    if _is_lookup(state, work):
+        _add(state, i, 0, feature, action, _step_size(state, hyper, i, 0, feature, action) * td_error)
+    else:
+        n_active = work.features.shape[1]
+        for k in range(n_active):
+            active = work.features[i, k]
+            step_size = _step_size(state, hyper, i, table, active, action) / n_active
+            _add(state, i, table, active, action, step_size * td_error)
+
+
+@jit_implementation(assign_credit, inline=True, of=Traces)
+def _assign_along_traces(traces, state, hyper, work, i, td_error, pair, ended):
+    _, feature, action = pair
+    n_active = work.features.shape[1]
+    decay = hyper.gamma * hyper.trace_decay
+    if hyper.target == MAX and not _is_greedy(state, work, i, feature, action):
+        decay = 0.0
+    _decay_traces(traces, i, decay)
+    visited = 0.0
+    for k in range(n_active):
+        visited += traces.value[i, feature if n_active == 1 else np.uint64(work.features[i, k]), action]
+    for k in range(n_active):
+        active = feature if n_active == 1 else np.uint64(work.features[i, k])
+        step_size = _step_size(state, hyper, i, 0, active, action) / n_active
+        eligibility = traces.value[i, active, action]
+        if eligibility == 0.0:
+            traces.listed[i, traces.n_listed[i], 0] = active
+            traces.listed[i, traces.n_listed[i], 1] = action
+            traces.n_listed[i] += 1
+        if hyper.traces == ACCUMULATING:
+            eligibility += 1.0
+        elif hyper.traces == REPLACING:
+            eligibility = 1.0
+        else:
+            eligibility += 1.0 - step_size * visited
+        traces.value[i, active, action] = eligibility
+    for m in range(traces.n_listed[i]):
+        feature_m = traces.listed[i, m, 0]
+        action_m = traces.listed[i, m, 1]
+        step_size = hyper.step_size / n_active
+        if hyper.step_size_exponent > 0.0:
+            step_size *= state.visits[i, 0, feature_m, action_m] ** -hyper.step_size_exponent
+        _add(state, i, 0, feature_m, action_m, step_size * td_error * traces.value[i, feature_m, action_m])
+    if ended:
+        _decay_traces(traces, i, 0.0)
+
+
 @jit_inline
-def update(state, hyper, work, i, feature, action, reward, terminated, ended, next_feature):
+def _decay_traces(traces, i, decay):
+    """Multiply the traces of seed i by ``decay``, and drop those that are nearly 0."""
+    n_kept = 0
+    for m in range(traces.n_listed[i]):
+        feature = traces.listed[i, m, 0]
+        action = traces.listed[i, m, 1]
+        eligibility = traces.value[i, feature, action] * decay
+        if eligibility < MIN_TRACE:
+            traces.value[i, feature, action] = 0.0
+            continue
+        traces.value[i, feature, action] = eligibility
+        traces.listed[i, n_kept, 0] = feature
+        traces.listed[i, n_kept, 1] = action
+        n_kept += 1
+    traces.n_listed[i] = n_kept
+
+
+@jit_inline
+def _is_greedy(state, work, i, feature, action):
+    """Tell whether an action is one of the best at ``work.features``, before they are updated."""
+    legal_actions = work.legal_actions[feature if work.legal_actions.shape[0] > 1 else np.uint64(0)]
+    if _is_lookup(state, work):
+        return state.q[i, 0, feature, action] == highest(state.q[i, 0, feature], legal_actions)
+    _sum_values(work.selection[i], state.q[i], work.features[i], 0, 1)
+    return work.selection[i, action] == highest(work.selection[i], legal_actions)
+
+
+@compiled_only
+def plan(planning: Any, state: Any, hyper: Any, work: Any, i: Any, pair: Any, outcome: Any) -> None:
+    """Tell the model of seed i what followed on ``pair`` (state, action), and update values from it.
+
+    ``outcome`` is (next state, whether the episode terminated, reward).
+    """
+
+
+@jit_implementation(plan, inline=True, of=NoPlanning)
+def _plan_nothing(planning, state, hyper, work, i, pair, outcome):
+    pass
+
+
+@jit_implementation(plan, inline=False, of=TablePlanning)
+def _plan_from_table(planning, state, hyper, work, i, pair, outcome):
+    if state.failed_at[i] > 0:
+        return
+    planned = np.int64(pair[0] * state.q.shape[3] + pair[1])
+    if planning.learned and not observe_transition(planning, i, planned, outcome[0], outcome[1], outcome[2]):
+        return
+    changed = True  # the value of the state that is planned with, at first of the one that was visited
+    for n in range(1 + planning.n_steps):
+        if n > 0:
+            if planning.prioritized:
+                if planning.queue.n_queued[i] == 0:
+                    return
+                planned = take_first(planning.queue, i)
+            else:
+                planned = draw_pair(planning.transitions, i)
+            changed = _update_planned(planning, state, hyper, work, i, planned)
+            if state.failed_at[i] > 0:
+                return
+        if planning.prioritized:
+            _queue_errors(planning, state, hyper, work, i, planned, changed)
+
+
+@jit_inline
+def _update_planned(planning, state, hyper, work, i, pair):
+    """Update the value of a pair from the table, and tell whether the value of its state changed."""
+    n_actions = state.q.shape[3]
+    planned_state = pair // n_actions
+    action = pair - planned_state * n_actions
+    before = _planned_value(state, hyper, work, i, planned_state)
+    first = np.int64(0)
+    last = np.int64(planning.transitions.n_outcomes[i, pair])
+    if not planning.expected:
+        first = sample_outcome(planning.transitions, i, pair)
+        last = first + 1
+    error = _mean_target(planning, state, hyper, work, i, pair, first, last) - state.q[i, 0, planned_state, action]
+    step_size = planning.step_size
+    if step_size == 0.0:
+        step_size = _step_size(state, hyper, i, 0, planned_state, action)
+    _add(state, i, 0, planned_state, action, step_size * error)
+    return _planned_value(state, hyper, work, i, planned_state) != before
+
+
+@jit_inline
+def _mean_target(planning, state, hyper, work, i, pair, first, last):
+    """Return the mean target of a pair over its outcomes ``first`` to ``last`` - 1, by their weight."""
+    table = planning.transitions
+    mean = 0.0
+    total_weight = 0.0
+    for k in range(first, last):
+        target = table.reward[i, pair, k]
+        code = table.code[i, pair, k]
+        if code & 1 == 0:
+            target += hyper.gamma * _planned_value(state, hyper, work, i, code >> 1)
+        total_weight += table.weight[i, pair, k]
+        mean += (target - mean) * (table.weight[i, pair, k] / total_weight)
+    return mean
+
+
+@jit_inline
+def _planned_value(state, hyper, work, i, planned_state):
+    """Return V(s) of a state that is planned with: of its best action, or the mean under the behaviour policy."""
+    legal_actions = work.legal_actions[np.uint64(planned_state) if work.legal_actions.shape[0] > 1 else np.uint64(0)]
+    q = state.q[i, 0, np.uint64(planned_state)]
+    if hyper.target == MAX:
+        return highest(q, legal_actions)
+    return expectation(q, q, legal_actions, hyper.explore, state.env_steps[i])
+
+
+@jit_inline
+def _queue_errors(planning, state, hyper, work, i, pair, changed):
+    """Queue a pair by its error, and where the value of its state changed, all pairs that lead there."""
+    n_actions = state.q.shape[3]
+    n_outcomes = planning.transitions.code.shape[2]
+    edge = np.int64(-1)
+    if changed:
+        edge = np.int64(planning.queue.first_edge[i, pair // n_actions])
+    while True:
+        pair_state = pair // n_actions
+        target = _mean_target(planning, state, hyper, work, i, pair, 0, planning.transitions.n_outcomes[i, pair])
+        error = abs(target - state.q[i, 0, pair_state, pair - pair_state * n_actions])
+        set_priority(planning.queue, i, pair, error, planning.min_priority)
+        if edge < 0:
+            return
+        pair = edge // n_outcomes
+        edge = np.int64(planning.queue.next_edge[i, edge])
+
+
+@jit_inline
+def update(additions, state, hyper, work, i, feature, action, reward, terminated, ended, next_feature):
     """Update seed i after one step; ``feature`` and ``next_feature`` are the first active ones before and after it."""
     state.env_steps[i] += 1
     if state.failed_at[i] > 0:
@@ -253,17 +514,13 @@ def update(state, hyper, work, i, feature, action, reward, terminated, ended, ne
 
     if _is_lookup(state, work):
         td_error -= state.q[i, 0, feature, action]
-        _add(state, i, 0, feature, action, _step_size(state, hyper, i, 0, feature, action) * td_error)
     else:
-        active = work.features[i]
-        n_active = work.features.shape[1]
-        for k in range(n_active):
-            td_error -= state.q[i, table, active[k], action]
-        for k in range(n_active):
-            step_size = _step_size(state, hyper, i, table, active[k], action) / n_active
-            _add(state, i, table, active[k], action, step_size * td_error)
+        for k in range(work.features.shape[1]):
+            td_error -= state.q[i, table, work.features[i, k], action]
+    assign_credit(additions.traces, state, hyper, work, i, td_error, (table, feature, action), ended)
     if state.failed_at[i] == 0:
         state.td_error[i] += 0.01 * (abs(td_error) - state.td_error[i])
+    plan(additions.planning, state, hyper, work, i, (feature, action), (next_feature, terminated, reward))
 
 
 @jit
@@ -274,18 +531,18 @@ def act_all(state, hyper, work, actions):
 
 
 @jit
-def update_all(state, hyper, work, actions, reward, terminated, truncated):
+def update_all(additions, state, hyper, work, actions, reward, terminated, truncated):
     """Update every seed after one step from ``work.features`` to ``work.next_features``; arrays are [S]."""
     for i in range(len(actions)):
         feature = np.uint64(work.features[i, 0])
         next_feature = np.uint64(work.next_features[i, 0])
         ended = terminated[i] or truncated[i]
         action = np.uint64(actions[i])
-        update(state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature)
+        update(additions, state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature)
 
 
 @jit
-def train_rollout(first_seed, last_seed, state, hyper, work, env_batch, reward, ended):
+def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batch, reward, ended):
     """Act, step and update T times for seeds first_seed to last_seed - 1; fills ``reward`` and ``ended`` [S, T]."""
     is_lookup = _is_lookup(state, work)
     obs_of_state = env_batch.table.obs_of_state
@@ -300,9 +557,11 @@ def train_rollout(first_seed, last_seed, state, hyper, work, env_batch, reward, 
             if not is_lookup:
                 work.next_features[i, 0] = next_obs
             r_t = np.float32(step.reward)
-            update(state, hyper, work, i, obs, action, r_t, step.end == TERMINATES, step.end != GOES_ON, next_obs)
+            ends = step.end != GOES_ON
+            seen_reward = add_bonus(additions.bonus, i, r_t, next_obs, state.env_steps[i])
+            update(additions, state, hyper, work, i, obs, action, seen_reward, step.end == TERMINATES, ends, next_obs)
             reward[i, t] = r_t
-            ended[i, t] = step.end != GOES_ON
+            ended[i, t] = ends
 
 
 class QLearning:
@@ -315,6 +574,7 @@ class QLearning:
         train_state: QLearningTrainState,
         legal: Array,
         seed_list: list[int],
+        additions: Additions = PLAIN,
     ) -> None:
         n_seeds = len(seed_list)
         n_actions = train_state.q.shape[3]
@@ -323,6 +583,7 @@ class QLearning:
         self._train_state = train_state
         self._legal = legal  # bool [n_observations or 1, A]
         self._seeds = seed_list
+        self._additions = additions
         self._workspace = QLearningWorkspace(
             features=np.zeros((n_seeds, features.n_active), np.int64),
             next_features=np.zeros((n_seeds, features.n_active), np.int64),
@@ -344,10 +605,15 @@ class QLearning:
         return actions
 
     def learn(self, obs: Array, actions: Array, step: Step) -> Metrics:
-        """Update every seed after one step."""
+        """Update every seed after one step.
+
+        Raises:
+            ValueError: more outcomes of a state and action than the model holds.
+        """
         self._workspace.features[:] = self._features.encode(obs)
         self._workspace.next_features[:] = self._features.encode(step.final_obs)
         update_all(
+            self._additions,
             self._train_state,
             self._hyper,
             self._workspace,
@@ -356,43 +622,79 @@ class QLearning:
             step.terminated,
             step.truncated,
         )
-        return {"td_error": self._train_state.td_error}
+        return self._metrics()
 
     def _rollout(self, env_batch: TabularBatch, n: int) -> Rollout:
         """Play n steps of a tabular environment in one call, with the bits of n rounds of act, step and learn."""
         reward, ended = self._buffers = trace_buffers(self._buffers, len(self._seeds), n)
 
         def train(first: int, last: int) -> None:
-            train_rollout(first, last, self._train_state, self._hyper, self._workspace, env_batch, reward, ended)
+            train_rollout(
+                first,
+                last,
+                self._additions,
+                self._train_state,
+                self._hyper,
+                self._workspace,
+                env_batch,
+                reward,
+                ended,
+            )
 
         parallel_for(train, len(self._seeds))
-        return Rollout(reward, ended, {"td_error": self._train_state.td_error})
+        return Rollout(reward, ended, self._metrics())
+
+    def _metrics(self) -> Metrics:
+        planning = self._additions.planning
+        if isinstance(planning, TablePlanning) and planning.transitions.overflow.any():
+            full = int(np.flatnonzero(planning.transitions.overflow)[0])
+            state, action = divmod(int(planning.transitions.overflow[full]) - 1, self._train_state.q.shape[3])
+            raise ValueError(
+                f"agent.model.n_successors = {planning.transitions.code.shape[2]}: seed {self._seeds[full]} observed "
+                f"more outcomes of action {action} in state {state}, expected a larger number"
+            )
+        return {"td_error": self._train_state.td_error}
 
     def policy(self) -> GreedyTable:
         """Return the current greedy policy; double tables act by their mean."""
         return GreedyTable(self._train_state.q.mean(axis=1), self._legal, self._features, self._seeds)
 
     def state(self) -> State:
-        """Return the whole train state, by name."""
-        return save(self._train_state)
+        """Return the whole train state, by name, with traces and model where there are some."""
+        return {**save(self._train_state), **{name: save(arrays) for name, arrays in self._added().items()}}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
         load(self._train_state, state)
+        for name, arrays in self._added().items():
+            load(arrays, state[name])
+
+    def _added(self) -> dict[str, Any]:
+        """Return the arrays of traces and model, by name."""
+        traces = self._additions.traces
+        planning = self._additions.planning
+        added: dict[str, Any] = {"traces": traces} if isinstance(traces, Traces) else {}
+        if isinstance(planning, TablePlanning):
+            added |= {"transitions": planning.transitions, "queue": planning.queue}
+        return added
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
-    """Make learners for an environment of discrete actions.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning | CuriousAgent:
+    """Make learners for an environment of discrete actions, behind a bonus if one was chosen.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have.
     """
+    _check(config)
     n = n_actions(spec, "q_learning")
     features = make_features(spec, config.box)
     legal = legal_rows(spec, n)
     n_seeds = len(seed_list)
     shape = (n_seeds, 2 if config.double else 1, features.n_features, n)
-    check_memory("q_learning", spec, 8 * prod(shape) * (2 if config.step_size_exponent else 1))
+    n_tables = (
+        1 + (config.step_size_exponent > 0) + 2 * (config.trace_decay > 0)
+    )  # values, visits, traces and their list
+    check_memory("q_learning", spec, 8 * prod(shape) * n_tables)
     q = np.full(shape, config.init_value / features.n_active)
     if features.discrete:
         q *= legal[None, None]
@@ -411,8 +713,64 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning:
         step_size_exponent=float(config.step_size_exponent),
         gamma=discount(spec, config.gamma),
         explore=make_explore(config.explore),
+        trace_decay=float(config.trace_decay),
+        traces=TRACES.index(config.traces),
     )
-    return QLearning(features, hyper, train_state, legal, list(seed_list))
+    bonus = bonus_of(spec, seed_list, config.intrinsic)
+    counted = compiled_bonus(bonus)
+    additions = Additions(
+        traces=_traces(features, n, n_seeds) if config.trace_decay else NoTraces(),
+        planning=_planning(spec, config, features, n, list(seed_list), hyper.gamma),
+        bonus=counted or NoBonus(),
+    )
+    agent = QLearning(features, hyper, train_state, legal, list(seed_list), additions)
+    made: QLearning | CuriousAgent = with_bonus(agent, bonus, compiled=counted is not None)
+    return made
+
+
+def _traces(features: Features, n_actions: int, n_seeds: int) -> Traces:
+    n_pairs = features.n_features * n_actions
+    return Traces(
+        value=np.zeros((n_seeds, features.n_features, n_actions)),
+        listed=np.zeros((n_seeds, n_pairs, 2), np.int32),
+        n_listed=np.zeros(n_seeds, np.int64),
+    )
+
+
+def _planning(
+    spec: EnvSpec, config: Config, features: Features, n_actions: int, seed_list: list[int], gamma: float
+) -> TablePlanning | NoPlanning:
+    """Make the chosen model.
+
+    Raises:
+        ValueError: a model that this agent, its features or the environment cannot have.
+    """
+    if config.model is None:
+        if config.planning_steps:
+            raise ValueError(
+                f"agent.planning_steps = {config.planning_steps}: no model, expected agent.model = 'table'"
+            )
+        return NoPlanning()
+    name = config.model.name
+    table = registry.load("components", name).make(config.model.settings)
+    if not isinstance(table, Table):
+        raise ValueError(f"agent.model = {name!r}: q_learning plans with a table, expected 'table'")
+    if features.n_active > 1:
+        raise ValueError(f"agent.model = {name!r} with agent.box.kind = 'tiles': it looks states up, expected 'bins'")
+    n_steps = 5 if config.planning_steps is None else config.planning_steps
+    return table.for_env(spec, features, n_actions, seed_list, n_steps, gamma, config.init_value)
+
+
+def _check(config: Config) -> None:
+    """Refuse settings that do not go together.
+
+    Raises:
+        ValueError: double learning with traces or with a model.
+    """
+    if config.double and config.trace_decay:
+        raise ValueError(f"agent.double = true with agent.trace_decay = {config.trace_decay}: expected one of them")
+    if config.double and config.model is not None:
+        raise ValueError(f"agent.double = true with agent.model = {config.model.name!r}: expected one of them")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The layouts are ``six`` (the six-room graph that Q-learning is commonly taught with), ``four`` (Sutton, Precup and
 Singh 1999), ``corridor``, ``t-maze`` (Bakker 2002), ``key-door``, ``cliff`` (Sutton and Barto 2018, example 6.6),
-seeded mazes, and any map or R matrix in a file (:mod:`envs.common.gridworld.map_file`,
+``dyna-maze`` (Sutton 1990), seeded mazes, and any map or R matrix in a file (:mod:`envs.common.gridworld.map_file`,
 :mod:`envs.common.gridworld.graph_file`).
 
 ================  =====================================================================
@@ -74,7 +74,7 @@ class Config:
     """Settings of the rooms."""
 
     layout: str = "six"
-    """six, four, corridor, t-maze, key-door, cliff, maze, or a file: a map, or an R matrix in .toml or .json"""
+    """six, four, corridor, t-maze, key-door, cliff, dyna-maze, maze, or a file: a map, or an R matrix (.toml, .json)"""
     maze_seed: CountOrZero = 0
     """seed of the maze, apart from the seeds of a run"""
     size: CountOrZero = 0

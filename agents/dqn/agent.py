@@ -10,6 +10,7 @@ import numpy as np
 
 from agents.common.encoders.encoded import EncodedAgent, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
+from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
@@ -23,7 +24,7 @@ from agents.dqn.imagination import Imagination, imagination_of
 from agents.dqn.learner import CompiledLearner
 from agents.dqn.update import copies_at, make_sampler, trains_at
 from simulator.core import rng
-from simulator.core.components import Encoder, Model
+from simulator.core.components import Encoder, Intrinsic, Model
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
@@ -82,6 +83,8 @@ class Config:
     """recurrent cell of the network: elman, gru or lstm; none: it sees the observation alone"""
     model: Model = None
     """imagines transitions for further updates: gan or vae; none: real transitions alone"""
+    intrinsic: Intrinsic = None
+    """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     sequence: SequenceSettings = field(default_factory=SequenceSettings)
     """sequences in the replay; count only with a recurrence"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings(hidden=(64, 64)))
@@ -379,8 +382,8 @@ def _check_sequences(sequence: SequenceSettings, learning_starts: int) -> None:
         )
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | EncodedAgent:
-    """Make learners for an environment of discrete actions, behind an encoder if one was chosen.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | EncodedAgent | CuriousAgent:
+    """Make learners for an environment of discrete actions, behind an encoder and a bonus if they were chosen.
 
     Raises:
         ValueError: a space or a setting that this agent does not support, or more memory than is free.
@@ -390,7 +393,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | Encod
     def make_for(seen: EnvSpec) -> DQN:
         return build(seen, seed_list, config)
 
-    made: DQN | EncodedAgent = with_encoder(spec, seed_list, config.encoder, make_for)
+    encoded = with_encoder(spec, seed_list, config.encoder, make_for)
+    made: DQN | EncodedAgent | CuriousAgent = with_bonus(encoded, bonus_of(spec, seed_list, config.intrinsic))
     return made
 
 

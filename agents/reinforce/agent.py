@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from agents.common.encoders.encoded import EncodedAgent, with_encoder
+from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
@@ -18,7 +19,7 @@ from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
 from simulator.core import rng
-from simulator.core.components import Encoder
+from simulator.core.components import Encoder, Intrinsic
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
@@ -60,6 +61,8 @@ class Config:
     """what the agent sees in place of observations, such as window, pca or vae; none: the observations"""
     recurrence: RecurrenceSocket = None
     """recurrent cell of policy and value network: elman, gru or lstm; none: they see the observation alone"""
+    intrinsic: Intrinsic = None
+    """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     network: NetworkSettings = field(default_factory=lambda: NetworkSettings((64,), "tanh"))
     """policy and value network where observations are vectors or classes"""
     conv: ConvSettings = field(default_factory=ConvSettings)
@@ -256,18 +259,19 @@ class GreedyPolicy:
         """It has no action values."""
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce | EncodedAgent:
-    """Make learners for an environment of Discrete or Box actions, behind an encoder if one was chosen.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce | EncodedAgent | CuriousAgent:
+    """Make learners for an environment of Discrete or Box actions, behind an encoder and a bonus if they were chosen.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
-    made: Reinforce | EncodedAgent = with_encoder(
+    encoded = with_encoder(
         spec,
         seed_list,
         config.encoder,
         lambda seen: build(seen, seed_list, config, torch=device() != "cpu" or is_image(seen)),
     )
+    made: Reinforce | EncodedAgent | CuriousAgent = with_bonus(encoded, bonus_of(spec, seed_list, config.intrinsic))
     return made
 
 

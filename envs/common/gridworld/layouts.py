@@ -126,6 +126,15 @@ def cliff(options: LayoutOptions) -> Map:
     return Map(rows, title="the cliff", goal=0.0, lava=-99.0, step_cost=1.0, source="layout cliff")
 
 
+def dyna_maze(options: LayoutOptions) -> Map:
+    """Make the maze of Sutton 1990, 6 x 9 with 47 free cells: 14 steps from the start to the goal.
+
+    It is figure 8.2 of Sutton and Barto 2018, in which planning is compared.
+    """
+    rows = _walled("       #G", "  #    # ", "S #    # ", "  #      ", "     #   ", "         ")
+    return Map(rows, title="Dyna maze", source="layout dyna-maze")
+
+
 def maze(options: LayoutOptions) -> Map:
     """Make a maze from the layout seed, 15 x 15 by default."""
     generator = np.random.Generator(np.random.PCG64(rng.sequence(options.maze_seed, "layout")))
@@ -140,6 +149,7 @@ _LAYOUTS: dict[str, Callable[[LayoutOptions], Map | RoomGraph]] = {
     "t-maze": t_maze,
     "key-door": key_door,
     "cliff": cliff,
+    "dyna-maze": dyna_maze,
     "maze": maze,
 }
 NAMES = tuple(_LAYOUTS)

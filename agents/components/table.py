@@ -1,0 +1,378 @@
+"""Table of transitions, from which a tabular agent plans: Dyna-Q and prioritized sweeping.
+
+After every step in the environment the table notes where action a led from state s, and ``planning_steps`` updates of
+action values follow, with transitions from the table in place of the environment:
+
+===============  ==================================================================================================
+``planning``     which pairs (s, a) are updated
+===============  ==================================================================================================
+``uniform``      pairs drawn uniformly from those that were tried (Dyna-Q; Sutton 1990; SB 8.2)
+``prioritized``  the pair of the largest error first; where a state's value changed, the errors of all pairs that lead
+                 there are computed anew (Moore and Atkeson 1993; Peng and Williams 1993; SB 8.4)
+===============  ==================================================================================================
+
+An error is the difference between a pair's value and its expected target under the table. An update moves the value
+towards that target, over all outcomes that were seen (``expected``), or towards the target of one
+outcome, drawn by its frequency (``sample``). Where every pair has one outcome both are the same. SB is Sutton and
+Barto, Reinforcement Learning, 2nd edition, 2018.
+
+With ``source = "true"`` the table holds the environment's finite MDP from the start: the control that no learned model
+can surpass. Then every pair of the states that can be met may be planned with, and waits in the queue at first.
+
+Departures: prioritized sweeping keeps the update after every step in the environment, which is not counted among the
+``planning_steps``, and a pair stays in the queue where an update leaves some of its error; errors of pairs in the queue
+are kept up to date, also where they fall.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from agents.common.tabular import check_memory
+from agents.common.tile_coding import Features
+from simulator.core import rng
+from simulator.core.field_types import Count, Positive, PositiveShare
+from simulator.core.jit import jit_inline
+from simulator.core.mdp.model import GOES_ON, TERMINATES, FiniteMDP
+from simulator.core.protocols import Array, EnvSpec
+from simulator.core.rng_compiled import below, uniform
+
+SOCKETS = ("model",)
+_UNKNOWN_SUCCESSORS = 16  # where no finite MDP tells how many there are
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of the table."""
+
+    planning: Literal["uniform", "prioritized"] = "uniform"
+    """which values are updated: of pairs drawn uniformly (Dyna-Q), or those with the largest error first"""
+    updates: Literal["expected", "sample"] = "expected"
+    """towards the mean target over all outcomes that were seen, or that of one outcome drawn by its frequency"""
+    source: Literal["learned", "true"] = "learned"
+    """transitions from experience, or the environment's own finite MDP from the start, as a control"""
+    step_size: PositiveShare | None = None
+    """fraction of its error by which a planned update moves a value; none: the agent's own, and 1 where the planning is
+    prioritized and the updates are expected"""
+    min_priority: Positive = 1e-4
+    """errors up to this one, in units of return, do not wait for an update; counts only with prioritized planning"""
+    n_successors: Count | None = None
+    """distinct outcomes that the table holds for one state and action; none: as many as the environment's finite MDP
+    has, or 16"""
+
+
+class Transitions(NamedTuple):
+    """What is known of transitions, of S seeds. N states, A actions, K outcomes; pair p is state * A + action."""
+
+    code: Array  # int32 [S, N A, K], twice the next state, plus 1 where the episode terminates
+    weight: Array  # float64 [S, N A, K], how often an outcome was seen, or its probability
+    reward: Array  # float64 [S, N A, K], mean reward of the outcome
+    n_outcomes: Array  # int32 [S, N A]
+    total_weight: Array  # float64 [S, N A], over outcomes
+    pairs: Array  # int32 [S, N A], those that can be planned with
+    n_pairs: Array  # int64 [S]
+    overflow: Array  # int64 [S], 1 + the pair that had more outcomes than K, or 0
+    stream: Array  # uint64 [S, 4]
+
+
+class Queue(NamedTuple):
+    """Pairs that wait for an update, the largest error first, and which pairs lead where; empty if planning is uniform.
+
+    Edge p * K + k is outcome k of pair p.
+    """
+
+    first_edge: Array  # int32 [S, N], into each state, or -1
+    next_edge: Array  # int32 [S, N A K], into the same state, or -1
+    heap: Array  # int32 [S, N A], pairs
+    position: Array  # int32 [S, N A], in the heap, or -1
+    priority: Array  # float64 [S, N A]
+    n_queued: Array  # int64 [S]
+
+
+class TablePlanning(NamedTuple):
+    """A table with its settings, as compiled code takes them."""
+
+    transitions: Transitions
+    queue: Queue
+    n_steps: int  # updates after every step in the environment
+    prioritized: bool
+    expected: bool  # updates
+    learned: bool
+    step_size: float  # 0: the agent's own
+    min_priority: float
+
+
+@jit_inline
+def observe_transition(planning, i, pair, next_state, terminated, reward):
+    """Count one outcome of a pair of seed i; False where it is one too many."""
+    table = planning.transitions
+    code = np.int32(2 * next_state + terminated)
+    n = table.n_outcomes[i, pair]
+    for k in range(n):
+        if table.code[i, pair, k] == code:
+            table.weight[i, pair, k] += 1.0
+            table.reward[i, pair, k] += (reward - table.reward[i, pair, k]) / table.weight[i, pair, k]
+            table.total_weight[i, pair] += 1.0
+            return True
+    if n == table.code.shape[2]:
+        table.overflow[i] = pair + 1
+        return False
+    if n == 0:
+        table.pairs[i, table.n_pairs[i]] = pair
+        table.n_pairs[i] += 1
+    table.code[i, pair, n] = code
+    table.weight[i, pair, n] = 1.0
+    table.reward[i, pair, n] = reward
+    table.n_outcomes[i, pair] = n + 1
+    table.total_weight[i, pair] += 1.0
+    if planning.prioritized and not terminated:
+        add_edge(planning.queue, i, next_state, pair * table.code.shape[2] + n)
+    return True
+
+
+@jit_inline
+def add_edge(queue, i, next_state, edge):
+    """Note that an edge leads into a state."""
+    queue.next_edge[i, edge] = queue.first_edge[i, next_state]
+    queue.first_edge[i, next_state] = edge
+
+
+@jit_inline
+def draw_pair(table, i):
+    """Draw one of the pairs that can be planned with."""
+    return np.int64(table.pairs[i, below(table.stream, i, table.n_pairs[i])])
+
+
+@jit_inline
+def sample_outcome(table, i, pair):
+    """Draw an outcome of a pair by its weight; one alone draws no random number."""
+    n = table.n_outcomes[i, pair]
+    if n == 1:
+        return np.int64(0)
+    left = uniform(table.stream, i) * table.total_weight[i, pair]
+    for k in range(n):
+        left -= table.weight[i, pair, k]
+        if left < 0.0:
+            return np.int64(k)
+    return np.int64(n - 1)  # rounding left a remainder
+
+
+@jit_inline
+def set_priority(queue, i, pair, priority, min_priority):
+    """Queue a pair of seed i, move it, or take it out where its priority is no more than ``min_priority``."""
+    position = queue.position[i, pair]
+    if priority > min_priority:
+        queue.priority[i, pair] = priority
+        if position < 0:
+            position = np.int32(queue.n_queued[i])
+            queue.n_queued[i] += 1
+        _settle(queue, i, pair, position)
+    elif position >= 0:
+        _remove(queue, i, position)
+
+
+@jit_inline
+def take_first(queue, i):
+    """Take the pair of the largest priority out of the queue of seed i."""
+    pair = np.int64(queue.heap[i, 0])
+    _remove(queue, i, np.int32(0))
+    return pair
+
+
+@jit_inline
+def _remove(queue, i, position):
+    queue.position[i, queue.heap[i, position]] = -1
+    queue.n_queued[i] -= 1
+    if position < queue.n_queued[i]:
+        _settle(queue, i, queue.heap[i, queue.n_queued[i]], position)
+
+
+@jit_inline
+def _settle(queue, i, pair, position):
+    """Put a pair into the heap, where ``position`` is free, by sifting it up or down from there."""
+    heap = queue.heap[i]
+    places = queue.position[i]
+    priorities = queue.priority[i]
+    priority = priorities[pair]
+    at = np.int64(position)
+    while at > 0:
+        parent = (at - 1) >> 1
+        if priorities[heap[parent]] >= priority:
+            break
+        heap[at] = heap[parent]
+        places[heap[at]] = at
+        at = parent
+    n = queue.n_queued[i]
+    while True:
+        child = 2 * at + 1
+        if child >= n:
+            break
+        if child + 1 < n and priorities[heap[child + 1]] > priorities[heap[child]]:
+            child += 1
+        if priorities[heap[child]] <= priority:
+            break
+        heap[at] = heap[child]
+        places[heap[at]] = at
+        at = child
+    heap[at] = pair
+    places[pair] = at
+
+
+class Table(NamedTuple):
+    """The settings of a table, until the environment is known."""
+
+    config: Config
+
+    def for_env(
+        self,
+        spec: EnvSpec,
+        features: Features,
+        n_actions: int,
+        seed_list: list[int],
+        n_steps: int,
+        gamma: float,
+        init_value: float,
+    ) -> TablePlanning:
+        """Make the table of an environment whose observations are looked up one by one.
+
+        Args:
+            spec: the environment.
+            features: encoding of observations as states.
+            n_actions: A.
+            seed_list: the run's seeds.
+            n_steps: updates after every step in the environment.
+            gamma: discount.
+            init_value: every action value at first, from which errors of a true model follow.
+
+        Raises:
+            ValueError: tables that are too large, or a true model where none is known.
+        """
+        config = self.config
+        mdp, feature_of_state = _seen_mdp(spec, features)
+        if config.source == "true" and mdp is None:
+            known = "the observation leaves the state open" if spec.mdp is not None else "no finite MDP is known"
+            raise ValueError(f"agent.model.source = 'true' on {spec.id}: {known}, expected 'learned'")
+        n_outcomes = config.n_successors or (_UNKNOWN_SUCCESSORS if mdp is None else mdp.prob.shape[2])
+        if config.source == "true" and mdp is not None and n_outcomes < (used := _most_outcomes(mdp)):
+            raise ValueError(f"agent.model.n_successors = {n_outcomes}: {spec.id} has {used} outcomes of one action")
+        n_states = features.n_features
+        shape = (len(seed_list), n_states * n_actions, n_outcomes)
+        prioritized = config.planning == "prioritized"
+        check_memory("the table model", spec, prod(shape) * (24 if prioritized else 20) + prod(shape[:2]) * 32)
+        planning = TablePlanning(
+            transitions=_no_transitions(shape, seed_list),
+            queue=_empty_queue(shape, n_states) if prioritized else _empty_queue((len(seed_list), 0, 0), 0),
+            n_steps=n_steps,
+            prioritized=prioritized,
+            expected=config.updates == "expected",
+            learned=config.source == "learned",
+            step_size=config.step_size or (1.0 if prioritized and config.updates == "expected" else 0.0),
+            min_priority=float(config.min_priority),
+        )
+        if config.source == "true" and mdp is not None:
+            _fill(planning, mdp, feature_of_state, n_actions)
+            if prioritized:
+                _queue_all(planning, gamma, init_value)
+        return planning
+
+
+def _no_transitions(shape: tuple[int, int, int], seed_list: list[int]) -> Transitions:
+    n_seeds, n_pairs, _ = shape
+    return Transitions(
+        code=np.full(shape, -1, np.int32),
+        weight=np.zeros(shape),
+        reward=np.zeros(shape),
+        n_outcomes=np.zeros((n_seeds, n_pairs), np.int32),
+        total_weight=np.zeros((n_seeds, n_pairs)),
+        pairs=np.zeros((n_seeds, n_pairs), np.int32),
+        n_pairs=np.zeros(n_seeds, np.int64),
+        overflow=np.zeros(n_seeds, np.int64),
+        stream=rng.pcg64_states(seed_list, "planning"),
+    )
+
+
+def _empty_queue(shape: tuple[int, int, int], n_states: int) -> Queue:
+    n_seeds, n_pairs, n_outcomes = shape
+    return Queue(
+        first_edge=np.full((n_seeds, n_states), -1, np.int32),
+        next_edge=np.full((n_seeds, n_pairs * n_outcomes), -1, np.int32),
+        heap=np.zeros((n_seeds, n_pairs), np.int32),
+        position=np.full((n_seeds, n_pairs), -1, np.int32),
+        priority=np.zeros((n_seeds, n_pairs)),
+        n_queued=np.zeros(n_seeds, np.int64),
+    )
+
+
+def _seen_mdp(spec: EnvSpec, features: Features) -> tuple[FiniteMDP | None, Array]:
+    """Return the environment's finite MDP and the feature of each of its states; None where features hide the state."""
+    if spec.mdp is None or spec.state_obs is None:
+        return None, np.zeros(0, np.int64)
+    feature_of_state = features.encode(spec.state_obs)[:, 0]
+    distinct = len(np.unique(feature_of_state)) == len(feature_of_state)
+    return spec.mdp if distinct else None, feature_of_state
+
+
+def _most_outcomes(mdp: FiniteMDP) -> int:
+    return int((mdp.prob > 0).sum(axis=2).max())
+
+
+def _fill(planning: TablePlanning, mdp: FiniteMDP, feature_of_state: Array, n_actions: int) -> None:
+    """Write the transitions of every state that can be met, in all seeds."""
+    table = planning.transitions
+    queue = planning.queue
+    n_successors = table.code.shape[2]
+    for state in _met(mdp):
+        for action in np.flatnonzero(mdp.legal[state]):
+            pair = feature_of_state[state] * n_actions + action
+            used = np.flatnonzero(mdp.prob[state, action] > 0)
+            terminates = mdp.end[state, action, used] == TERMINATES
+            next_feature = feature_of_state[mdp.next[state, action, used]]
+            table.code[:, pair, : len(used)] = 2 * next_feature + terminates
+            table.weight[:, pair, : len(used)] = mdp.prob[state, action, used]
+            table.reward[:, pair, : len(used)] = mdp.reward[state, action, used]
+            table.n_outcomes[:, pair] = len(used)
+            table.total_weight[:, pair] = mdp.prob[state, action, used].sum()
+            table.pairs[:, table.n_pairs[0]] = pair
+            table.n_pairs[:] += 1
+            if planning.prioritized:
+                for k in np.flatnonzero(~terminates):
+                    queue.next_edge[:, pair * n_successors + k] = queue.first_edge[:, next_feature[k]]
+                    queue.first_edge[:, next_feature[k]] = pair * n_successors + k
+
+
+def _queue_all(planning: TablePlanning, gamma: float, init_value: float) -> None:
+    """Queue all pairs of a true model whose first value is wrong, the same in every seed."""
+    table = planning.transitions
+    queue = planning.queue
+    used = np.arange(table.code.shape[2]) < table.n_outcomes[0][:, None]
+    bootstrap = np.where(table.code[0] % 2 == 0, gamma * init_value, 0.0)
+    target = np.where(used, table.weight[0] * (table.reward[0] + bootstrap), 0.0).sum(axis=1)
+    error = np.where(
+        table.n_outcomes[0] > 0, np.abs(target / np.maximum(table.total_weight[0], 1e-12) - init_value), 0.0
+    )
+    waiting = np.argsort(-error, kind="stable")[: (error > planning.min_priority).sum()]  # in order, so a heap
+    queue.priority[:] = error
+    queue.heap[:, : len(waiting)] = waiting
+    queue.position[:, waiting] = np.arange(len(waiting))
+    queue.n_queued[:] = len(waiting)
+
+
+def _met(mdp: FiniteMDP) -> Array:
+    """Return the states from which actions are taken in some episode."""
+    met = mdp.start > 0
+    leads = (mdp.prob > 0) & mdp.legal[..., None] & (mdp.end == GOES_ON)
+    while True:
+        new = np.zeros_like(met)
+        new[mdp.next[met][leads[met]]] = True
+        if not (new & ~met).any():
+            return np.flatnonzero(met)
+        met |= new
+
+
+def make(config: Config) -> Table:
+    """Make the table for an agent."""
+    return Table(config)
