@@ -30,7 +30,11 @@ CASES = {
     "window of actions": {"encoder": {"name": "window", "k": 3, "actions": True}},
     "vae beside": {"encoder": {"name": "vae", **CODE, "learn": "beside"}},
     "autoencoder both": {"encoder": {"name": "autoencoder", **CODE, **COLLECT, "learn": "both"}},
-    "window and recurrence": {"encoder": {"name": "window", "k": 2}, "recurrence": {"name": "gru", "units": 4}},
+    "window and recurrence": {
+        "encoder": {"name": "window", "k": 2},
+        "recurrence": {"name": "gru", "units": 4},
+        "sequence": {"length": 12, "overlap": 4, "burn_in": 2},
+    },
     **{f"model {name}": {"model": {"name": name, **MODEL}} for name in MODELS},
 }
 LAWS = [

@@ -11,6 +11,7 @@ from agents.common.networks.dense import NetworkSettings
 from agents.common.observation_store import FrameStore
 from agents.common.replay.buffer import make_replay
 from agents.common.replay.prioritized import make_priorities
+from agents.dqn.agent import resolved
 from agents.dqn.learner_torch import TorchLearner, frame_capacity
 from agents.dqn.update import Seeds, make_batch, replace_overwritten, store_steps
 from simulator.core.protocols import EnvSpec, Step
@@ -25,7 +26,7 @@ DEPTH, CAPACITY = 3, 24
 @pytest.mark.parametrize("kind", ["compiled", "torch"])
 @pytest.mark.parametrize("spec", [BOX, CLASSES], ids=lambda spec: spec.id)
 def test_the_replay_holds_final_observations_not_the_next_episodes_first(spec, kind):
-    config = dqn.Config(n_step=1, buffer_size=30, batch_size=4, network=NetworkSettings(hidden=(4,)))
+    config = resolved(dqn.Config(n_step=1, buffer_size=30, batch_size=4, network=NetworkSettings(hidden=(4,))))
     make = dqn.make if kind == "compiled" else lambda *given: dqn.DQN(*given[:2], TorchLearner(*given))
     agent = make(spec, [0, 1], config)
     shape = (2, 3) if spec is BOX else (2,)
