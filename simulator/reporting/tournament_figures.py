@@ -63,8 +63,8 @@ def _tiers(summary: Summary, division: str) -> list[Picture]:
     margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.7, 0.1)
     panel = Panel("", Size(3.2, 0.24 * len(rows) + 0.1), margin, lambda ax: _paint_tiers(ax, rows, labels))
     note = (
-        f"Dots are strengths, lines their {confidence(summary)} confidence intervals. Rules separate the tiers: within "
-        "one of them contestants are statistically indistinguishable."
+        f"Dots are strengths, lines their {confidence(summary)} confidence intervals. Rules separate the tiers: who "
+        "is above one is significantly better than who is below it. Within a tier some pairs may differ significantly."
     )
     return [Picture("tiers", f"Tiers of {PLURALS.get(division, division)}", note, [panel], [])]
 
