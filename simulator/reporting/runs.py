@@ -11,9 +11,17 @@ from simulator import console
 from simulator.commands.parsing.parser import format_value
 from simulator.config.codec import stored_tables, tables_of
 from simulator.config.run import RunConfig, build
-from simulator.core.files.escaping import shortened
+from simulator.core.files.escaping import latex, shortened
 from simulator.core.foreign import python_files
-from simulator.reporting.tables import Table, interval_columns, print_latex, print_markdown, print_tables
+from simulator.reporting.tables import (
+    Table,
+    interval_columns,
+    lifted,
+    print_latex,
+    print_markdown,
+    print_tables,
+    without,
+)
 from simulator.store.lab import existing
 
 if TYPE_CHECKING:
@@ -23,12 +31,12 @@ if TYPE_CHECKING:
 Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
 _ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
+SPEED = "steps per CPU-second"
 DROPPABLE = (
-    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
+    *(SPEED, "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
     *("seeds", "median steps to threshold", "settings", "solved", "env", "agent"),
 )
-
-
+COMMON = ("agent", "env", "seeds", "steps per seed", "threshold or optimum")  # settings, which paper says once
 CURVES = {"curves": "curve", "training": "training_curve"}  # kind of picture -> key of a run's curve
 
 
@@ -197,8 +205,12 @@ def show_markdown(report: Mapping[str, Any]) -> None:
 
 
 def show_latex(report: Mapping[str, Any]) -> None:
-    """Print the report as LaTeX tabulars."""
-    print_latex([table(report)._replace(splittable=True)])
+    """Print the report as one LaTeX tabular, without speeds; what all runs have in common is a comment below it."""
+    page = table(report)
+    printed, common = lifted(without(page, SPEED), COMMON)
+    print_latex([printed])
+    if common:
+        console.print_result(f"% in every row: {latex(common)}")
 
 
 def records(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -324,9 +336,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, str]:
             console.format_cell(value) + label for value, label in references if value is not None
         )
         or "-",
-        "steps per CPU-second": console.format_cell(
-            None if run["steps_per_cpu_second"] is None else round(run["steps_per_cpu_second"])
-        ),
+        SPEED: console.format_cell(None if run["steps_per_cpu_second"] is None else round(run["steps_per_cpu_second"])),
     }
 
 
