@@ -10,6 +10,7 @@ from simulator.config.run import RunConfig, eval_period
 from simulator.config.validation import names_of_run
 from simulator.core.snapshots import RUN
 from simulator.store.records import RunRecord, StoreError
+from simulator.store.run_records import not_as_stored
 from simulator.store.run_store import ChangedSteps, Store
 
 
@@ -32,7 +33,7 @@ def extend(store: Store, run: str, steps: int) -> list[str]:
     _check(record, steps)
     config = of_record(RunConfig, record)
     if not is_as_stored(config, record):
-        raise ValueError(f"{record.run}: its settings, or a file that they name, have changed since it began")
+        raise ValueError(not_as_stored(record))
     if steps == config.steps:
         return []
     longer = dataclasses.replace(config, steps=steps)
