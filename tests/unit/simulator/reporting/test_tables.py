@@ -205,7 +205,8 @@ def test_failures_with_one_reason_are_one_line():
 def test_a_narrow_table_of_pairs_keeps_the_corrected_p_and_leaves_out_the_difference(capsys):
     found = summary(("a", "b", "c"))
     for at, pair in enumerate(found["divisions"][0]["pairs"]):
-        pair |= {"difference": {"value": 0.1 * at, "low": 0.01, "high": 0.5}, "p_holm": 0.1 + at / 10}
+        pair |= {name: {"value": 0.1 * at, "low": 0.01, "high": 0.5} for name in ("probability", "difference")}
+        pair |= {"p_holm": 0.1 + at / 10}
     show(found, 80)
     pairs = capsys.readouterr().out.split("no significant difference")[1]
     assert "p (Holm)" in pairs
