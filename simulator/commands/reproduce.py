@@ -61,8 +61,9 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
 
     Returns:
         The JSON object of the command: ``difference`` is None or the first number, by environment step, that came out
-        otherwise; ``files`` are those that changed since, each with how; ``versions`` are the distributions that changed since, as [then, now], and ``machine`` what the
-        machine has otherwise than the one that it ran on; see :mod:`simulator.machine`.
+        otherwise; ``files`` are those that changed since, each with how; ``versions`` are the distributions that
+        changed since, as [then, now], and ``machine`` what the machine has otherwise than the one that it ran on; see
+        :mod:`simulator.machine`.
 
     Raises:
         ValueError: there is no such run.

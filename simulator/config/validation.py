@@ -112,6 +112,8 @@ def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, know
     line = f"{source.name((*path, key))}: {'unknown option' if source.flags else 'no such setting'}"
     if called:
         return f"{line}; {f'{player} calls it' if player else 'it is called'} {shown[0]}"
+    if path[:1] == ("env",) and not shown and any(setting.name == "kwargs" for setting in known):
+        return f"{line}; a setting of the environment itself is {source.name((*path, 'kwargs', key))}"
     if path and player and not shown and (owner := owner_of(key)):
         return f"{line}; {player} has none, {owner} (engram show {player})"
     return line + (f"; did you mean {' or '.join(shown)}?" if shown else "")

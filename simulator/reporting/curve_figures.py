@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.files.escaping import one_line
+from simulator.commands.parsing.parser import format_value
+from simulator.core.files.escaping import one_line, shortened
 from simulator.reporting.figures import (
     Ax,
     LegendEntry,
@@ -78,10 +79,10 @@ def pictures_of_runs(
         single = len(panels) == 1
         y_label = "return" if kind == "training" else "evaluation return"
         painted = [
-            curve_panel("" if single else one_line(envs[env]), lines, references, size, x, y_label)
+            curve_panel("" if single else _env_title(envs, env, drawn), lines, references, size, x, y_label)
             for env, (lines, references) in panels.items()
         ]
-        where = f": {one_line(envs[next(iter(panels))])}" if single else ""
+        where = f": {_env_title(envs, next(iter(panels)), drawn)}" if single else ""
         references = [reference for _, of_panel in panels.values() for reference in of_panel]
         note = (
             f"{MEANINGS[kind].format(seeds=seeds)}; bands are 95 % confidence intervals.{smoothing_note(smooth, kind)}"
@@ -91,6 +92,16 @@ def pictures_of_runs(
         title = title.replace(TITLES[kind], TITLES[kind] + where, 1)
         pictures.append(Picture(kind, title, note, painted, legend_of(entries, references)))
     return pictures
+
+
+def _env_title(envs: Mapping[str, str], env: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """Name an environment with the settings that all its runs have: ``rooms, layout cliff``."""
+    of_env = [run for run in runs if run["env"] == env]
+    first, *others = [
+        {name: value for name, value in run["settings"].items() if name.startswith("env.")} for run in of_env
+    ]
+    listed = [f"{name.removeprefix('env.')} {format_value(value)}" for name, value in first.items()]
+    return one_line(shortened(", ".join([envs[env], *(listed if all(own == first for own in others) else [])]), 80))
 
 
 def smoothing_note(smooth: int, kind: str = "curves") -> str:

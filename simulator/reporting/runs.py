@@ -126,7 +126,7 @@ def _line_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     for i in clashing():
         differs = {name.removeprefix("agent."): value for name, value in runs[i]["differs"].items()}
         if differs and not runs[i]["label"]:
-            names[i] = f"{agents[runs[i]['agent']]}, {_listed(differs)}"
+            names[i] = f"{agents[runs[i]['agent']]}, {listed(differs)}"
     for i in clashing():
         names[i] = f"{names[i]}, {runs[i]['run']}"
     return names
@@ -261,7 +261,8 @@ def _finite(value: float | None) -> float | None:
 
 def table(report: Mapping[str, Any]) -> Table:
     """Return a row for each run, with the errors that ended runs below."""
-    rows = _without_empty([_row(run) for run in report["runs"]])
+    shared = shared_settings(report["runs"])
+    rows = _without_empty([_row(run, shared) for run in report["runs"]])
     for column in ("agent", "env"):
         shown = short_names([row[column] for row in rows])
         rows = [{**row, column: shown[row[column]]} for row in rows]
@@ -270,7 +271,8 @@ def table(report: Mapping[str, Any]) -> Table:
         for run in report["runs"]
         if run["error"]
     ]
-    notes = [*errors, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
+    common = [f"settings of every row: {listed(shared)}"] if shared else []
+    notes = [*errors, *common, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
     cells = [list(row.values()) for row in rows]
     return Table("", list(rows[0]), cells, notes, DROPPABLE, ("run", "agent", "env"), foldable=True)
 
@@ -306,7 +308,7 @@ def _grid_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"steps to threshold are upper bounds: runs were evaluated every {periods} steps"]
 
 
-def _row(run: Mapping[str, Any]) -> dict[str, str]:
+def _row(run: Mapping[str, Any], shared: Settings) -> dict[str, str]:
     """Return a row for people, by column."""
     solved = run["solved"]
     evaluation = run["evaluation"]
@@ -322,7 +324,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, str]:
         "run": console.format_cell(run["label"] or run["run"]),
         "agent": run["agent"],
         "env": run["env"],
-        "settings": console.format_cell(settings_text(run)),
+        "settings": console.format_cell(settings_text(run, shared)),
         "seeds": f"{n_seeds}{failed}",
         "steps per seed": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
         "median steps to threshold": console.interval(
@@ -357,16 +359,28 @@ def _record(run: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _not_nan(value) if isinstance(value, float) else value for name, value in record.items()}
 
 
-def settings_text(run: Mapping[str, Any]) -> str:
-    """List the settings of a run that differ from the defaults, or from those of the first run of its kind."""
+def shared_settings(runs: Sequence[Mapping[str, Any]]) -> Settings:
+    """Return the settings, other than the defaults, that all of several runs have."""
+    first, *others = [run["settings"] for run in runs]
+    is_shared = [name for name, value in first.items() if all(name in own and own[name] == value for own in others)]
+    return {name: first[name] for name in is_shared} if others else {}
+
+
+def settings_text(run: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> str:
+    """List the settings of a run that differ from the defaults, or from those of the first run of its kind.
+
+    Those that are ``shared`` with every other row are said elsewhere.
+    """
+    own = {name: value for name, value in run["settings"].items() if name not in (shared or {})}
     if run["compared_with"] is None:
-        return _listed(run["settings"]) or "defaults"
+        return listed(own) or "defaults"
     if run["compared_with"] == run["run"]:
-        return f"baseline ({_listed(run['settings']) or 'defaults'})"
-    return _listed(run["differs"]) or "same as baseline"
+        return f"baseline ({listed(own) or 'defaults'})"
+    return listed(run["differs"]) or "same as baseline"
 
 
-def _listed(settings: Settings) -> str:
+def listed(settings: Settings) -> str:
+    """Format settings: ``agent.epsilon = 0.1, env.layout = cliff``."""
     return ", ".join(f"{name} = {format_value(value)}" for name, value in settings.items())
 
 

@@ -57,7 +57,10 @@ def _check(record: RunRecord, steps: int) -> None:
     if record.kind != RUN:
         raise StoreError(f"{record.run} is a recall benchmark, whose cells are its settings: --steps is for runs")
     if steps <= record.step:
-        raise StoreError(f"--steps {steps}: {record.run} has trained {record.step:,} steps already, expected more")
+        raise StoreError(
+            f"--steps {steps}: {record.run} has trained {record.step:,} steps already; "
+            "--steps is the total, not how many to add, so expected more"
+        )
     if record.status == "failed" and not record.error:
         raise StoreError(f"{record.run}: every seed failed by step {record.step:,}, so no more steps can be trained")
 
