@@ -41,7 +41,7 @@ def acts_in_the_space_and_learns_finite_numbers(make: MakeSession) -> None:
                 raise LawBroken("learn", f"{name} is {values} in step {t}, {expected}")
         obs = step.obs.copy()
     policy = session.agent.policy()
-    for name, table in (("values", policy.values(obs[:, None])), ("probs", policy.probs(obs[:, None]))):
+    for name, table in (("values", policy.values(obs)), ("probs", policy.probs(obs))):
         if table is not None and (np.isnan(table) | (table == np.inf)).any():
             raise LawBroken(name, f"it gave {_first_bad(np.asarray(table))} after 60 steps, expected finite numbers")
     if found := next(arrays_with_nan(session.agent.state()), None):

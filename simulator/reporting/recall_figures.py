@@ -140,8 +140,9 @@ def _score_panel(cells: Sequence[Cell], score: str) -> Panel:
         middle, low, high = (numbers([value.get(name) for value in values]) for name in ("mean", "low", "high"))
         equal = np.array([is_equal(value) for value in values])
         ax.hlines(place[~equal], low[~equal], high[~equal], colors=COLOURS[0], linewidth=2.0)
-        ax.plot(middle[~equal], place[~equal], "o", color=COLOURS[0], markersize=5)
-        ax.plot(middle[equal], place[equal], "o", color=COLOURS[0], markersize=5, markerfacecolor=HOLLOW)
+        for kind, face in ((~equal, COLOURS[0]), (equal, HOLLOW)):
+            if kind.any():
+                ax.plot(middle[kind], place[kind], "o", color=COLOURS[0], markersize=5, markerfacecolor=face)
         for best in recall.ceilings(cells).values():
             if best["ceiling"][score] is not None:
                 ax.axvline(best["ceiling"][score], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=ON_TOP)
@@ -192,6 +193,8 @@ def _panel(curve: RecallCurve, entries: Sequence[LegendEntry], score: str, size:
             ax.fill_between(x, low, high, color=entry.colour, alpha=0.16, linewidth=0)
             ax.plot(x, middle, color=entry.colour, linestyle=entry.dash, linewidth=1.6)
             for kind, face in ((~equal, entry.colour), (equal, HOLLOW)):
+                if not kind.any():
+                    continue
                 ax.plot(
                     np.array(x)[kind],
                     middle[kind],

@@ -201,12 +201,12 @@ def show(report: Mapping[str, Any], width: int | None = None) -> None:
 
 def show_markdown(report: Mapping[str, Any]) -> None:
     """Print the report as a Markdown table."""
-    print_markdown([table(report)])
+    print_markdown([table(report, has_notes=False)])
 
 
 def show_latex(report: Mapping[str, Any]) -> None:
     """Print the report as one LaTeX tabular, without speeds; what all runs have in common is a comment below it."""
-    page = table(report)
+    page = table(report, has_notes=False)
     printed, common = lifted(without(page, SPEED), COMMON)
     print_latex([printed])
     if common:
@@ -259,9 +259,12 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def table(report: Mapping[str, Any]) -> Table:
-    """Return a row for each run, with the errors that ended runs below."""
-    shared = shared_settings(report["runs"])
+def table(report: Mapping[str, Any], *, has_notes: bool = True) -> Table:
+    """Return a row for each run, with the errors that ended runs below.
+
+    Settings that all rows share are a note; without notes every row has its own.
+    """
+    shared = shared_settings(report["runs"]) if has_notes else {}
     rows = _without_empty([_row(run, shared) for run in report["runs"]])
     for column in ("agent", "env"):
         shown = short_names([row[column] for row in rows])
@@ -372,10 +375,12 @@ def settings_text(run: Mapping[str, Any], shared: Mapping[str, Any] | None = Non
     Those that are ``shared`` with every other row are said elsewhere.
     """
     own = {name: value for name, value in run["settings"].items() if name not in (shared or {})}
+    others = "" if shared else "defaults"
     if run["compared_with"] is None:
-        return listed(own) or "defaults"
+        return listed(own) or others or "-"
     if run["compared_with"] == run["run"]:
-        return f"baseline ({listed(own) or 'defaults'})"
+        text = listed(own) or others
+        return f"baseline ({text})" if text else "baseline"
     return listed(run["differs"]) or "same as baseline"
 
 

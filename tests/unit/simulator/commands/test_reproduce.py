@@ -106,4 +106,5 @@ def test_a_file_that_changed_since_the_run_is_named(engram: Engram, clean_folder
     assert f"{helper} has changed since the run" in " ".join(engram("reproduce", "r1").out.split())
     mine.write_text(before)
     told = engram("resume", "r1", "--steps", "200", code=2).err
-    assert f"{mine} has changed since it began; put it back" in told
+    assert "mine.py has changed" in told
+    assert "since it began; put" in told

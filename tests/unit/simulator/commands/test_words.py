@@ -52,7 +52,7 @@ def test_mnist_asks_for_its_file(engram: Engram) -> None:
 
 
 def test_an_algorithm_of_another_library_is_named_with_its_command(engram: Engram) -> None:
-    assert "engram run sb3:A2C ENV" in engram("run", "a2c", "CartPole-v1", code=2).err
+    assert "stable-baselines3 has it, as sb3:A2C" in engram("run", "a2c", "CartPole-v1", code=2).err
 
 
 def test_variants_are_players_with_settings(engram: Engram) -> None:
