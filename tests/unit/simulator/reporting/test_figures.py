@@ -202,7 +202,7 @@ def test_a_line_far_outside_is_named_and_does_not_flatten_the_others():
     low, high = ax.get_ylim()
     assert -30 < low < -17
     assert -13 < high < 0
-    assert "\u2193 random_walk -65,375" in ax.texts[0].get_text()
+    assert "\u2193 random_walk -65.38k" in ax.texts[0].get_text()
     assert "a line that is far outside" in picture.note
     assert "An evaluation without a return" in picture.note
 
