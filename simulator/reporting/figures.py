@@ -340,7 +340,7 @@ def _attribute(key: str, value: str, name: str, used: set[str]) -> str:
         return f"#{name}-{value[1:]}"
     value = _REFERENCE.sub(rf"url(#{name}-\1)", value)
     if key == "style":
-        value = _FONT.sub("", value).replace(INK, "currentColor").replace(HOLLOW, "var(--paper)")
+        value = _FONT.sub("", value).replace(INK, "currentColor").replace(HOLLOW, "var(--back)")
         for at, colour in enumerate(COLOURS):
             value = value.replace(colour, f"var(--c{at})")
     return _DECIMAL.sub(lambda match: f"{float(match[0]):.1f}", value) if key == "d" else value
