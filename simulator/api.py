@@ -33,7 +33,7 @@ def run(
     agent: Player,
     env: Player,
     *,
-    lab: str | Path = "lab",
+    lab: str | Path | None = "lab",
     agent_settings: Mapping[str, Any] | None = None,
     env_settings: Mapping[str, Any] | None = None,
     label: str = "",
@@ -50,7 +50,7 @@ def run(
             settings.
         env: a name of ``engram list envs``, a Gymnasium id, ``module:EnvId`` or a path; or a dict likewise. An
             environment that is made by its id alone may also be given itself.
-        lab: folder of the stored runs.
+        lab: folder of the stored runs; None: "lab".
         agent_settings: fields of the agent's ``Config``, nested ones as dicts; over those in ``agent``.
         env_settings: fields of the environment's ``Config``; over those in ``env``.
         label: name for people in lists and reports.
@@ -65,6 +65,7 @@ def run(
     Raises:
         ValueError: an unknown name or a bad value, in one line.
     """
+    lab = "lab" if lab is None else lab
     config = run_config(agent, env, agent_settings, env_settings, settings)
     if env_objects.is_object(config.env):
         raise ValueError(
@@ -91,7 +92,7 @@ def recall(
     memories: Players,
     challenge: Player,
     *,
-    lab: str | Path = "lab",
+    lab: str | Path | None = "lab",
     memory_settings: Mapping[str, Any] | None = None,
     challenge_settings: Mapping[str, Any] | None = None,
     label: str = "",
@@ -105,7 +106,7 @@ def recall(
         memories: names of ``engram list memories`` or of presets, one or a list; or dicts; or label -> settings with a
             ``name``.
         challenge: a name of ``engram list challenges``, or a dotted path; or a dict of ``name`` and settings.
-        lab: folder of the stored benchmarks.
+        lab: folder of the stored benchmarks; None: "lab".
         memory_settings: fields of every memory's ``Config``.
         challenge_settings: fields of the challenge's ``Config``.
         label: name for people in lists and reports.
@@ -125,6 +126,7 @@ def recall(
     from simulator.config import recall as recall_config
     from simulator.recall import loop as recall_loop
 
+    lab = "lab" if lab is None else lab
     tables = {
         "memory": several("memory", memories, memory_settings),
         "challenge": one("challenge", challenge, challenge_settings),
@@ -144,7 +146,7 @@ def tournament(
     challenges: Players = (),
     players: Players = (),
     games: Players = (),
-    lab: str | Path = "lab",
+    lab: str | Path | None = "lab",
     label: str = "",
     workers: str | int = "0",
     progress: bool = False,
@@ -160,7 +162,7 @@ def tournament(
         challenges: recall challenges, likewise.
         players: agents and strategies that play ``games``, likewise.
         games: games, likewise.
-        lab: folder of the stored tournaments; cells that it holds are reused.
+        lab: folder of the stored tournaments, whose cells are reused; None: "lab".
         label: name for people in lists and reports.
         workers: where cells run, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
         progress: show a progress bar.
@@ -180,6 +182,7 @@ def tournament(
     from simulator.tournaments import loop as tournament_loop
     from simulator.tournaments.workers.local import workers_of
 
+    lab = "lab" if lab is None else lab
     given = {"agent": agents, "env": envs, "memory": memories, "challenge": challenges}
     given |= {"player": players, "game": games}
     tables = dict(settings)

@@ -15,7 +15,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simulator.config.codec import own_settings
+from simulator.config.field_words import option_meant, settings_of
 from simulator.config.run import RunConfig, build
+from simulator.config.validation import dotted_names
+from simulator.config.validation import settings as known_settings
+from simulator.core import registry
 from simulator.core.foreign.python_files import label_of
 from simulator.external import env_objects
 
@@ -84,7 +89,29 @@ def run_config(
     if not isinstance(env, str | Path | Mapping):
         named = env_objects.named(env)
         env = {"name": named.name, **named.settings}
-    return build({**settings, "agent": one("agent", agent, agent_settings), "env": one("env", env, env_settings)})
+    tables = {"agent": one("agent", agent, agent_settings), "env": one("env", env, env_settings)}
+    _check_of_run(settings, tables)
+    return build({**settings, **tables})
+
+
+def _check_of_run(given: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse keywords that are settings of a player, with how they are written.
+
+    Raises:
+        ValueError: there is one; one line.
+    """
+    own = [setting.name for setting in own_settings(RunConfig)]
+    for key, value in given.items():
+        if key in own or option_meant(key, own):
+            continue
+        for table, kind in (("agent", "agents"), ("env", "envs")):
+            player = registry.load(kind, tables[table].get("name", ""))
+            if called := settings_of(key, dotted_names(known_settings(player.Config))):
+                for part in reversed(called[0].split(".")):
+                    value = {part: value}
+                raise ValueError(
+                    f"{key}: no such setting of a run; {player.name} has it: {table}_settings={value!r:.90}"
+                )
 
 
 def _tables(table: str, players: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:

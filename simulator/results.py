@@ -170,10 +170,14 @@ class RunResult:
             The axes; ``ax.figure.savefig("curve.png")`` writes them.
 
         Raises:
-            ValueError: nothing was evaluated yet.
+            ValueError: nothing was evaluated yet, or something else than axes, such as the name of a file.
         """
         from simulator.reporting import figures
 
+        if ax is not None and not hasattr(ax, "plot"):
+            file = str(ax) if isinstance(ax, str | Path) else "curve.png"
+            instead = f'plot().figure.savefig("{file}") writes a file'
+            raise ValueError(f"plot: ax = {str(ax)[:60]}: expected axes of matplotlib, or None; {instead}")
         if ax is None:
             from matplotlib import pyplot
 

@@ -9,6 +9,8 @@ import numpy as np
 
 from simulator.checks.comparison import differences, state_of_seed
 from simulator.checks.laws import Law, LawBroken
+from simulator.core.non_finite import arrays_with_nan
+from simulator.core.protocols import Array
 from simulator.store import checkpoints
 from simulator.training.session import Session
 
@@ -17,7 +19,7 @@ MakeSession = Callable[..., Session]  # keywords seeds, first_seed, rollouts; th
 
 
 def acts_in_the_space_and_learns_finite_numbers(make: MakeSession) -> None:
-    """Play 60 steps of 4 seeds: actions are in the space, metrics are finite, one number for each seed.
+    """Play 60 steps of 4 seeds: actions are in the space, metrics and what was learned finite, metrics one per seed.
 
     Raises:
         LawBroken: one is not.
@@ -38,6 +40,17 @@ def acts_in_the_space_and_learns_finite_numbers(make: MakeSession) -> None:
                 expected = "expected a finite number for each of 4 seeds"
                 raise LawBroken("learn", f"{name} is {values} in step {t}, {expected}")
         obs = step.obs.copy()
+    policy = session.agent.policy()
+    for name, table in (("values", policy.values(obs)), ("probs", policy.probs(obs))):
+        if table is not None and (np.isnan(table) | (table == np.inf)).any():
+            raise LawBroken(name, f"it gave {_first_bad(np.asarray(table))} after 60 steps, expected finite numbers")
+    if found := next(arrays_with_nan(session.agent.state()), None):
+        raise LawBroken("learn", f"{found} holds NaN after 60 steps, expected finite numbers in what was learned")
+
+
+def _first_bad(table: Array) -> str:
+    """Format the first number that is NaN or infinite; -inf stands for an action that does not exist."""
+    return f"{table[np.isnan(table) | (table == np.inf)][0]}"
 
 
 def acts_legally(make: MakeSession) -> None:

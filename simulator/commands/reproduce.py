@@ -19,7 +19,7 @@ from simulator.core.files.escaping import visible
 from simulator.core.snapshots import RECALL, Snapshot
 from simulator.machine import differences, machine
 from simulator.store.lab import existing
-from simulator.store.run_records import changed
+from simulator.store.run_records import changed, changed_files
 
 if TYPE_CHECKING:
     from simulator.commands.live.driver import Wait
@@ -61,8 +61,9 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
 
     Returns:
         The JSON object of the command: ``difference`` is None or the first number, by environment step, that came out
-        otherwise; ``versions`` are the distributions that changed since, as [then, now], and ``machine`` what the
-        machine has otherwise than the one that it ran on; see :mod:`simulator.machine`.
+        otherwise; ``files`` are those that changed since, each with how; ``versions`` are the distributions that
+        changed since, as [then, now], and ``machine`` what the machine has otherwise than the one that it ran on; see
+        :mod:`simulator.machine`.
 
     Raises:
         ValueError: there is no such run.
@@ -84,6 +85,7 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
         "identical": difference is None,
         "compared": {"points": n_points, "evaluations": n_evaluations},
         "difference": difference,
+        "files": changed_files(record.files),
         "versions": changed(record.versions),
         "machine": differences(record.machines, now[0]),
         "exact": record.exact,
@@ -104,6 +106,8 @@ def show(outcome: Mapping[str, Any]) -> None:
         place = f"{difference['what']} of seed {difference['seed']} at step {difference['step']:,}"
         values = f"{difference['number']} was {difference['stored']}, now {difference['again']}"
         console.print_result(f"{outcome['run']}: first differs in the {place}: {values}")
+    for path, change in outcome["files"].items():
+        console.print_result(visible(f"  {path} {change} since the run: put it back as it was to have its numbers"))
     show_changes(outcome)
     if not outcome["exact"]:
         console.print_result("  the stored run was interrupted where its environment could not be continued exactly")

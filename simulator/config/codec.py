@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ from simulator.core import registry
 from simulator.core.components import Component
 from simulator.core.files.escaping import checked_name
 from simulator.core.files.reading import add_to, names_file, parse_toml, read_text
-from simulator.core.foreign.python_files import identity
+from simulator.core.foreign.python_files import file_of, identity, with_imports
 from simulator.core.stopping import raise_if_stopped
 
 Config = TypeVar("Config")
@@ -418,6 +418,31 @@ def is_as_stored(config: Any, record: StoredConfig) -> bool:
     if digest != settings_hash(of_record(type(config), record)):
         return False
     return hash_of(parse_toml(record.settings), config) == record.settings_hash  # under the names of its time
+
+
+def content_hashes(config: Any) -> dict[str, str]:
+    """Hash the content of every file that the result depends on: path -> SHA-256, hex.
+
+    These are the players' own files with what they import of the user's, and the files that settings name.
+    """
+    tables = tables_of(config)
+    named = [Path(path).resolve() for path in _FORMATS[type(config)].identify(config, _copy(tables))]
+    code = with_imports(file for name in _names_in(tables) if (file := file_of(name)))
+    hashes = {}
+    for path in dict.fromkeys([*code, *named]):
+        digest = hashlib.sha256()
+        add_to(digest, path)
+        hashes[str(path)] = digest.hexdigest()
+    return hashes
+
+
+def _names_in(tables: Tables) -> Iterator[str]:
+    """Iterate over the names of players in nested tables."""
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            yield from _names_in(dict(value))
+        elif key == "name" and isinstance(value, str):
+            yield value
 
 
 def _where(record: StoredConfig) -> str:

@@ -154,6 +154,8 @@ def _unknown_setting(source: ConfigSource, path: tuple[str, ...], key: str, know
     for setting in known:
         if (socket := socket_of(setting.hint)) and key in sockets.fitting(socket):
             return f"{line}; did you mean {source.place((*path, setting.name), key).removeprefix(f'{source.where}: ')}?"
+    if path[:1] == ("env",) and not shown and any(setting.name == "kwargs" for setting in known):
+        return f"{line}; a setting of the environment itself is {source.name((*path, 'kwargs', key))}"
     if path and player and not shown and (owner := owner_of(key)):
         return f"{line}; {player} has none, {owner} (engram show {player})"
     return line + (f"; did you mean {' or '.join(shown)}?" if shown else "")

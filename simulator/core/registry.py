@@ -193,10 +193,26 @@ def _unknown(kind: str, name: str) -> str:
         return f"unknown {SINGULAR[kind]} {name!r}; did you mean {meant}? (a file's name ends in .py)"
     if line := elsewhere(kind, name):
         return line
+    if kind == "envs" and (near := _file_of_class(name)):
+        return f"unknown {SINGULAR[kind]} {name!r}; did you mean {near}:{name}?"
     known = candidates(kind)
     if not suggestions(name, known):
         known = list(VARIANTS.get(kind, {}))
     return unknown_name_message(SINGULAR[kind], name, known, f"engram list {kind}")
+
+
+def _file_of_class(name: str) -> str:
+    """Return the file of the working folder that is called as a class is, and holds it; empty where there is none."""
+    if not name.isidentifier():
+        return ""
+    for stem in (name.lower(), re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()):
+        try:
+            text = Path(f"{stem}.py").read_text("utf-8")
+        except (OSError, ValueError):
+            continue
+        if re.search(rf"^class {name}\b", text, re.MULTILINE):
+            return f"{stem}.py"
+    return ""
 
 
 def kinds_of(name: str) -> list[str]:
@@ -225,7 +241,7 @@ def elsewhere(kind: str, name: str) -> str:
     theirs = _OF_STABLE_BASELINES3.get(name.lower().replace("-", "_"))
     if kind == "agents" and theirs:
         missing = "" if importlib.util.find_spec("stable_baselines3") else "; pip install stable-baselines3"
-        return f"{said}; stable-baselines3 has it: engram run sb3:{theirs} ENV{missing}"
+        return f"{said}; stable-baselines3 has it, as sb3:{theirs}{missing}"
     for other in kinds_of(name):
         if other in _USES:
             return f"{said}; it is {with_article(SINGULAR[other])}: {_USES[other].format(name)}"

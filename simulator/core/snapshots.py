@@ -180,11 +180,11 @@ class Standing(NamedTuple):
 
     contestant: str
     division: str
-    tier: int | None  # 1 is the best; contestants of one tier are statistically indistinguishable
+    tier: int | None  # 1 is the best; contestants of different tiers differ significantly
     strength: float
     strength_low: float
     strength_high: float
-    score: float  # mean normalised score: 0 for random play, 1 for the reference
+    score: float  # interquartile mean of the normalised scores: 0 at the floor, 1 at the ceiling
     score_low: float
     score_high: float
     done: int  # jobs of this contestant

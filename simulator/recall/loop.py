@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.codec import is_as_stored, settings_hash, to_toml
+from simulator.config.codec import content_hashes, is_as_stored, settings_hash, to_toml
 from simulator.config.recall import RecallConfig
 from simulator.core.devices import hold_torch
 from simulator.core.errors import BadInputError
@@ -62,6 +62,7 @@ def _new_benchmark(config: RecallConfig, label: str) -> NewRun:
         steps=len(plan(config)),
         settings=to_toml(config),
         settings_hash=settings_hash(config),
+        files=content_hashes(config),
         versions=installed(),
         label=label,
     )

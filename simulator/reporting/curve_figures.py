@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.files.escaping import one_line
+from simulator.commands.parsing.parser import format_value
+from simulator.core.files.escaping import one_line, shortened
 from simulator.reporting.figures import (
     Ax,
     LegendEntry,
@@ -30,6 +31,7 @@ from simulator.views.style import count
 CEILING = (0, (6, 3))  # dashes of references
 THRESHOLD = (0, (4, 2, 1, 2))
 FLOOR = (0, (1, 2))
+FAR = 20.0  # from which a line is outside the panel of the others
 KINDS = ("curves", "training")  # of runs
 TITLES = {"curves": "Learning curves", "training": "Training curves"}
 MEANINGS = {
@@ -77,10 +79,10 @@ def pictures_of_runs(
         single = len(panels) == 1
         y_label = "return" if kind == "training" else "evaluation return"
         painted = [
-            curve_panel("" if single else one_line(envs[env]), lines, references, size, x, y_label)
+            curve_panel("" if single else _env_title(envs, env, drawn), lines, references, size, x, y_label)
             for env, (lines, references) in panels.items()
         ]
-        where = f": {one_line(envs[next(iter(panels))])}" if single else ""
+        where = f": {_env_title(envs, next(iter(panels)), drawn)}" if single else ""
         references = [reference for _, of_panel in panels.values() for reference in of_panel]
         note = (
             f"{MEANINGS[kind].format(seeds=seeds)}; bands are 95 % confidence intervals.{smoothing_note(smooth, kind)}"
@@ -90,6 +92,16 @@ def pictures_of_runs(
         title = title.replace(TITLES[kind], TITLES[kind] + where, 1)
         pictures.append(Picture(kind, title, note, painted, legend_of(entries, references)))
     return pictures
+
+
+def _env_title(envs: Mapping[str, str], env: str, runs: Sequence[Mapping[str, Any]]) -> str:
+    """Name an environment with the settings that all its runs have: ``rooms, layout cliff``."""
+    of_env = [run for run in runs if run["env"] == env]
+    first, *others = [
+        {name: value for name, value in run["settings"].items() if name.startswith("env.")} for run in of_env
+    ]
+    listed = [f"{name.removeprefix('env.')} {format_value(value)}" for name, value in first.items()]
+    return one_line(shortened(", ".join([envs[env], *(listed if all(own == first for own in others) else [])]), 80))
 
 
 def smoothing_note(smooth: int, kind: str = "curves") -> str:
@@ -118,6 +130,48 @@ def has_points(curve: Mapping[str, Any] | None) -> bool:
     return curve is not None and bool(np.isfinite(numbers(curve["iqm"])).any())
 
 
+def far_lines(lines: Sequence[CurveLine]) -> list[CurveLine]:
+    """Return the lines that would flatten all others: their medians are ``FAR`` times the others' reach from these.
+
+    The reach of lines is the distance of their ends, or their largest number.
+    """
+    far: list[CurveLine] = []
+    near = [drawn for drawn in lines if has_points(drawn.curve)]
+    while len(near) > 1:
+        distance = {at: _distance(drawn, near[:at] + near[at + 1 :]) for at, drawn in enumerate(near)}
+        farthest = max(distance, key=lambda at: distance[at])
+        if distance[farthest] <= FAR:
+            break
+        far.append(near.pop(farthest))
+    return far
+
+
+def _distance(drawn: CurveLine, others: Sequence[CurveLine]) -> float:
+    """Return how far the median of a line is from other lines, in reaches of these."""
+    low, high = _reach(others)
+    median = float(np.nanmedian(numbers(drawn.curve["iqm"])))
+    return max(low - median, median - high, 0.0) / max(high - low, abs(low), abs(high), 1e-9)
+
+
+def _reach(lines: Sequence[CurveLine], *, with_bands: bool = False) -> tuple[float, float]:
+    """Return the lowest and the highest value of lines, with those ends of their bands that do not flatten them."""
+    values = np.concatenate([numbers(curve["iqm"]) for _, curve in lines])
+    low = float(np.nanmin(values))
+    high = float(np.nanmax(values))
+    if not with_bands:
+        return low, high
+    most = FAR * max(high - low, abs(low), abs(high))
+    ends = np.concatenate([numbers(curve[end]) for _, curve in lines for end in ("low", "high")])
+    kept = ends[(ends >= low - most) & (ends <= high + most)]
+    return min([low, *kept]), max([high, *kept])
+
+
+def _named_at_the_edge(drawn: CurveLine) -> Reference:
+    """Return the last value of a line that is outside a panel, as a level."""
+    values = numbers(drawn.curve["iqm"])
+    return Reference(drawn.entry.label, float(values[np.isfinite(values)][-1]), drawn.entry.dash)
+
+
 def curve_panel(
     title: str, lines: Sequence[CurveLine], references: Sequence[Reference], size: Size, x: str = "steps", y: str = ""
 ) -> Panel:
@@ -126,7 +180,13 @@ def curve_panel(
     def paint(ax: Ax) -> None:
         for entry, curve in lines:
             line_with_band(ax, numbers(curve[x]), curve, entry, n_lines=len(lines))
-        draw_references(ax, references)
+        beyond = far_lines(lines)
+        if beyond:
+            near = [drawn for drawn in lines if drawn not in beyond]
+            low, high = _reach(near, with_bands=True)
+            room = 0.05 * ((high - low) or max(abs(high), 1.0))
+            ax.set_ylim(low - room, high + room)
+        draw_references(ax, [*references, *(_named_at_the_edge(drawn) for drawn in beyond)])
         ax.set_xlim(left=0.0)
         label_axes(ax, x=count)
         ax.set(xlabel=X_LABELS[x], ylabel=y)

@@ -29,6 +29,7 @@ from simulator.views.style import count, number
 ENDINGS = (".svg", ".png", ".pdf")
 DPI = 150  # of PNG files
 INK = "#1b1b1f"  # text and axes
+HOLLOW = "#fffffe"  # face of a hollow point; in a page its background
 COLOURS = ("#0072b2", "#d55e00", "#00875f", "#b5489a", "#a07000", "#4a4a55")  # safe for colour-blind readers
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (6, 2, 1, 2)), (0, (3, 1)), (0, (9, 2, 3, 2)))
 MAX_LINES = len(COLOURS)  # contestants in one panel
@@ -339,7 +340,7 @@ def _attribute(key: str, value: str, name: str, used: set[str]) -> str:
         return f"#{name}-{value[1:]}"
     value = _REFERENCE.sub(rf"url(#{name}-\1)", value)
     if key == "style":
-        value = _FONT.sub("", value).replace(INK, "currentColor")
+        value = _FONT.sub("", value).replace(INK, "currentColor").replace(HOLLOW, "var(--back)")
         for at, colour in enumerate(COLOURS):
             value = value.replace(colour, f"var(--c{at})")
     return _DECIMAL.sub(lambda match: f"{float(match[0]):.1f}", value) if key == "d" else value

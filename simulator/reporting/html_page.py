@@ -141,7 +141,7 @@ def page_of_runs(report: Mapping[str, Any]) -> str:
         left_out=drawing.left_out,
         seeds=list(_seed_tables(shown)),
         failures=[*failures, *ended],
-        runs=[{**run, "text": runs.settings_text(run)} for run in shown],
+        runs=[{**run, "text": runs.listed(run["settings"]) or "defaults"} for run in shown],
         made_with=list(dict.fromkeys(line for run in shown for line in made_with(run))),
         command="\n\n".join(command(run["run"], run["toml"], "engram run --config {file}") for run in shown),
         words=WORDS_OF_RUNS,

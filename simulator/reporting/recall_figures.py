@@ -12,6 +12,7 @@ from simulator.core.protocols import Array
 from simulator.reporting import recall
 from simulator.reporting.figures import (
     COLOURS,
+    HOLLOW,
     INK,
     MAX_LABEL,
     Ax,
@@ -33,6 +34,8 @@ KINDS = (*AXES, "scores")
 SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}
 TITLES = {"corruption": "Recall against corruption", "load": "Recall against load", "scores": "Recall by memory"}
 BEST = LegendEntry("Bayes-optimal", INK, (0, (6, 3)), 0.9)
+
+ON_TOP = 5  # above lines and markers
 
 Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
 
@@ -68,6 +71,7 @@ def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
     per_row = min(len(curves), 3)
     names = [one_line(name) for name in summary["contestants"]]
     note = f"{summary['run']}: means over {plural(len(summary['seeds']), 'seed')}; bands are 95 % confidence intervals."
+    note += _equal_note([point.cell for curve in curves for point in curve.points])
     pictures = []
     for title, entries in line_groups(names, f"{TITLES[kind]}: {one_line(summary['challenge'])}"):
         for start in range(0, len(curves), per_row):
@@ -112,6 +116,7 @@ def _against_corruption(cells: Sequence[Cell]) -> list[RecallCurve]:
 def _scores(summary: Mapping[str, Any]) -> list[Picture]:
     """Return a picture with a panel for each score, for every load and corruption; the best memory is on top."""
     note = f"{summary['run']}: means over {plural(len(summary['seeds']), 'seed')}; lines are 95 % confidence intervals."
+    note += _equal_note(summary["cells"])
     conditions: dict[tuple[int, str], list[Cell]] = {}
     for cell in summary["cells"]:
         if cell["overlap"]:
@@ -133,11 +138,14 @@ def _score_panel(cells: Sequence[Cell], score: str) -> Panel:
         place = np.arange(len(cells))
         values = [cell[score] or {} for cell in cells]
         middle, low, high = (numbers([value.get(name) for value in values]) for name in ("mean", "low", "high"))
-        ax.hlines(place, low, high, colors=COLOURS[0], linewidth=2.0)
-        ax.plot(middle, place, "o", color=COLOURS[0], markersize=5)
+        equal = np.array([is_equal(value) for value in values])
+        ax.hlines(place[~equal], low[~equal], high[~equal], colors=COLOURS[0], linewidth=2.0)
+        for kind, face in ((~equal, COLOURS[0]), (equal, HOLLOW)):
+            if kind.any():
+                ax.plot(middle[kind], place[kind], "o", color=COLOURS[0], markersize=5, markerfacecolor=face)
         for best in recall.ceilings(cells).values():
             if best["ceiling"][score] is not None:
-                ax.axvline(best["ceiling"][score], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, alpha=0.8)
+                ax.axvline(best["ceiling"][score], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=ON_TOP)
         ax.set_yticks(place, labels)
         ax.set_ylim(len(cells) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
@@ -146,6 +154,18 @@ def _score_panel(cells: Sequence[Cell], score: str) -> Panel:
 
     margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.2, 0.1)
     return Panel("", Size(2.6, 0.24 * len(cells) + 0.1), margin, paint)
+
+
+def is_equal(score: Mapping[str, Any]) -> bool:
+    """Tell whether several seeds all have one score: its interval is what so few equal ones prove, not a spread."""
+    finite = [value for value in score.get("per_seed", ()) if value is not None and np.isfinite(value)]
+    return len(finite) > 1 and len(set(finite)) == 1
+
+
+def _equal_note(cells: Sequence[Cell]) -> str:
+    """Explain hollow points, if there are any."""
+    hollow = any(is_equal(cell[score]) for cell in cells for score in SCORES if cell[score])
+    return " A hollow point: all seeds are equal, so there is no spread to draw; tables say what that proves." * hollow
 
 
 def ceiling_of(points: Sequence[RecallPoint], score: str) -> Array:
@@ -165,12 +185,27 @@ def _panel(curve: RecallCurve, entries: Sequence[LegendEntry], score: str, size:
             x = [point.x for point in own]
             values = [point.cell[score] for point in own]
             middle = numbers([value["mean"] for value in values])
-            low = numbers([value["mean"] if value["low"] is None else value["low"] for value in values])
-            high = numbers([value["mean"] if value["high"] is None else value["high"] for value in values])
+            equal = np.array([is_equal(value) for value in values], np.bool_)
+            low, high = (
+                numbers([value["mean"] if is_equal(value) or value[end] is None else value[end] for value in values])
+                for end in ("low", "high")
+            )
             ax.fill_between(x, low, high, color=entry.colour, alpha=0.16, linewidth=0)
-            ax.plot(x, middle, color=entry.colour, linestyle=entry.dash, linewidth=1.6, marker="o", markersize=3)
+            ax.plot(x, middle, color=entry.colour, linestyle=entry.dash, linewidth=1.6)
+            for kind, face in ((~equal, entry.colour), (equal, HOLLOW)):
+                if not kind.any():
+                    continue
+                ax.plot(
+                    np.array(x)[kind],
+                    middle[kind],
+                    color=entry.colour,
+                    linestyle="none",
+                    marker="o",
+                    markersize=4,
+                    markerfacecolor=face,
+                )
         best = ceiling_of(curve.points, score)
-        ax.plot(best[:, 0], best[:, 1], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, alpha=0.8)
+        ax.plot(best[:, 0], best[:, 1], color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=ON_TOP)
         label_axes(ax, x=number)
         ax.set(xlabel=one_line(curve.axis), ylabel=SCORES[score])
 

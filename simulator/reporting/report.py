@@ -63,7 +63,7 @@ def report(
     Args:
         kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
         result: their JSON object; for a page with all settings.
-        form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people.
+        form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people, unless a file is asked for.
         html: file of the page; empty: none, of a tournament one that is named after it, unless a form or a picture is
             asked for.
         picture: file of the figures; empty: none.
@@ -73,6 +73,7 @@ def report(
     Raises:
         ValueError: nothing to draw, or a place that is not to be written or cannot be; one line.
     """
+    prints = bool(form) or not (html or picture)
     if kind == TOURNAMENT:
         html = html or ("" if form or picture else f"{result['tournament']}.html")
     if force and not (html or picture):
@@ -91,7 +92,7 @@ def report(
     def show(data: Any) -> None:
         if form == "csv":
             show_csv(kind, data, rows)
-        elif form or html or not picture:
+        elif prints:
             FORMS[kind][form](data)
         _tell_written([html, picture], aside=bool(form))
 

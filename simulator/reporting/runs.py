@@ -13,9 +13,17 @@ from simulator.config.codec import plain, stored_tables, table_of, tables_of
 from simulator.config.run import RunConfig, build
 from simulator.core import registry
 from simulator.core.components import is_socket_name
-from simulator.core.files.escaping import shortened
+from simulator.core.files.escaping import latex, shortened
 from simulator.core.foreign import python_files
-from simulator.reporting.tables import Table, interval_columns, print_latex, print_markdown, print_tables
+from simulator.reporting.tables import (
+    Table,
+    interval_columns,
+    lifted,
+    print_latex,
+    print_markdown,
+    print_tables,
+    without,
+)
 from simulator.store.lab import existing
 
 if TYPE_CHECKING:
@@ -25,12 +33,12 @@ if TYPE_CHECKING:
 Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
 _ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
+SPEED = "steps per CPU-second"
 DROPPABLE = (
-    *("steps per CPU-second", "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
+    *(SPEED, "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
     *("seeds", "median steps to threshold", "settings", "solved", "env", "agent"),
 )
-
-
+COMMON = ("agent", "env", "seeds", "steps per seed", "threshold or optimum")  # settings, which paper says once
 CURVES = {"curves": "curve", "training": "training_curve"}  # kind of picture -> key of a run's curve
 
 
@@ -120,7 +128,7 @@ def _line_names(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     for i in clashing():
         differs = {name.removeprefix("agent."): value for name, value in runs[i]["differs"].items()}
         if differs and not runs[i]["label"]:
-            names[i] = f"{agents[runs[i]['agent']]}, {_listed(differs)}"
+            names[i] = f"{agents[runs[i]['agent']]}, {listed(differs)}"
     for i in clashing():
         names[i] = f"{names[i]}, {runs[i]['run']}"
     return names
@@ -231,12 +239,16 @@ def show(report: Mapping[str, Any], width: int | None = None) -> None:
 
 def show_markdown(report: Mapping[str, Any]) -> None:
     """Print the report as a Markdown table."""
-    print_markdown([table(report)])
+    print_markdown([table(report, has_notes=False)])
 
 
 def show_latex(report: Mapping[str, Any]) -> None:
-    """Print the report as LaTeX tabulars."""
-    print_latex([table(report)._replace(splittable=True)])
+    """Print the report as one LaTeX tabular, without speeds; what all runs have in common is a comment below it."""
+    page = table(report, has_notes=False)
+    printed, common = lifted(without(page, SPEED), COMMON)
+    print_latex([printed])
+    if common:
+        console.print_result(f"% in every row: {latex(common)}")
 
 
 def records(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -285,9 +297,13 @@ def _finite(value: float | None) -> float | None:
     return None if value is None or not math.isfinite(value) else value
 
 
-def table(report: Mapping[str, Any]) -> Table:
-    """Return a row for each run, with the errors that ended runs below."""
-    rows = _without_empty([_row(run) for run in report["runs"]])
+def table(report: Mapping[str, Any], *, has_notes: bool = True) -> Table:
+    """Return a row for each run, with the errors that ended runs below.
+
+    Settings that all rows share are a note; without notes every row has its own.
+    """
+    shared = shared_settings(report["runs"]) if has_notes else {}
+    rows = _without_empty([_row(run, shared) for run in report["runs"]])
     for column in ("agent", "env"):
         shown = short_names([row[column] for row in rows])
         rows = [{**row, column: shown[row[column]]} for row in rows]
@@ -296,7 +312,8 @@ def table(report: Mapping[str, Any]) -> Table:
         for run in report["runs"]
         if run["error"]
     ]
-    notes = [*errors, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
+    common = [f"settings of every row: {listed(shared)}"] if shared else []
+    notes = [*errors, *common, *_exact_notes(report["runs"]), *_grid_notes(report["runs"])]
     cells = [list(row.values()) for row in rows]
     return Table("", list(rows[0]), cells, notes, DROPPABLE, ("run", "agent", "env"), foldable=True)
 
@@ -332,7 +349,7 @@ def _grid_notes(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"steps to threshold are upper bounds: runs were evaluated every {periods} steps"]
 
 
-def _row(run: Mapping[str, Any]) -> dict[str, str]:
+def _row(run: Mapping[str, Any], shared: Settings) -> dict[str, str]:
     """Return a row for people, by column."""
     solved = run["solved"]
     evaluation = run["evaluation"]
@@ -348,7 +365,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, str]:
         "run": console.format_cell(run["label"] or run["run"]),
         "agent": run["agent"],
         "env": run["env"],
-        "settings": console.format_cell(settings_text(run)),
+        "settings": console.format_cell(settings_text(run, shared)),
         "seeds": f"{n_seeds}{failed}",
         "steps per seed": f"{run['step']:,}" + ("" if run["step"] == run["steps"] else f" of {run['steps']:,}"),
         "median steps to threshold": console.interval(
@@ -362,9 +379,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, str]:
             console.format_cell(value) + label for value, label in references if value is not None
         )
         or "-",
-        "steps per CPU-second": console.format_cell(
-            None if run["steps_per_cpu_second"] is None else round(run["steps_per_cpu_second"])
-        ),
+        SPEED: console.format_cell(None if run["steps_per_cpu_second"] is None else round(run["steps_per_cpu_second"])),
     }
 
 
@@ -385,16 +400,30 @@ def _record(run: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _not_nan(value) if isinstance(value, float) else value for name, value in record.items()}
 
 
-def settings_text(run: Mapping[str, Any]) -> str:
-    """List the settings of a run that differ from the defaults, or from those of the first run of its kind."""
+def shared_settings(runs: Sequence[Mapping[str, Any]]) -> Settings:
+    """Return the settings, other than the defaults, that all of several runs have."""
+    first, *others = [run["settings"] for run in runs]
+    is_shared = [name for name, value in first.items() if all(name in own and own[name] == value for own in others)]
+    return {name: first[name] for name in is_shared} if others else {}
+
+
+def settings_text(run: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> str:
+    """List the settings of a run that differ from the defaults, or from those of the first run of its kind.
+
+    Those that are ``shared`` with every other row are said elsewhere.
+    """
+    own = {name: value for name, value in run["settings"].items() if name not in (shared or {})}
+    others = "" if shared else "defaults"
     if run["compared_with"] is None:
-        return _listed(run["settings"]) or "defaults"
+        return listed(own) or others or "-"
     if run["compared_with"] == run["run"]:
-        return f"baseline ({_listed(run['settings']) or 'defaults'})"
-    return _listed(run["differs"]) or "same as baseline"
+        text = listed(own) or others
+        return f"baseline ({text})" if text else "baseline"
+    return listed(run["differs"]) or "same as baseline"
 
 
-def _listed(settings: Settings) -> str:
+def listed(settings: Settings) -> str:
+    """Format settings: ``agent.epsilon = 0.1, env.layout = cliff``."""
     return ", ".join(f"{name} = {format_value(value)}" for name, value in settings.items())
 
 

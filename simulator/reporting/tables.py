@@ -77,6 +77,19 @@ def print_latex(tables: Iterable[Table]) -> None:
             console.print_result("\n" + "\n".join([*head, *lines, r"\bottomrule", r"\end{tabular}"]))
 
 
+def without(table: Table, *names: str) -> Table:
+    """Return a table without some of its columns."""
+    kept = [at for at, name in enumerate(table.columns) if name not in names]
+    columns, *rows = [[row[at] for at in kept] for row in (table.columns, *table.rows)]
+    return table._replace(columns=columns, rows=rows)
+
+
+def lifted(table: Table, names: Sequence[str]) -> tuple[Table, str]:
+    """Take out those of the columns that have one value in all rows; the rest, and their values in words."""
+    common = _common(table._replace(droppable=tuple(names), liftable=()))
+    return without(table, *common), _in_words(table, common)
+
+
 def print_csv(records: Sequence[Mapping[str, Any]], empty: str = "") -> None:
     """Print records as CSV: plain numbers, None as an empty cell; ``empty``: the only column where there are none."""
     for row in (list(records[0]) if records else [empty], *(record.values() for record in records)):
@@ -138,8 +151,7 @@ def _narrowed(table: Table, width: int) -> Table:
         page = whole
     notes = list(table.notes)
     if common:
-        value_of = dict(zip(table.columns, table.rows[0], strict=True))
-        notes.append(f"in every row: {'; '.join(f'{name} {value_of[name]}' for name in common)}")
+        notes.append(f"in every row: {_in_words(table, common)}")
     if dropped:
         notes.append(f"left out in this narrow terminal: {', '.join(dropped)}")
     return table._replace(columns=page[0], rows=page[1:], notes=notes)
@@ -150,6 +162,12 @@ def _common(table: Table) -> list[str]:
     values_of = dict(zip(table.columns, zip(*table.rows, strict=True), strict=True))
     names = [name for name in (*table.liftable, *table.droppable) if name in values_of]
     return [name for name in names if len(table.rows) > 1 and len(set(values_of[name])) == 1]
+
+
+def _in_words(table: Table, common: Sequence[str]) -> str:
+    """Name the columns that have one value in all rows, with it."""
+    value_of = dict(zip(table.columns, table.rows[0], strict=True))
+    return "; ".join(f"{name} {value_of[name]}" for name in common)
 
 
 def _without_columns(

@@ -2,7 +2,7 @@
 
 Everything reads the summary that ``engram tournament --json`` prints. Its labels, settings and reasons were written by
 others: :func:`readable` comes first. Contestants of one tier stand together, and an empty row separates tiers, so that
-no order is read into what is statistically indistinguishable.
+no order is read into a tier as a whole.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RANKING = ("tier", "contestant", "strength", "score", "optimality gap", "mean ra
 ON_PAPER = ("tier", "contestant", "strength", "score", "mean rank")  # a printed page has room for these
 PAIRS = ("first", "second", "P(first > second)", "seeds needed", "difference", "p (Holm)")
 DROPPABLE = (  # the first is the first to go; without the last one, empty rows still separate the tiers
-    *("lottery share", "mean rank", "p (Holm)", "optimality gap", "difference", "score", "P(first > second)", "tier"),
+    *("lottery share", "mean rank", "difference", "optimality gap", "score", "P(first > second)", "p (Holm)", "tier"),
 )
 LABELS = ("contestant", "first", "second")
 PLURALS = {"agent": "agents", "memory": "memories", "player": "players"}
@@ -280,15 +280,21 @@ def _scores(summary: Summary, division: str) -> Table:
     return Table(title, columns, [*rows, [""] * len(columns), *scale], labels=LABELS, splittable=True)
 
 
+def compared(summary: Summary, division: str) -> list[Mapping[str, Any]]:
+    """Return the pairs of the contestants that are ranked: who has no score is compared with nobody."""
+    placed = {row["contestant"] for row in ranked(summary, division) if row["tier"] is not None}
+    return [pair for pair in details(summary, division)["pairs"] if {pair["first"], pair["second"]} <= placed]
+
+
 def undecided(summary: Summary, division: str) -> list[Mapping[str, Any]]:
     """Return the pairs that do not differ significantly, those that need the fewest seeds first."""
-    pairs = [pair for pair in details(summary, division)["pairs"] if not pair["decided"]]
+    pairs = [pair for pair in compared(summary, division) if not pair["decided"]]
     return sorted(pairs, key=lambda pair: (pair["seeds_needed"] is None, pair["seeds_needed"] or 0))
 
 
 def undecided_title(summary: Summary, division: str) -> str:
     """Count the pairs that do not differ significantly."""
-    n_pairs = len(details(summary, division)["pairs"])
+    n_pairs = len(compared(summary, division))
     n_open = len(undecided(summary, division))
     return f"no significant difference: {n_open} of {plural(n_pairs, 'pair')} of {PLURALS.get(division, division)}"
 

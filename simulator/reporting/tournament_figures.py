@@ -14,6 +14,7 @@ from simulator.reporting.curve_figures import (
     THRESHOLD,
     CurveLine,
     curve_panel,
+    far_lines,
     has_points,
     legend_of,
     smoothing_note,
@@ -39,6 +40,11 @@ from simulator.reporting.tables import shortened
 from simulator.reporting.tournament import PLURALS, Summary, confidence, details, divisions, ranked
 
 KINDS = ("tiers", "profiles", "pairs", "curves")
+WITHOUT_RETURN = (
+    "An evaluation without a return, such as a truncated one, is in no curve; in the scores a seed whose last one has "
+    "none counts as the table of failures says."
+)
+OUTSIDE = " An arrow names a line that is far outside, with its last value."
 BETTER = (0, 114, 178)  # red, green, blue of a cell of the matrix
 EVEN = (238, 238, 238)
 WORSE = (213, 94, 0)
@@ -63,8 +69,8 @@ def _tiers(summary: Summary, division: str) -> list[Picture]:
     margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.7, 0.1)
     panel = Panel("", Size(3.2, 0.24 * len(rows) + 0.1), margin, lambda ax: _paint_tiers(ax, rows, labels))
     note = (
-        f"Dots are strengths, lines their {confidence(summary)} confidence intervals. Rules separate the tiers: within "
-        "one of them contestants are statistically indistinguishable."
+        f"Dots are strengths, lines their {confidence(summary)} confidence intervals. Rules separate the tiers: who "
+        "is above one is significantly better than who is below it. Within a tier some pairs may differ significantly."
     )
     return [Picture("tiers", f"Tiers of {PLURALS.get(division, division)}", note, [panel], [])]
 
@@ -130,9 +136,10 @@ def _curves(summary: Summary, division: str) -> list[Picture]:
     smooth = summary.get("smooth", 1)
     note = (
         "Interquartile mean over seeds of the greedy evaluations; bands are "
-        f"{confidence(summary)} confidence intervals.{smoothing_note(smooth)}"
+        f"{confidence(summary)} confidence intervals.{smoothing_note(smooth)} {WITHOUT_RETURN}"
     )
     pictures = []
+    has_far = False
     for title, entries in _contestant_groups(summary, division):
         lines_of: dict[str, list[CurveLine]] = {}
         for challenge in dict.fromkeys(challenge for challenge, _ in curve_of):
@@ -143,9 +150,10 @@ def _curves(summary: Summary, division: str) -> list[Picture]:
         levels = {challenge: references.get(challenge, []) for challenge in lines_of}
         panels = [curve_panel(challenge, lines, levels[challenge], size) for challenge, lines in lines_of.items()]
         if panels:
+            has_far |= any(map(far_lines, lines_of.values()))
             legend = legend_of(entries, [level for of_panel in levels.values() for level in of_panel])
             pictures.append(Picture("curves", f"Learning curves: {title}", note, panels, legend))
-    return pictures
+    return [picture._replace(note=note + OUTSIDE * has_far) for picture in pictures]
 
 
 def _references(challenge: Mapping[str, Any]) -> list[Reference]:

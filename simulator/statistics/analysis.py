@@ -381,8 +381,8 @@ def _cycle_rows(standings: Standings) -> list[list[str]]:
 def _tiers_note(alpha: float, n_interim_analyses: int) -> str:
     spent = f", one of {n_interim_analyses} interim analyses" if n_interim_analyses > 1 else ""
     return (
-        "Tiers group contestants that are statistically indistinguishable. Every contestant of a higher tier is "
-        "significantly better than every one of a lower tier: by a paired permutation test with Holm's correction over "
-        f"all pairs, at level {alpha:.4g}{spent}, and by a confidence interval of the probability of improvement that "
-        "excludes 1/2. Within a tier some pairs may still differ significantly."
+        "Every contestant of a higher tier is significantly better than every one of a lower tier: by a paired "
+        f"permutation test with Holm's correction over all pairs, at level {alpha:.4g}{spent}, and by a confidence "
+        "interval of the probability of improvement that excludes 1/2. A tier as a whole has no such order, though "
+        "some pairs within it may differ significantly."
     )

@@ -16,7 +16,7 @@ from simulator.core.snapshots import Snapshot
 from simulator.core.stopping import Stopped
 from simulator.machine import differences, joined, machine
 from simulator.store.records import NewRun, RunProgress, RunRecord, Saved, StoreError, StoreFailure
-from simulator.store.run_records import failure_of
+from simulator.store.run_records import failure_of, not_as_stored
 from simulator.store.run_store import Store
 
 S_co = TypeVar("S_co", bound=Snapshot, covariant=True)
@@ -131,8 +131,9 @@ class RunLease:
         if run is None:
             self.id = store.begin(new())
             return
-        if not is_as_stored(store.find(run)):
-            raise ValueError(f"{run}: its settings, or a file that they name, have changed since it began")
+        record = store.find(run)
+        if not is_as_stored(record):
+            raise ValueError(not_as_stored(record))
         store.take(run)
         self.id = run
 
@@ -151,7 +152,7 @@ class RunLease:
             listed = ", ".join(f"{name} was {then}, now {now}" for name, (then, now) in changes.items())
             warnings += (f"it continues on another machine, where results can differ in the last bits: {listed}",)
         provenance: dict[str, Any] = {"machines": machines}
-        facts = {name: getattr(record, name) for name in ("lost", "label", "keep_replay", "extended")}
+        facts = {name: getattr(record, name) for name in ("lost", "label", "keep_replay", "files", "extended")}
         provenance |= {name: value for name, value in facts.items() if value}
         return Resumed(record, saved, saved.progress if saved else RunProgress(), provenance, warnings)
 

@@ -33,6 +33,7 @@ class NewRun:
         versions: distribution -> version, of whatever the result can depend on.
         label: name of it; no setting.
         keep_replay: whether its replay is kept when it is over.
+        files: path -> content hash, of every file that the result depends on.
     """
 
     kind: str
@@ -45,6 +46,7 @@ class NewRun:
     versions: dict[str, str] = field(default_factory=dict)
     label: str = ""
     keep_replay: bool = False
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class RunRecord:
     def keep_replay(self) -> bool:
         """Whether its replay is kept when it is over."""
         return bool(self.known("keep_replay"))
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The content hash of every file that the result depends on, by path; empty where none was stored."""
+        return dict(self.known("files") or {})
 
     @property
     def extended(self) -> list[dict[str, Any]]:

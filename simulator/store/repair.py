@@ -360,7 +360,7 @@ def _anew(
 ) -> _Found:
     """Recover a run of which only the settings are left; it starts again at step 0."""
     facts = json.loads(begun.result) or {}
-    result = json.dumps({name: facts[name] for name in ("label", "keep_replay") if facts.get(name)} or None)
+    result = json.dumps({name: facts[name] for name in ("label", "keep_replay", "files") if facts.get(name)} or None)
     row = ExperimentRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
     recovered = _Found(row, source="settings")
     rows = sum(len(run_tables[table]) for table in COUNTED)

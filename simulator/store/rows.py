@@ -95,7 +95,7 @@ def of_new_run(number: int, new: NewRun, created: str) -> ExperimentRow:
     seeds = json.dumps([int(seed) for seed in new.seeds])
     versions = json.dumps(new.versions)
     texts = (new.settings, new.settings_hash, versions, "running", created)
-    facts = {name: value for name, value in (("label", new.label), ("keep_replay", new.keep_replay)) if value}
+    facts = {name: getattr(new, name) for name in ("label", "keep_replay", "files") if getattr(new, name)}
     result = json.dumps(facts or None)
     return ExperimentRow(number, new.kind, new.agent, new.env, seeds, int(new.steps), *texts, result=result)
 

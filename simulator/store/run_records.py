@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulator.config.codec import settings_hash, to_toml
+from simulator.config.codec import content_hashes, settings_hash, to_toml
 from simulator.config.run import RunConfig
-from simulator.core.files.escaping import check_label
+from simulator.core.files.escaping import check_label, visible
+from simulator.core.files.reading import add_to
 from simulator.core.foreign.faults import PlayerError, fault_of
 from simulator.core.protocols import Array, EnvSpec, Evaluation, Failure
 from simulator.core.snapshots import RUN
@@ -20,6 +24,7 @@ from simulator.versions import NOT_INSTALLED, version_of
 
 if TYPE_CHECKING:
     from simulator.config.recall import RecallConfig
+    from simulator.store.records import RunRecord
 
 NOT_FINITE = "its loss was not finite"
 VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
@@ -40,6 +45,7 @@ def new_run(config: RunConfig, label: str = "", keep_replay: bool = False) -> Ne
         steps=config.steps,
         settings=to_toml(config),
         settings_hash=settings_hash(config),
+        files=content_hashes(config),
         versions=installed(),
         label=label,
         keep_replay=keep_replay,
@@ -64,6 +70,31 @@ def changed(versions: Mapping[str, str]) -> dict[str, list[str | None]]:
         if now != then:
             changes[name] = [then, None if now == NOT_INSTALLED else now]
     return changes
+
+
+def changed_files(files: Mapping[str, str]) -> dict[str, str]:
+    """Return the files whose content is another one than its hash says: path -> "has changed" or "is gone"."""
+    changes = {}
+    for path, then in files.items():
+        digest = hashlib.sha256()
+        try:
+            add_to(digest, Path(path))
+        except ValueError:
+            changes[path] = "is gone" if not os.path.exists(path) else "cannot be read"
+        else:
+            if digest.hexdigest() != then:
+                changes[path] = "has changed"
+    return changes
+
+
+def not_as_stored(record: RunRecord) -> str:
+    """Say which file keeps a stored run from being continued, and what to do."""
+    changes = changed_files(record.files)
+    what = " and ".join(f"{visible(path)} {change}" for path, change in changes.items())
+    what = what or "its settings, or a file that they name, have changed"
+    it = "it" if len(changes) == 1 else "them"
+    instead = f"engram reproduce {record.run} compares, engram run begins another"
+    return f"{record.run}: {what} since it began; put {it} back as before to continue ({instead})"
 
 
 def seeds_of(config: RunConfig | RecallConfig) -> tuple[int, ...]:

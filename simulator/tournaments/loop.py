@@ -219,6 +219,8 @@ class TournamentLoop:
                 if not self._grow():
                     break
                 yield self._snapshot("analysing")
+            yield self._snapshot("analysing")
+            self._rank()
             yield self._snapshot("done")
         finally:
             if self._workers is not None:
@@ -316,10 +318,15 @@ class TournamentLoop:
             if self._rows
             else (elapsed > FIRST_LEADERBOARD_SECONDS)
         ):
-            schedule = self._schedule
-            result = summary.summary(self._store, self.id, LEADERBOARD_RESAMPLES)
-            self._rows = summary.rows_of(result, list(cells_of(schedule.plan)), schedule.over)
+            self._rank(LEADERBOARD_RESAMPLES)
             self._board_seconds += time.perf_counter() - began
+
+    def _rank(self, n_bootstrap: int | None = None) -> None:
+        """Rank the contestants by the cells so far; without ``n_bootstrap`` finally, and the analysis is stored."""
+        if n_bootstrap is None:
+            summary.keep(self._store, self.id)
+        result = summary.summary(self._store, self.id, n_bootstrap)
+        self._rows = summary.rows_of(result, list(cells_of(self._schedule.plan)), self._schedule.over)
 
     def _snapshot(self, phase: str) -> TournamentSnapshot:
         schedule = self._schedule

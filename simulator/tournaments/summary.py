@@ -208,7 +208,7 @@ def rows_of(
     rows = []
     for row in result["ranking"]:
         numbers = [row["strength"][key] for key in ("value", "low", "high")]
-        numbers += [row["score"]["mean"][key] for key in ("value", "low", "high")]
+        numbers += [row["score"]["iqm"][key] for key in ("value", "low", "high")]
         numbers_or_nan = [float("nan") if value is None else value for value in numbers]
         label = row["contestant"]
         rows.append(Standing(label, row["division"], row["tier"], *numbers_or_nan, done[label], counts[label]))

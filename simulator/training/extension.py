@@ -10,6 +10,7 @@ from simulator.config.run import RunConfig, eval_period
 from simulator.config.validation import names_of_run
 from simulator.core.snapshots import RUN
 from simulator.store.records import RunRecord, StoreError
+from simulator.store.run_records import not_as_stored
 from simulator.store.run_store import ChangedSteps, Store
 
 
@@ -32,7 +33,7 @@ def extend(store: Store, run: str, steps: int) -> list[str]:
     _check(record, steps)
     config = of_record(RunConfig, record)
     if not is_as_stored(config, record):
-        raise ValueError(f"{record.run}: its settings, or a file that they name, have changed since it began")
+        raise ValueError(not_as_stored(record))
     if steps == config.steps:
         return []
     longer = dataclasses.replace(config, steps=steps)
@@ -56,7 +57,10 @@ def _check(record: RunRecord, steps: int) -> None:
     if record.kind != RUN:
         raise StoreError(f"{record.run} is a recall benchmark, whose cells are its settings: --steps is for runs")
     if steps <= record.step:
-        raise StoreError(f"--steps {steps}: {record.run} has trained {record.step:,} steps already, expected more")
+        raise StoreError(
+            f"--steps {steps}: {record.run} has trained {record.step:,} steps already; "
+            "--steps is the total, not how many to add, so expected more"
+        )
     if record.status == "failed" and not record.error:
         raise StoreError(f"{record.run}: every seed failed by step {record.step:,}, so no more steps can be trained")
 

@@ -12,7 +12,10 @@ from collections.abc import Generator, Iterator
 
 from simulator.config.codec import is_as_stored
 from simulator.config.run import RunConfig, eval_period
+from simulator.core.foreign.python_files import label_of
 from simulator.core.jit import compile_seconds, working_seconds
+from simulator.core.non_finite import arrays_with_nan
+from simulator.core.notices import notice
 from simulator.core.protocols import Evaluation
 from simulator.core.snapshots import RunSnapshot, Stride
 from simulator.core.stopping import RateLimiter
@@ -230,6 +233,9 @@ class TrainingLoop:
             whole = state
             state = without_replay(whole)
             facts["replay_dropped"] = state is not whole
+        if status in FINISHED and not session.failed and (found := next(arrays_with_nan(state["agent"]), None)):
+            line = f"{found} holds NaN: what the agent learned is not finite, so its returns say nothing"
+            notice(label_of(session.config.agent), f"{line} (engram check)")
         self._store.checkpoint(self.run, self._progress(), state, rows, status=status, result=facts)
         self._unsaved = []
 

@@ -37,7 +37,10 @@ def terminal_view(
             errors[snapshot.step] = snapshot.picture.q_error
         return page_of(snapshot, before, size, look, controls() if controls is not None else Controls(), errors)
 
-    return LiveView(page, plain_line, console, redraw_seconds=REDRAW_SECONDS)
+    def line(snapshot: RunSnapshot) -> str:
+        return plain_line(snapshot, controls() if controls is not None else None)
+
+    return LiveView(page, line, console, redraw_seconds=REDRAW_SECONDS)
 
 
 def page_of(
@@ -188,7 +191,7 @@ def header(
             fit(width, (clean(snapshot.id), "bold"), (players, "bold cyan"), (seeds, ""), (snapshot.phase, "dim")),
         ),
         HeadLine(0, _progress(snapshot, width, look, controls or Controls())),
-        HeadLine(4, fit(width, *_speed(snapshot, before))),
+        HeadLine(4, fit(width, *_speed(snapshot, before, controls or Controls()))),
     ]
     if snapshot.evaluations:
         lines.append(HeadLine(2, fit(width, *_evaluation(snapshot, look))))
@@ -257,7 +260,17 @@ def _progress(snapshot: RunSnapshot, width: int, look: TerminalStyle, controls: 
     return bar
 
 
-def _speed(snapshot: RunSnapshot, before: RunSnapshot | None) -> list[Part]:
+def _slowed(snapshot: RunSnapshot, speed: float) -> list[str]:
+    """Describe the time and the rate of a run that is slowed to ``speed`` steps per second and seed."""
+    n_seeds = len(snapshot.seeds)
+    able = n_seeds * snapshot.step / snapshot.training_seconds if snapshot.training_seconds > 0 else float("inf")
+    rate = f"{count(min(n_seeds * speed, able))} steps/s, all seeds"
+    return [f"{duration(snapshot.seconds)} of computing", f"slowed to {rate}" if able > n_seeds * speed else rate]
+
+
+def _speed(snapshot: RunSnapshot, before: RunSnapshot | None, controls: Controls) -> list[Part]:
+    if controls.speed is not None:
+        return [(words, "") for words in _slowed(snapshot, controls.speed)]
     n_seeds = len(snapshot.seeds)
     parts = [(f"{duration(snapshot.seconds)}", "")]
     if snapshot.training_seconds > 0:
@@ -300,10 +313,14 @@ def _failures(snapshot: RunSnapshot) -> str:
     return f"seed {first.seed} failed at step {first.step:,}: {first.reason}{suffix}"
 
 
-def plain_line(snapshot: RunSnapshot) -> str:
+def plain_line(snapshot: RunSnapshot, controls: Controls | None = None) -> str:
     """Format one line for a log."""
-    words = [f"{snapshot.id}: {snapshot.step:,} of {snapshot.steps:,} steps", duration(snapshot.seconds)]
-    if snapshot.training_seconds > 0:
+    words = [f"{snapshot.id}: {snapshot.step:,} of {snapshot.steps:,} steps"]
+    if controls is not None and controls.speed is not None:
+        words += _slowed(snapshot, controls.speed)
+    else:
+        words.append(duration(snapshot.seconds))
+    if snapshot.training_seconds > 0 and (controls is None or controls.speed is None):
         words.append(f"{count(len(snapshot.seeds) * snapshot.step / snapshot.training_seconds)} steps/s, all seeds")
     if snapshot.evaluations:
         words += [text for text, _ in _evaluation(snapshot, TerminalStyle())[:3]]

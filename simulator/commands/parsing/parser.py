@@ -19,8 +19,9 @@ from simulator.core.components import Component, is_socket_name
 from simulator.core.files.reading import MAX_DEPTH
 from simulator.core.registry import suggestions
 
-SHORT = {"output": "-o", "start": "--from"}  # options that have another form too
+SHORT = {"output": "-o", "start": "--from", "yes": "-y"}  # options that have another form too
 ALONE = {"slow": "10"}  # options that may stand without a value, and the value that they have then
+VALUES = {"tensorboard": "a folder for event files, --tensorboard events"}  # words for a missing value
 _NEGATIVE = re.compile(r"-(\d|\.\d|inf|nan)")
 _NUMBER = re.compile(r"-?\.?\d|-?(inf|nan)\Z")
 
@@ -63,7 +64,8 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
         parsed, names = parser.parse_known_args(left)
     except argparse.ArgumentError as error:
         option = (error.argument_name or "").rpartition("/")[2]
-        raise ValueError(f"{option}: expected a value after it") from None
+        expected = VALUES.get(_path(option)[0], "a value")
+        raise ValueError(f"{option}: expected {expected} after it") from None
     if unknown := next((word for word in names if word.startswith("-") and word != "-"), None):
         raise ValueError(_unknown_option(unknown.partition("=")[0], list(settings_by_name), tables))
     players: dict[str, Any] = {}

@@ -121,3 +121,16 @@ def test_the_door_lists_what_is_behind_it_without_loading_it():
     code += "print(sorted(name for name in names if name[0] != '_'), 'simulator.api' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == f"{sorted(simulator.__all__)} False"
+
+
+def test_settings_of_a_player_are_pointed_to_its_table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for key, said in (
+        ("learning_rate", r"q_learning has it: agent_settings={'step_size': 0.2}"),
+        ("layout", r"rooms has it: env_settings={'layout': 0.2}"),
+    ):
+        with pytest.raises(ValueError, match=f"{key}: no such setting of a run; {said}"):
+            simulator.run("q_learning", "rooms", **{key: 0.2})
+    with pytest.raises(ValueError, match="stable-baselines3 has it, as sb3:PPO"):
+        simulator.Trainer("PPO", "rooms")
+    assert list(tmp_path.iterdir()) == []

@@ -64,6 +64,8 @@ def test_plots_are_figures_of_matplotlib(lab, monkeypatch):
     assert max(line.get_xdata()[-1] for line in axes.lines) == 2_000
     own = Figure().add_subplot()
     assert run.plot(own) is own
+    with pytest.raises(ValueError, match=r"ax = curve\.png: expected axes of matplotlib"):
+        run.plot("curve.png")
     pyplot.close("all")
     assert len(simulator.load("r2", lab=lab).plot().axes) == 2
     tournament = simulator.load("t1", lab=lab)

@@ -185,3 +185,33 @@ def test_several_files_have_a_line_each_and_a_broken_one_stops_none(engram, clea
     assert "line 1)" in out[1]
     assert out[2].startswith("ok    whole.py: all ")
     assert out[-1] == "1 of 2 files failed"
+
+
+NAN = """from dataclasses import dataclass
+import numpy as np
+from simulator import per_seed
+
+@dataclass(frozen=True)
+class Config:
+    pass
+
+class Nan:
+    def __init__(self, spec, config, rng):
+        self.rng = rng
+        self.w = np.zeros(spec.action.n)
+
+    def act(self, obs):
+        return int(self.rng.integers(len(self.w)))
+
+    def learn(self, obs, action, reward, next_obs, terminated):
+        self.w[action] += np.nan
+
+make = per_seed(Nan)
+"""
+
+
+def test_numbers_that_are_not_finite_are_found_in_what_was_learned(engram, clean_folder):
+    (clean_folder / "nan.py").write_text(NAN)
+    assert "w holds NaN after 60 steps" in engram("check", "nan.py", "CartPole-v1", code=1).out
+    words = ("--seeds", "2", "--steps", "100", "--eval-episodes", "1", "--view", "none")
+    assert "NaN: what the agent learned is not finite" in engram("run", "nan.py", "CartPole-v1", *words).err

@@ -90,3 +90,21 @@ def test_a_run_that_differs_is_reported_and_fails(
     assert engram("reproduce", "latest", "--lab", str(tmp_path), code=1).out.startswith("r1: first differs in the ")
     monkeypatch.setattr(run_records, "version_of", lambda name: "0")
     assert "  numpy was " in engram("reproduce", "latest", "--lab", str(tmp_path), code=1).out
+
+
+def test_a_file_that_changed_since_the_run_is_named(engram: Engram, clean_folder: Path) -> None:
+    mine = clean_folder / "mine.py"
+    helper = clean_folder / "bonus.py"
+    engram("new", "agent", "mine")
+    helper.write_text("BONUS = 0.0\n")
+    before = mine.read_text()
+    mine.write_text(before.replace("import numpy", "import bonus\nimport numpy"))
+    engram("run", "./mine.py", "FrozenLake-v1", "--steps", "100", "--eval-episodes", "1", "--view", "none")
+    assert engram("reproduce", "r1", "--json").json["files"] == {}
+    helper.write_text("BONUS = 1.0\n")
+    assert engram("reproduce", "r1", "--json").json["files"] == {str(helper): "has changed"}
+    assert f"{helper} has changed since the run" in " ".join(engram("reproduce", "r1").out.split())
+    mine.write_text(before)
+    told = engram("resume", "r1", "--steps", "200", code=2).err
+    assert "mine.py has changed" in told
+    assert "since it began; put" in told

@@ -52,7 +52,7 @@ def test_mnist_asks_for_its_file(engram: Engram) -> None:
 
 
 def test_an_algorithm_of_another_library_is_named_with_its_command(engram: Engram) -> None:
-    assert "engram run sb3:A2C ENV" in engram("run", "a2c", "CartPole-v1", code=2).err
+    assert "stable-baselines3 has it, as sb3:A2C" in engram("run", "a2c", "CartPole-v1", code=2).err
 
 
 def test_variants_are_players_with_settings(engram: Engram) -> None:
@@ -89,3 +89,14 @@ def test_kinds_go_by_other_words_and_gymnasium_is_one(engram: Engram) -> None:
     ids = engram("list", "gymnasium").out.splitlines()
     assert "CartPole-v1" in ids
     assert ids == engram("list", "envs", "--json").json["gymnasium"]
+
+
+def test_what_an_option_lacks_or_means_is_said(engram: Engram, clean_folder) -> None:
+    assert "--env.n: unknown option; a setting of the environment itself is --env.kwargs.n" in (
+        engram("run", "q_learning", "FrozenLake-v1", "--env.n", "6", code=2).error
+    )
+    assert "--tensorboard: expected a folder" in engram("run", "td", "rooms", "--tensorboard", code=2).error
+    (clean_folder / "pole.py").write_text("class Pole:\n    pass\n")
+    assert "did you mean pole.py:Pole?" in engram("run", "td", "Pole", code=2).error
+    engram("run", "td", "rooms", "--steps", "100", "--seeds", "1", "--eval-episodes", "1", "--view", "none")
+    assert "deleted r1" in engram("delete", "r1", "-y").out

@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from simulator.reporting import figures, plot
-from simulator.reporting.figures import COLOURS, MAX_LINES, even_parts, numbers, svg
+from simulator.reporting import figures, plot, recall_figures
+from simulator.reporting.figures import COLOURS, HOLLOW, MAX_LINES, even_parts, numbers, svg
 from simulator.reporting.report import TOURNAMENT
 from simulator.reporting.tournament import readable
 from simulator.reporting.tournament_figures import KINDS, pictures_of
@@ -186,3 +186,47 @@ def test_numbers_that_cannot_be_drawn():
 def test_one_contestant_has_neither_strengths_nor_pairs():
     found = readable(summary(("dqn",), seeds=1))
     assert [len(pictures_of(found, kind)) for kind in KINDS] == [0, 1, 0, 1]
+
+
+def test_a_line_far_outside_is_named_and_does_not_flatten_the_others():
+    from matplotlib.figure import Figure
+
+    found = summary(**SMALL)
+    found["challenges"] = [{**found["challenges"][0], "floor": -65_375.0, "ceiling": -13.0, "threshold": None}]
+    inside, outside = found["divisions"][0]["curves"]
+    inside |= {"iqm": [-17.0, -13.0], "low": [-30_000.0, -13.0], "high": [-16.0, None]}
+    outside |= {"iqm": [-65_375.0, -65_375.0], "low": [None, None], "high": [None, None]}
+    (picture,) = pictures_of(readable(found), "curves")
+    ax = Figure().subplots()
+    picture.panels[0].paint(ax)
+    low, high = ax.get_ylim()
+    assert -30 < low < -17
+    assert -13 < high < 0
+    assert "\u2193 random_walk -65.38k" in ax.texts[0].get_text()
+    assert "a line that is far outside" in picture.note
+    assert "An evaluation without a return" in picture.note
+
+
+def test_equal_seeds_of_a_memory_are_hollow_points_without_a_band_below_the_best_possible():
+    from matplotlib.colors import to_hex
+    from matplotlib.figure import Figure
+
+    equal = {"mean": 1.0, "low": 0.26, "high": 1.0, "per_seed": [1.0, 1.0]}
+    spread = {"mean": 0.8, "low": 0.7, "high": 0.9, "per_seed": [0.7, 0.9]}
+    ceiling = {"ceiling": {"overlap": 1.0, "exact": 1.0}, "failed": [], "memory": "m", "patterns": 5}
+    cells = [
+        {**ceiling, "corruption": f"flip:0.{at}", "overlap": score, "exact": score}
+        for at, score in ((1, equal), (2, spread))
+    ]
+    found = {"run": "r1", "challenge": "digits", "contestants": ["m"], "seeds": [0, 1], "cells": cells}
+    (picture,) = recall_figures.pictures_of(found, "corruption")
+    ax = Figure().subplots()
+    picture.panels[0].paint(ax)
+    (band,) = ax.collections
+    assert band.get_paths()[0].vertices[:, 1].min() == 0.7
+    hollow = [line for line in ax.lines if line.get_marker() == "o" and to_hex(line.get_markerfacecolor()) == HOLLOW]
+    assert [line.get_xydata().tolist() for line in hollow] == [[[0.1, 1.0]]]
+    assert "A hollow point: all seeds are equal" in picture.note
+    best = max(ax.lines, key=lambda line: line.get_zorder())
+    assert best.get_ydata().tolist() == [1.0, 1.0]
+    assert best.get_linestyle() == "--"

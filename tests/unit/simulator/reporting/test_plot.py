@@ -17,7 +17,7 @@ from tests.helpers.tournament_summaries import summary
 def run(name: str = "r1", env: str = "rooms", label: str = "td", **changes: Any) -> dict[str, Any]:
     curve = {"steps": [10, 20], "iqm": [0.25, 0.5], "low": [0.0, 0.25], "high": [0.5, 0.75]}
     known = {"run": name, "env": env, "name": label, "seeds": [0, 1], "optimum": 0.75, "floor": 0.0}
-    return {**known, "solved": {"threshold": 0.5}, "curve": curve, **changes}
+    return {**known, "settings": {}, "solved": {"threshold": 0.5}, "curve": curve, **changes}
 
 
 def recall_summary(cells: list[tuple[int, str]]) -> dict[str, Any]:

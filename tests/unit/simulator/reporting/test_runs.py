@@ -231,7 +231,18 @@ def test_learning_curves_are_drawn_with_what_is_printed(lab: Path, clean_folder:
     assert "<!-- q_learning, double = true," in text
     printed = engram(*words, "--latex")
     assert printed.err == "curves.svg is written\n"
-    assert printed.out.count(r"\begin{tabular}") == printed.out.count(r"\end{tabular}") == 4
+    assert printed.out.count(r"\begin{tabular}") == printed.out.count(r"\end{tabular}") == 1
+    assert "CPU{-}second" not in printed.out
+    table, common = printed.out.split(r"\end{tabular}")
+    assert common.startswith("\n% in every row: ")
+    assert not any(f"{name} & " in table for name in ("agent", "env"))
+
+
+def test_a_page_is_named_and_nothing_else_is_printed(lab: Path, clean_folder: Path, engram: Engram) -> None:
+    words = ["report", "r1", "r2", "--lab", str(lab)]
+    assert engram(*words, "--html", "page.html").out == "page.html is written\n"
+    assert Path("page.html").stat().st_size > 0
+    assert engram(*words, "--html", "page.html", "--table").out.startswith("| run | ")
 
 
 NO_CORRUPTION = "r1: no picture of corruption: no load met one kind of corruption in several amounts"

@@ -200,3 +200,26 @@ def test_failures_with_one_reason_are_one_line():
         "failed: dqn in rooms, seeds 3 to 4, 9: it diverged (counted as: floor)",
         "failed: dqn in rooms, seed 0: it died (counted as: floor)",
     ]
+
+
+def test_a_narrow_table_of_pairs_keeps_the_corrected_p_and_leaves_out_the_difference(capsys):
+    found = summary(("a", "b", "c"))
+    for at, pair in enumerate(found["divisions"][0]["pairs"]):
+        pair |= {name: {"value": 0.1 * at, "low": 0.01, "high": 0.5} for name in ("probability", "difference")}
+        pair |= {"p_holm": 0.1 + at / 10}
+    show(found, 80)
+    pairs = capsys.readouterr().out.split("no significant difference")[1]
+    assert "p (Holm)" in pairs
+    assert "left out in this narrow terminal: difference" in pairs
+
+
+def test_a_contestant_without_a_place_is_in_no_pair():
+    found = summary(("a", "b", "gone"))
+    none = {"value": None, "low": None, "high": None}
+    found["ranking"][2] |= {"tier": None, "strength": none, "score": None, "mean_rank": none, "lottery": None}
+    for pair in found["divisions"][0]["pairs"]:
+        if pair["second"] == "gone":
+            pair |= {"decided": False, "probability": none, "difference": none, "p_holm": None, "seeds_needed": None}
+    (table,) = [table for table in tables(found) if table.title.startswith("no significant")]
+    assert table.title == "no significant difference: 1 of 1 pair of agents"
+    assert [row[:2] for row in table.rows] == [["a", "b"]]

@@ -216,3 +216,15 @@ def test_an_interruption_keeps_complete_cells(tmp_path):
     assert 2 <= summary_of(tmp_path)["cells"]["done"] < 6
     assert play(tmp_path, small()).phase == "done"
     assert math.isfinite(summary_of(tmp_path)["ranking"][0]["strength"]["value"])
+
+
+def test_the_last_snapshot_holds_the_final_ranking(played, tmp_path):
+    import shutil
+
+    lab = shutil.copytree(played[0], tmp_path / "lab")
+    for last in (played[1], play(lab, small())):  # played, and all of it stored already
+        assert [(row.contestant, row.tier, row.strength, row.score) for row in last.rows] == [
+            (row["contestant"], row["tier"], row["strength"]["value"], row["score"]["iqm"]["value"])
+            for row in summary_of(lab)["ranking"]
+        ]
+        assert all(row.done == row.planned for row in last.rows)

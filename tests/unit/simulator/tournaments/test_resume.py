@@ -211,7 +211,7 @@ def test_a_lab_with_cells_in_it_is_never_taken_away(tmp_path, monkeypatch, engra
 
     monkeypatch.setattr(summary, "analyze", broken)
     words = ["tournament", "--agents", "td", "--envs", "rooms", "--seeds", "2", "--steps", "100", "--workers", "1"]
-    engram(*words, "--view", "none", code=2)
+    assert "tournament t1 failed after cell 1: Singular matrix" in engram(*words, "--view", "none", code=1).err
     monkeypatch.undo()
     assert summary_of(tmp_path / "lab")["cells"]["done"] == 1
     shutil.rmtree(tmp_path / "lab")

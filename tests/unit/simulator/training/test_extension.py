@@ -84,7 +84,9 @@ def test_steps_that_were_trained_already_are_refused(store):
     config = config_of("q_learning", 100)
     name = played(store, config)
     for steps in (1, 100):
-        with pytest.raises(ValueError, match=f"--steps {steps}: r1 has trained 100 steps already, expected more"):
+        with pytest.raises(
+            ValueError, match=f"--steps {steps}: r1 has trained 100 steps already; --steps is the total"
+        ):
             extend(store, name, steps)
     assert store.find(name).steps == 100
 

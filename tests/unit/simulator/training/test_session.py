@@ -72,7 +72,7 @@ def test_a_map_that_changed_is_noticed(tmp_path):
         next(snapshots)
         snapshots.close()
         path.write_text("######\n#S  G#\n######\n")
-        with pytest.raises(ValueError, match="have changed"):
+        with pytest.raises(ValueError, match="has changed"):
             next(loop.run(_config(env), store, "r1"))
 
 
