@@ -1,10 +1,10 @@
 """Imagined transitions in deep Q-learning: further updates on batches that a learned model generates.
 
 Sutton 1990 (Dyna), with a generative network in place of the table. Every environment step counts for as many imagined
-transitions as the model's setting ``imagined`` says. As soon as they fill batches, so many are generated at once, put
-into a replay of their own, and the networks take one update on a batch from it for each. Updates on real transitions
-stay as they are, so a model costs ``imagined / batch_size`` further updates a step; the control at equal numbers of
-updates is ``gradient_steps``. Imagined transitions have one step, whatever ``n_step`` says.
+transitions as the model's setting ``imagined`` says. For each batch that they fill the networks take one update on a
+batch from a replay of imagined transitions, whose older half is imagined anew as often as it was used up. Updates on
+real transitions stay as they are, so a model costs ``imagined / batch_size`` further updates a step; the control at
+equal numbers of updates is ``gradient_steps``. Imagined transitions have one step, whatever ``n_step`` says.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.protocols import Array, EnvSpec, State, Step
 
-BATCHES = 16  # that the replay of imagined transitions holds
+BATCHES = 8  # that are imagined at once; the replay of imagined transitions holds twice as many
 
 
 class Imagination:
@@ -40,10 +40,12 @@ class Imagination:
         self._model = model
         self._learner = learner
         self._batch_size = learner.state.batch.indices.shape[1]
-        self._replay = make_replay(n_seeds, BATCHES * self._batch_size, replay.obs.shape[2], 1, replay.gamma)
-        self._priorities = make_priorities(None, n_seeds, BATCHES * self._batch_size)
+        capacity = 2 * BATCHES * self._batch_size
+        self._replay = make_replay(n_seeds, capacity, replay.obs.shape[2], 1, replay.gamma)
+        self._priorities = make_priorities(None, n_seeds, capacity)
         self._stream = rng.pcg64_states(seed_list, "planning")
-        self._n_waiting = 0
+        self._n_waiting = 0  # imagined transitions that do not fill a batch yet
+        self._n_unused = 0  # updates before the next transitions are imagined
         self.loss = np.zeros(n_seeds)
 
     def learn(self, obs: Array, actions: Array, step: Step, clock: int) -> None:
@@ -57,7 +59,10 @@ class Imagination:
         if not n_updates or not trains_at(state.hyper, clock):
             return
         self._n_waiting -= n_updates * self._batch_size
-        self._imagine(min(n_updates, BATCHES) * self._batch_size)
+        if self._n_unused <= 0:
+            self._imagine(BATCHES * self._batch_size)
+            self._n_unused += BATCHES
+        self._n_unused = max(0, self._n_unused - n_updates)
         hyper = state.hyper._replace(gradient_steps=n_updates, target_update_interval=0)
         imagined = state._replace(
             hyper=hyper,
@@ -92,6 +97,7 @@ class Imagination:
             "replay": {"transitions": model.pop("replay"), "imagined": save_replay(self._replay)},
             "model": model,
             "waiting": self._n_waiting,
+            "unused": self._n_unused,
             "stream": self._stream.copy(),
             "loss": self.loss.copy(),
         }
@@ -104,6 +110,7 @@ class Imagination:
             load_replay(self._replay, state["replay"]["imagined"])
         self._model.restore(model)
         self._n_waiting = state["waiting"]
+        self._n_unused = state["unused"] if "replay" in state else 0
         self._stream[...] = state["stream"]
         self.loss[...] = state["loss"]
 

@@ -40,11 +40,9 @@ CASES = {
 LAWS = [
     agents.acts_in_the_space_and_learns_finite_numbers,
     agents.seeds_together_equal_seeds_alone,
-    agents.poisoned_rewards_leave_the_others_alone,
     agents.continues_from_a_checkpoint,
     agents.evaluation_changes_nothing,
     agents.policy_is_the_same_each_time,
-    agents.training_is_the_same_again,
 ]
 
 
@@ -52,6 +50,11 @@ LAWS = [
 @pytest.mark.parametrize("case", CASES)
 def test_dqn_with_a_component(case, law):
     law(partial(session, "dqn", "FrozenLake-v1", agent_=CASES[case]))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.startswith("model")])
+def test_the_rewards_of_one_seed_change_no_other_seeds_model(case):
+    agents.poisoned_rewards_leave_the_others_alone(partial(session, "dqn", "FrozenLake-v1", agent_=CASES[case]))
 
 
 @pytest.mark.parametrize("case", ["window", "vae", "recall"])
