@@ -289,8 +289,8 @@ def _poison(agent, state):
 def test_an_evaluation_equals_episodes_unrolled_by_hand(agent, name):
     one = probe(agent, name, seeds=2, env=NOISY, **_no_update(agent))  # first weights choose now this, now that
     one.play(30)
-    returns = one.evaluator().evaluate(one.agent, one.step).returns[:, :6]
-    scripted, chosen = _returns(name, one, 6)
+    returns = one.evaluator().evaluate(one.agent, one.step).returns[:, :80]
+    scripted, chosen = _returns(name, one, 80)
     assert chosen == {0, 1}
     np.testing.assert_allclose(returns, scripted, atol=1e-6)
 
@@ -384,11 +384,13 @@ def test_the_laws_of_agents_hold_with_a_recurrence(agent, name, law):
 
 
 @each_in_both
-def test_checkpoints_are_taken_in_the_middle_of_episodes(agent, name):
-    one = _make(agent, name)(seeds=3)
+def test_a_checkpoint_in_the_middle_of_an_episode_holds_all_that_acting_carries(agent, name):
+    one, two = (_make(agent, name)(seeds=3) for _ in range(2))
     one.play(agent_laws.STEPS)
-    state = by_hand.acting(one.agent).carry.state
-    assert state.any(axis=1).any()
+    carry = by_hand.acting(one.agent).carry
+    assert carry.state.any(axis=1).any()
+    two.restore(one.state())
+    same(list(carry), list(by_hand.acting(two.agent).carry))
 
 
 @each
@@ -426,3 +428,29 @@ def test_a_finished_run_that_goes_on_stores_what_acting_saw(name):
     assert replay.last_action[0, 0] == log.action[-1, 0]
     np.testing.assert_allclose(replay.last_reward[0, 0], log.reward[-1, 0])
     np.testing.assert_array_equal(replay.state[0, 0], more.state[0, 0])
+
+
+# Learning.
+
+UNITS = {("dqn", "elman"): 8, ("dqn", "gru"): 4, ("dqn", "lstm"): 4}  # so few that first weights alone hold no flag
+SOLVED = 0.7
+
+
+@pytest.mark.learning
+@each_in_both
+def test_a_trained_cell_solves_the_flag_probe_and_an_untrained_one_does_not(agent, name):
+    trained, untrained = (_solved_seeds(agent, name, trainable) for trainable in (True, False))
+    assert trained >= 6
+    assert untrained <= trained // 2
+
+
+def _solved_seeds(agent, name, trainable):
+    """Of 8 seeds, how many remember the flag for 8 to 11 steps of noise."""
+    recurrence = {"name": name, "units": UNITS.get((agent, name), 64), "trainable": trainable}
+    rate = {"optimizer": {"learning_rate": 3e-3}}
+    settings = {"learning_starts": 200, "batch_size": 16} if agent == "dqn" else rate
+    steps = 10_000
+    players = {"agent_": {**settings, "recurrence": recurrence}, "env_": {"delay": 8, "spread": 3}}
+    one = session(agent, PROBE, seeds=8, steps=steps, eval_episodes=50, **players)
+    one.play(steps)
+    return int((one.evaluator().evaluate(one.agent, steps).returns.mean(axis=1) >= SOLVED).sum())
