@@ -95,7 +95,7 @@ class VectorStore:
         return self
 
     def arrays(self) -> dict[str, Array | str]:
-        """How an observation becomes the network's input, for exports."""
+        """Return the way from an observation to the network's input, for exports."""
         return self._adapter.arrays()
 
     def state(self) -> State:
@@ -160,7 +160,7 @@ class FrameStore:
         return FrameStore(self._spec, len(self._ring.n_added), self._ring.depth, self._ring.depth)
 
     def arrays(self) -> dict[str, Array | str]:
-        """How observations become the network's input, for exports."""
+        """Return the way from observations to the network's input, for exports."""
         return {"encoding": "frames", "frames": np.array(self._ring.depth)}
 
     def state(self) -> State:

@@ -24,7 +24,7 @@ BAD = "bad"
 _MIN_SPACE = 100 << 20  # bytes
 
 
-class Finding(NamedTuple):
+class HealthCheck(NamedTuple):
     """Outcome of one check."""
 
     name: str
@@ -65,14 +65,14 @@ def show(report: Mapping[str, Any]) -> None:
     console.print_result(f"{bad} of these must be fixed" if bad else "all requirements are met")
 
 
-def _python() -> Iterator[Finding]:
+def _python() -> Iterator[HealthCheck]:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {sys.prefix}"
     enough = sys.version_info >= (3, 11)
-    yield Finding("python", OK if enough else BAD, text, "" if enough else "expected 3.11 or later")
-    yield Finding("sqlite", OK, sqlite3.sqlite_version)
+    yield HealthCheck("python", OK if enough else BAD, text, "" if enough else "expected 3.11 or later")
+    yield HealthCheck("sqlite", OK, sqlite3.sqlite_version)
 
 
-def _distributions() -> Iterator[Finding]:
+def _distributions() -> Iterator[HealthCheck]:
     """Check every dependency, against ``constraints.txt`` in a checkout."""
     pinned = _pins(registry.ROOT / "constraints.txt")
     needed = [re.split(r"[\[<>=!~; ]", line)[0] for line in _requirements() if "extra ==" not in line]
@@ -81,92 +81,96 @@ def _distributions() -> Iterator[Finding]:
         wanted = pinned.get(_canonical(name))
         if installed_version is None:
             cure = "pip install -e . in the checkout" if name == "engram-rl" else f"pip install {name}"
-            yield Finding(name, BAD, "not installed", cure)
+            yield HealthCheck(name, BAD, "not installed", cure)
         elif wanted is not None and installed_version.partition("+")[0] != wanted:
-            yield Finding(name, NOTE, installed_version, f"constraints.txt has {wanted}")
+            yield HealthCheck(name, NOTE, installed_version, f"constraints.txt has {wanted}")
         else:
-            yield Finding(name, OK, installed_version)
+            yield HealthCheck(name, OK, installed_version)
 
 
-def _pygame() -> Finding:
+def _pygame() -> HealthCheck:
     """Check that ``pygame`` and ``pygame-ce``, which install the same files, are not both installed."""
     old = _version("pygame")
     new = _version("pygame-ce")
     if old and new:
         cure = "pip uninstall -y pygame pygame-ce && pip install pygame-ce"
-        return Finding("pygame", BAD, f"pygame {old} and pygame-ce {new} overwrite each other", cure)
+        return HealthCheck("pygame", BAD, f"pygame {old} and pygame-ce {new} overwrite each other", cure)
     if old:
-        return Finding("pygame", BAD, f"pygame {old}", "pip uninstall -y pygame && pip install pygame-ce")
-    return Finding("pygame", OK, "only pygame-ce" if new else "none")
+        return HealthCheck("pygame", BAD, f"pygame {old}", "pip uninstall -y pygame && pip install pygame-ce")
+    return HealthCheck("pygame", OK, "only pygame-ce" if new else "none")
 
 
-def _machine() -> Iterator[Finding]:
+def _machine() -> Iterator[HealthCheck]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     blas = os.environ.get("OMP_NUM_THREADS") or "all"  # simulator/__init__.py sets it by default
-    yield Finding("cores", OK, f"{cores}, all of them are used unless --threads says otherwise")
+    yield HealthCheck("cores", OK, f"{cores}, all of them are used unless --threads says otherwise")
     advice = "" if blas == "1" else "unset OMP_NUM_THREADS, or set it to 1: the seeds share the cores already"
-    yield Finding("threads", OK if blas == "1" else NOTE, f"{blas} for one seed's matrix products", advice)
+    yield HealthCheck("threads", OK if blas == "1" else NOTE, f"{blas} for one seed's matrix products", advice)
 
 
-def _cache(fix: bool) -> Finding:
+def _cache(fix: bool) -> HealthCheck:
     """Check the cache of compiled code: its folder, its functions, damaged files; ``fix`` removes those."""
     from simulator.core.jit_cache import folder as code_folder
 
     folder = code_folder.folder()
     if folder is None:
-        return Finding("compiled code", NOTE, "no folder can be written", "set NUMBA_CACHE_DIR to a folder that can")
+        return HealthCheck(
+            "compiled code", NOTE, "no folder can be written", "set NUMBA_CACHE_DIR to a folder that can"
+        )
     survey = code_folder.survey(folder)
     held = code_folder.mend(folder) if fix and survey.damaged else survey
     if not _writable(folder):
-        return Finding("compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can")
+        return HealthCheck(
+            "compiled code", NOTE, f"{folder} cannot be written", "set NUMBA_CACHE_DIR to a folder that can"
+        )
     n = held.n_functions
     damaged = len(held.damaged)
     if survey.damaged and not damaged:
-        return Finding("compiled code", OK, f"{folder}, {len(survey.damaged)} damaged files were removed")
+        return HealthCheck("compiled code", OK, f"{folder}, {len(survey.damaged)} damaged files were removed")
     if damaged:
         advice = "engram doctor --fix removes them; what needs them compiles again"
-        return Finding("compiled code", BAD, f"{folder}, {damaged} damaged files", advice)
+        return HealthCheck("compiled code", BAD, f"{folder}, {damaged} damaged files", advice)
     if not n:
-        return Finding("compiled code", NOTE, f"{folder}, empty", "the first run compiles, once")
-    return Finding("compiled code", OK, f"{folder}, warm ({n} functions, all whole)")
+        return HealthCheck("compiled code", NOTE, f"{folder}, empty", "the first run compiles, once")
+    return HealthCheck("compiled code", OK, f"{folder}, warm ({n} functions, all whole)")
 
 
-def _lab(lab: Path) -> Finding:
+def _lab(lab: Path) -> HealthCheck:
     place = lab.resolve()
     if not _writable(place):
-        return Finding("lab", BAD, f"{place} cannot be written", "name another with --lab")
+        return HealthCheck("lab", BAD, f"{place} cannot be written", "name another with --lab")
     free = shutil.disk_usage(_existing(place)).free
     text = f"{place}, {'there' if lab.exists() else 'not made yet'}, {free / 2**30:,.1f} GiB free"
-    return Finding("lab", OK if free > _MIN_SPACE else BAD, text, "" if free > _MIN_SPACE else "make room")
+    return HealthCheck("lab", OK if free > _MIN_SPACE else BAD, text, "" if free > _MIN_SPACE else "make room")
 
 
-def _display() -> Finding:
+def _display() -> HealthCheck:
     screen = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
     if screen or platform.system() in ("Darwin", "Windows"):
-        return Finding("display", OK, screen or platform.system())
-    return Finding("display", NOTE, "none", "the terminal view needs none")
+        return HealthCheck("display", OK, screen or platform.system())
+    return HealthCheck("display", NOTE, "none", "the terminal view needs none")
 
 
-def _torch() -> Finding:
+def _torch() -> HealthCheck:
     installed_version = _version("torch")
     if installed_version is None:
-        return Finding("torch device", NOTE, "torch is not installed")
+        return HealthCheck("torch device", NOTE, "torch is not installed")
     build = "CPU only" if "+cpu" in installed_version else "may use a GPU"
-    return Finding("torch device", OK, f"{build}, by its version", "engram doctor --deep asks torch itself")
+    return HealthCheck("torch device", OK, f"{build}, by its version", "engram doctor --deep asks torch itself")
 
 
-def _torch_deep() -> Finding:
+def _torch_deep() -> HealthCheck:
     try:
         import torch
     except Exception as error:
-        return Finding("torch device", BAD, f"torch cannot be imported: {type(error).__name__}: {error}")
+        return HealthCheck("torch device", BAD, f"torch cannot be imported: {type(error).__name__}: {error}")
     if not torch.cuda.is_available():
-        return Finding("torch device", OK, f"CPU, {torch.get_num_threads()} threads")
+        return HealthCheck("torch device", OK, f"CPU, {torch.get_num_threads()} threads")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return Finding("torch device", OK, ", ".join(names))
+    return HealthCheck("torch device", OK, ", ".join(names))
 
 
-def _players() -> Iterator[Finding]:
+def _players() -> Iterator[HealthCheck]:
     """Tell whether every player's file can be used."""
     for kind in registry.FOLDERS:
         failed = []
@@ -176,7 +180,7 @@ def _players() -> Iterator[Finding]:
             except ValueError as error:
                 failed.append(str(error))
         n = len(registry.names(kind))
-        yield Finding(kind, BAD if failed else OK, f"{n - len(failed)} of {n} can be used", "; ".join(failed))
+        yield HealthCheck(kind, BAD if failed else OK, f"{n - len(failed)} of {n} can be used", "; ".join(failed))
 
 
 def _requirements() -> list[str]:

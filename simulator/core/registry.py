@@ -163,7 +163,7 @@ def _env_of_module(name: str) -> python_files.Place | None:
         if not _can_be_found(path):
             return None
         module = _import(path)
-    except ValueError:  # told where the name is looked up next
+    except ValueError:  # reported where the name is looked up next
         return None
     if within and not isinstance(getattr(module, within, None), type):  # an id that the module registers
         return None

@@ -153,7 +153,7 @@ def _human_scores(config: ExternalConfig, harness: EvaluationHarness) -> list[fl
     return [float(np.mean(returns[seed])) if seed in returns else math.nan for seed in config.seed_list]
 
 
-def _check_run(config: ExternalConfig, harness: EvaluationHarness) -> learned.Learned:
+def _check_run(config: ExternalConfig, harness: EvaluationHarness) -> learned.StoredAgents:
     if config.settings:
         raise ValueError(f"{config.name}: {next(iter(config.settings))}: no such setting, expected none")
     found = learned.read(config.target)

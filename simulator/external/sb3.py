@@ -131,20 +131,20 @@ def check(config: ExternalConfig, harness: EvaluationHarness) -> None:
             inspect_file(config, harness)
 
 
-class SeedCurves(NamedTuple):
+class SeedScores(NamedTuple):
     """Scores of every seed at every evaluation."""
 
     curve: list[list[float]]  # [S][K], NaN from the failure of a seed on
     failed: list[dict[str, Any]]  # seed, step, reason
 
 
-def play(config: ExternalConfig, harness: EvaluationHarness) -> SeedCurves:
+def play(config: ExternalConfig, harness: EvaluationHarness) -> SeedScores:
     """Train or load a model for every seed, and evaluate it.
 
     Raises:
         ValueError: see :func:`check`.
     """
-    result = SeedCurves([], [])
+    result = SeedScores([], [])
     for seed, number in zip(config.seed_list, library_seeds(config.seed_list), strict=True):
         with global_generators(number):
             if config.file is not None:

@@ -281,7 +281,7 @@ def _scores(summary: Summary, division: str) -> Table:
 
 
 def compared(summary: Summary, division: str) -> list[Mapping[str, Any]]:
-    """Return the pairs of the contestants that are ranked: who has no score is compared with nobody."""
+    """Return the pairs of the contestants that are ranked: one without a score is in no pair."""
     placed = {row["contestant"] for row in ranked(summary, division) if row["tier"] is not None}
     return [pair for pair in details(summary, division)["pairs"] if {pair["first"], pair["second"]} <= placed]
 

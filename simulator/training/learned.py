@@ -24,7 +24,7 @@ from simulator.store.run_store import Store
 from simulator.training.session import Session
 
 
-class Learned(NamedTuple):
+class StoredAgents(NamedTuple):
     """The agents of a stored run."""
 
     run: str
@@ -47,7 +47,7 @@ def reference(run: str, lab: str | Path) -> str:
     return f"{where / found.run}#{_fingerprint(found.agent)}"
 
 
-def read(named: str) -> Learned:
+def read(named: str) -> StoredAgents:
     """Read what a reference names.
 
     Raises:
@@ -80,7 +80,7 @@ def begin(session: Session, named: str) -> None:
         raise ValueError(f"what {found.run} learned does not fit these settings of {theirs.agent}: {said}") from None
 
 
-def check_spaces(found: Learned, spec: EnvSpec) -> None:
+def check_spaces(found: StoredAgents, spec: EnvSpec) -> None:
     """Refuse an environment with other observations or actions than those that a run was trained on.
 
     Raises:
@@ -117,7 +117,7 @@ class SeedPolicy:
         return None if values is None else values[self._row]
 
 
-def _read(lab: Path, run: str) -> Learned:
+def _read(lab: Path, run: str) -> StoredAgents:
     with Store(existing(os.fspath(lab))) as store:
         record = store.find(run)
         if record.kind != RUN:
@@ -126,7 +126,7 @@ def _read(lab: Path, run: str) -> Learned:
         saved = store.newest(record.run)
     if saved is None:
         raise ValueError(f"{record.run} has no checkpoint yet: nothing was learned")
-    return Learned(record.run, config, saved.progress.step, saved.state["agent"])
+    return StoredAgents(record.run, config, saved.progress.step, saved.state["agent"])
 
 
 def _fingerprint(agent: State) -> str:

@@ -25,7 +25,7 @@ from simulator.training.evaluation import MAX_EXACT_ENTRIES
 from simulator.training.session import MAX_PICTURE_STATES, Session
 
 
-class Learned(NamedTuple):
+class LearnedValues(NamedTuple):
     """Action values, values and policy of one seed in every state of a finite environment."""
 
     run: str
@@ -46,7 +46,7 @@ class Learned(NamedTuple):
     view: AgentView  # for a map
 
 
-def of_run(store: Store, run: str, seed: int | None = None) -> Learned:
+def of_run(store: Store, run: str, seed: int | None = None) -> LearnedValues:
     """Load what a seed of a run has learned.
 
     Args:
@@ -80,7 +80,7 @@ def of_run(store: Store, run: str, seed: int | None = None) -> Learned:
     return _of_session(session, spec, spec.mdp, record.run, row)
 
 
-def _of_session(session: Session, spec: EnvSpec, mdp: FiniteMDP, run: str, row: int) -> Learned:
+def _of_session(session: Session, spec: EnvSpec, mdp: FiniteMDP, run: str, row: int) -> LearnedValues:
     policy = session.agent.policy()
     q = policy.values(spec.state_obs)
     probs = policy.probs(spec.state_obs)
@@ -109,7 +109,7 @@ def _of_session(session: Session, spec: EnvSpec, mdp: FiniteMDP, run: str, row: 
     session.env.reset()
     scene = session.env.scene(0)
     names = [*scene.actions, *(f"action {a}" for a in range(len(scene.actions), mdp.legal.shape[1]))]
-    return Learned(
+    return LearnedValues(
         run=run,
         agent=session.config.agent,
         env=session.config.env,

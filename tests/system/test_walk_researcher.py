@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers import walks
 from tests.helpers.commands import Engram
+from tests.helpers.pages import ShownOutput, shown_outputs, walk
 
 PAGE = "docs/walks/researcher.md"
 VARIES = re.compile(r"DQN|PPO|per second|^run |left out|^per ")  # by processor or by speed
@@ -27,9 +27,10 @@ def study(clean_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return clean_folder
 
 
-def check(shown: list[tuple[str, str]]) -> None:
+def check(outputs: list[ShownOutput], folder: Path) -> None:
     """Compare the lines that the page shows with those that were printed, but for what varies."""
-    for expected, printed in shown:
+    for expected, text in outputs:
+        printed = text.replace(str(folder), "/home/me/study")
         lines = [_without_speed(line) for line in printed.splitlines()]
         assert lines
         for line in expected.splitlines():
@@ -42,9 +43,9 @@ def _without_speed(line: str) -> str:
 
 @pytest.mark.slow
 def test_the_walk(study: Path, engram: Engram) -> None:
-    shown = walks.walk(PAGE, study, engram)
-    assert len(shown) == 6
-    check(shown)
+    outputs = shown_outputs(PAGE, walk(PAGE, engram))
+    assert len(outputs) == 6
+    check(outputs, study)
     assert (study / "curves.pdf").read_bytes().startswith(b"%PDF")
     assert "\\begin{tabular}" in (study / "table.tex").read_text()
     assert (study / "table.md").read_text().count("\n| ") >= 5
@@ -59,8 +60,8 @@ def test_the_walk(study: Path, engram: Engram) -> None:
     importlib.util.find_spec("stable_baselines3") is None, reason="stable_baselines3 is not installed (extra bench)"
 )
 def test_the_walk_beside_another_library(study: Path, engram: Engram) -> None:
-    shown = walks.walk(PAGE, study, engram, optional=True)
-    assert len(shown) == 7
-    check(shown)
-    assert "PPO" in shown[-1][1]
+    outputs = shown_outputs(PAGE, walk(PAGE, engram, optional=True))
+    assert len(outputs) == 7
+    check(outputs, study)
+    assert "PPO" in outputs[-1].printed
     assert (study / "all.pdf").read_bytes().startswith(b"%PDF")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
 AT_ONCE = 0.5  # seconds
-FIRST_LINE = 2.0  # seconds after which a line says what is being done, where nobody sees a live view
+FIRST_LINE = 2.0  # seconds after which a line says what is being done, where there is no live view
 NEXT_LINES = 25.0  # seconds from one such line to the next
 _SIGNALS = tuple(filter(None, (signal.SIGINT, signal.SIGTERM, _HANGUP)))
 
@@ -136,7 +136,7 @@ def drive(
 
 
 class Wait:
-    """What a process that shows nothing else tells of its work."""
+    """Progress lines of a process that shows nothing else."""
 
     def __init__(self, unseen: bool, doing: str = "") -> None:
         self.unseen = unseen  # whether nobody sees a view of the snapshots

@@ -1,4 +1,4 @@
-"""Single keys of a terminal, which is as it was before as soon as nobody asks for them any more.
+"""Single keys of a terminal, which is put back as it was when no more are read.
 
 The terminal is asked for single keys only while this process is in its foreground, and gets its own mode back at the
 end, on Ctrl-Z, and before the process leaves at once. Nothing is changed where lines had been typed, or pasted, before

@@ -35,7 +35,7 @@ KEYS = {
 
 
 class Playback:
-    """How fast a run is shown.
+    """Speed at which a run is shown.
 
     Args:
         speed: environment steps per second and seed at first; None: as fast as it can.

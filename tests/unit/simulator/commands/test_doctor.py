@@ -90,7 +90,7 @@ def test_writing_is_tried_where_the_folder_would_be_made(tmp_path: Path) -> None
 
 
 def test_deep_checks_every_player(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_torch_deep", lambda: doctor.Finding("torch device", "ok", "not asked"))
+    monkeypatch.setattr(doctor, "_torch_deep", lambda: doctor.HealthCheck("torch device", "ok", "not asked"))
     report = doctor.examine(str(tmp_path), deep=True)
     n = len(registry.names("agents"))
     assert finding(report, "agents")["found"] == f"{n} of {n} can be used"
