@@ -42,4 +42,4 @@ def start_errors(config: Any) -> np.ndarray:
     start = int(np.argmax(spec.mdp.start))
     learned = session.agent.policy().values(spec.state_obs[start : start + 1])[:, 0]  # [S, A]
     exact = value_iteration(spec.mdp, session.agent.gamma)
-    return np.asarray(learned.max(axis=1) - exact.q[start].max())
+    return np.round(learned.max(axis=1) - exact.q[start].max(), 9)
