@@ -1,9 +1,10 @@
 """Registry of players: name -> file -> (Config, make), with suggestions for unknown names.
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
-``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``) and classes of
-stable-baselines3 (``sb3:PPO``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
+``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.components``, ``engram.games``), a module by dotted
+path or a Python file by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``) and
+classes of stable-baselines3 (``sb3:PPO``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of
+a file.
 ``-`` and ``_`` are the same in a name. ``ALIASES`` are further names, ``VARIANTS`` the field's names for a player with
 certain settings. Listing names imports no player.
 """
@@ -48,7 +49,7 @@ FOLDERS = {
     "challenges": "envs/patterns",
     "games": "envs/games",
 }
-GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "games")}
+GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "components", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
 ALIASES = {
     "memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"},
@@ -344,12 +345,23 @@ def description_of(kind: str, name: str) -> str:
 
 
 def source_of(kind: str, name: str) -> Path | None:
-    """Return the file of one of our players; None for others."""
-    module = _files(kind).get(name.replace("-", "_"))
+    """Return the file of one of our players, or of one that a distribution announces; None for others."""
+    plain = name.replace("-", "_")
+    module = _files(kind).get(plain)
     if module is None:
-        return None
+        announced = _announced(kind).get(plain)
+        return None if announced is None else _source_of_module(announced.module)
     place = ROOT / module.replace(".", "/")
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+def _source_of_module(module: str) -> Path | None:
+    """Return the file of a module, which is not executed; None where it cannot be found."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except FOREIGN:  # of a package around it; said where the player is loaded
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
 def with_cwd_importable() -> None:
