@@ -33,7 +33,7 @@ def fitting(socket: str) -> list[str]:
 
 def sockets_in_file(name: str) -> tuple[str, ...]:
     """Read the sockets that a component with a name fits, from its source without running it."""
-    source = registry.source_of(KIND, name)
+    source = registry.source_to_read(KIND, name)
     if source is None:
         return ()
     try:

@@ -331,10 +331,10 @@ def suggestions(name: str, known: Iterable[str]) -> list[str]:
 
 
 def description_of(kind: str, name: str) -> str:
-    """Read the first line of a file's docstring, without importing it; empty for players from elsewhere."""
+    """Read the first line of a file's docstring, without executing it; empty for players without a name."""
     import ast
 
-    source = source_of(kind, name)
+    source = source_to_read(kind, name)
     if source is None:
         return ""
     try:
@@ -345,20 +345,22 @@ def description_of(kind: str, name: str) -> str:
 
 
 def source_of(kind: str, name: str) -> Path | None:
-    """Return the file of one of our players, or of one that a distribution announces; None for others."""
-    plain = name.replace("-", "_")
-    module = _files(kind).get(plain)
+    """Return the file of one of our players; None for others."""
+    module = _files(kind).get(name.replace("-", "_"))
     if module is None:
-        announced = _announced(kind).get(plain)
-        return None if announced is None else _source_of_module(announced.module)
+        return None
     place = ROOT / module.replace(".", "/")
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
 
 
-def _source_of_module(module: str) -> Path | None:
-    """Return the file of a module, which is not executed; None where it cannot be found."""
+def source_to_read(kind: str, name: str) -> Path | None:
+    """Return the file of a player of ours, or of one that a distribution announces; it is not executed."""
+    announced = _announced(kind).get(name.replace("-", "_"))
+    ours = source_of(kind, name)
+    if ours is not None or announced is None:
+        return ours
     try:
-        spec = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(announced.module)
     except FOREIGN:  # of a package around it; said where the player is loaded
         return None
     return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
