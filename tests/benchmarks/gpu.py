@@ -199,7 +199,7 @@ def _model(name: str, device: str) -> Iterator[Difference]:
 
 def _memory(name: str, device: str) -> Iterator[Difference]:
     """A memory stores patterns, and gives energies and recalls damaged cues."""
-    plugin = registry.load("memory", name)
+    plugin = registry.load("memories", name)
     shape = (6, 6)
     patterns = _patterns(12, shape)
     cues = patterns * np.where(np.random.default_rng(4).random(patterns.shape) < 0.1, -1.0, 1.0).astype(np.float32)
@@ -340,9 +340,9 @@ def _curve(session: Session, name: str, say: Callable[[str], None], seconds: flo
     for k in range(n_points):
         session.play(10**8, began + seconds * (k + 1) / n_points - time.perf_counter())
         rate = session.step * len(session.seeds) / (time.perf_counter() - began)
-        returns = session.recorder.recent_returns()
-        known = returns[np.isfinite(returns)]
-        mean = float(known.mean()) if known.size else None
+        latest = [session.recorder.latest(i) for i in range(len(session.seeds))]
+        known = [episode.total for episode in latest if episode is not None]
+        mean = float(np.mean(known)) if known else None
         points.append({"steps": session.step, "return": mean, "steps_per_second": rate})
         shown = "no episode ended yet" if mean is None else f"return {mean:.1f}"
         say(f"Pong, {name}, 8 seeds, {session.step:,} steps each: {shown}, {rate:,.0f} steps/s")
