@@ -68,9 +68,9 @@ class Recurrence(NamedTuple):
     shape: CellShape
     settings: RecurrenceConfig
     biases: Callable[[np.random.Generator], Array]  # of one layer at first, [G + hidden biases]
-    step: Callable[[Any, Any, Any, tuple[Any, ...]], tuple[Any, ...]]
+    step: Callable[[Any, Any, Any, tuple[Any, ...]], tuple[Any, ...]] | None = None
     """the cell on tensors of torch: from cell, z and u [..., G], and what is carried, to the same after the step; each
-    [..., H], the output first"""
+    [..., H], the output first. None: the cell is compiled alone, and refused on a GPU and on images"""
 
     def n_params(self, n_in: int) -> int:
         """Return the number of parameters of all layers."""

@@ -122,6 +122,7 @@ class RecurrentModule(nn.Module):
             n_columns = z.shape[-1]
             hidden_bias = pad(held["bias_h"], (n_columns - held["bias_h"].shape[-1], 0)).unsqueeze(-2)
         parts = carry.split(settings.units, -1)
+        step: Any = self._cell.step
         outputs = []
         for t, z_t in enumerate(z.unflatten(-2, (n_rows, n_steps)).unbind(-2)):
             if t and torch.is_grad_enabled():
@@ -129,7 +130,7 @@ class RecurrentModule(nn.Module):
             u = parts[0] @ held["weight_h"]
             if hidden_bias is not None:
                 u = u + hidden_bias
-            parts = self._cell.step(self._cell.cell, z_t, u, parts)
+            parts = step(self._cell.cell, z_t, u, parts)
             outputs.append(parts[0])
         return torch.stack(outputs, -2), torch.cat(parts, -1)
 
@@ -169,8 +170,13 @@ def recurrent_builder(
     Images pass through the convolutions and the dense layers of ``config.conv``; outputs are linear in what follows.
 
     Raises:
-        ValueError: convolutions that do not go together with the images.
+        ValueError: a cell that is compiled alone, or convolutions that do not go together with the images.
     """
+    if recurrence.step is None:
+        raise ValueError(
+            f"agent.recurrence on {spec.id}: this cell has no step on tensors, expected one on images and on a GPU; "
+            "give Recurrence(step=...), as agents/components/elman.py does"
+        )
     n_extras = n_extra_inputs(recurrence, n_actions)
     if is_image(spec):
         build_encoder = encoder_builder(config.conv, frame_shape(spec))
