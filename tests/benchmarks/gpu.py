@@ -102,10 +102,19 @@ def _compare(name: str, ours: Mapping[str, Array], theirs: Mapping[str, Array], 
     return Difference(name, max(_largest(ours[key], theirs[key]) for key in ours), tolerance)
 
 
+def _relative(ours: Mapping[str, Array], theirs: Mapping[str, Array]) -> float:
+    """Root of the mean squared difference over that of the mean square."""
+    there = np.concatenate([theirs[name].ravel() for name in ours])
+    here = np.concatenate([value.ravel() for value in ours.values()])
+    return float(np.linalg.norm(here - there) / np.linalg.norm(here))
+
+
 def _largest(ours: Any, theirs: Any) -> float:
     return float(np.abs(np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)).max(initial=0.0))
 
 
+# Adam would turn the rounding of a gradient that is nearly 0 into a whole step.
+_SGD = {"kind": "sgd", "learning_rate": 0.1}
 _CONV = {"kind": "tiny", "frames": 2, "hidden": [16]}
 _DQN = {
     "batch_size": 8,
@@ -114,11 +123,19 @@ _DQN = {
     "train_frequency": 4,
     "n_step": 3,
     "prioritized": True,
+    "eval_ema": 0.0,
+    "explore": {"epsilon_start": 1.0, "epsilon_end": 1.0},
     "network": {"hidden": [16]},
     "conv": _CONV,
-    "optimizer": {"learning_rate": 1e-3},
+    "optimizer": _SGD,
 }
-_REINFORCE = {"episodes_per_update": 3, "network": {"hidden": [16]}, "conv": _CONV}
+_REINFORCE = {
+    "episodes_per_update": 3,
+    "network": {"hidden": [16]},
+    "conv": _CONV,
+    "optimizer": _SGD,
+    "value_optimizer": _SGD,
+}
 _STEPS = {"dqn": 68, "reinforce": 90}
 
 
@@ -131,7 +148,11 @@ def _settings(agent: str, **more: Any) -> dict[str, Any]:
 def _check_agent(name: str, spec: EnvSpec, device: str, label: str, **more: Any) -> Iterator[Difference]:
     settings = _settings(name, **more)
     ours, theirs = (_agent(name, spec, place, _STEPS[name], settings) for place in ("cpu", device))
-    yield _compare(f"{label}: weights", _weights(ours), _weights(theirs), 1e-4)
+    first = _weights(_agent(name, spec, "cpu", 0, settings))
+    moved = min(_largest(first[key], value) for key, value in _weights(ours).items())
+    if moved < 1e-4:
+        raise ValueError(f"{label}: weights moved by {moved:.1e}, expected that all are learned")
+    yield _compare(f"{label}: weights", _weights(ours), _weights(theirs), 1e-5)
     losses = [np.asarray(agent.state()["loss" if name == "dqn" else "policy_loss"]) for agent in (ours, theirs)]
     yield Difference(f"{label}: loss", _largest(*losses), 1e-3)
 
@@ -176,7 +197,7 @@ def _encoder(name: str, device: str) -> Iterator[Difference]:
             for t in range(60):
                 encoder.learn(_observed(spec, generator), t + 1)
             codes.append(encoder.encode(_observed(spec, generator), encoder.make_carry()))
-        yield Difference(f"encoder {name}, {spec.id}s: codes", _largest(*codes), 1e-3)
+        yield Difference(f"encoder {name}, {spec.id}s: codes", _largest(*codes), 1e-2)
 
 
 def _model(name: str, device: str) -> Iterator[Difference]:
@@ -194,7 +215,7 @@ def _model(name: str, device: str) -> Iterator[Difference]:
             model.learn(obs, generator.integers(0, 4, len(SEEDS)), reward, following, np.zeros(len(SEEDS), bool))
         imagined.append(model.imagine(64))
     for field in ("obs", "next_obs", "reward"):
-        yield Difference(f"model {name}: imagined {field}", _largest(*(getattr(m, field) for m in imagined)), 5e-3)
+        yield Difference(f"model {name}: imagined {field}", _largest(*(getattr(m, field) for m in imagined)), 2e-2)
 
 
 def _memory(name: str, device: str) -> Iterator[Difference]:
@@ -211,7 +232,7 @@ def _memory(name: str, device: str) -> Iterator[Difference]:
         weights.append({key: value for key, value in memory.state()["weights"].items() if key != "order"})
         energies.append(memory.energy(patterns))
         recalled.append(memory.recall(cues).patterns)
-    yield _compare(f"memory {name}: weights", *weights, 1e-3)
+    yield Difference(f"memory {name}: weights, relative root mean square", _relative(*weights), 1e-2)
     scale = float(np.abs(energies[0]).mean())
     yield Difference(f"memory {name}: energies, relative", _largest(*energies) / scale, 1e-2)
     yield Difference(
@@ -296,10 +317,13 @@ def speed(agent: Mapping[str, Any], env: str, seeds: int, device: str, seconds: 
     return (session.step - first) * seeds / (time.perf_counter() - began)
 
 
-def run_speeds(device: str, say: Callable[[str], None], seconds: float, until: float) -> dict[str, dict[str, float]]:
-    """Measure every agent with every number of seeds, as long as there is time."""
+def run_speeds(
+    names: list[str], device: str, say: Callable[[str], None], seconds: float, until: float
+) -> dict[str, dict[str, float]]:
+    """Measure agents with every number of seeds, as long as there is time."""
     found: dict[str, dict[str, float]] = {}
-    for name, agent in PLAYERS.items():
+    for name in names:
+        agent = PLAYERS[name]
         found[name] = {}
         for seeds in SIZES:
             if time.perf_counter() + 3.0 * seconds > until:
@@ -376,8 +400,10 @@ def main(json: bool, words: tuple[str, ...] = ()) -> dict[str, Any]:
     found["check_seconds"] = time.perf_counter() - began
     n_failed = sum(not row["ok"] for row in found["checks"])
     say(f"{len(found['checks'])} checks, {n_failed} failed, {found['check_seconds']:.0f} s")
-    if not options.no_speed:
-        found["speeds"] = run_speeds(options.device, say, options.seconds, began + LIMIT - options.pong)
+    if not options.no_speed:  # Pong comes last: it may take what is left
+        found["speeds"] = run_speeds(
+            list(options.speed or PLAYERS), options.device, say, options.seconds, began + LIMIT - options.pong
+        )
         found["pong"] = run_pong(options.device, say, options.pong)
     found["seconds"] = time.perf_counter() - began
     return found
@@ -387,6 +413,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.gpu", description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda", help="cuda, cuda:1, or cpu to rehearse")
     parser.add_argument("--check", action="append", choices=CHECKS, metavar="NAME", help="this check alone; repeatable")
+    parser.add_argument("--speed", action="append", choices=PLAYERS, metavar="AGENT", help="this one alone; repeatable")
     parser.add_argument("--no-speed", action="store_true", help="checks alone")
     parser.add_argument("--seconds", type=float, default=6.0, help="of every speed; default 6")
     parser.add_argument("--pong", type=float, default=100.0, help="seconds of Pong; default 100")
