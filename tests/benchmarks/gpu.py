@@ -1,6 +1,7 @@
 """Agents with networks on a GPU: their arithmetic beside the CPU's, learning beside it, steps per second, and Pong.
 
-``python -m tests.benchmarks.gpu`` says for every check how far the two are apart. ``--device cpu`` rehearses it without one. The exit code is 1 where a check failed, and 2 without a GPU.
+``python -m tests.benchmarks.gpu`` says for every check how far the two are apart. ``--device cpu`` rehearses it without
+one. The exit code is 1 where a check failed, and 2 without a GPU.
 
 * Arithmetic: both devices begin with the same weights and take the same actions, which are random; so every
   transition, sample and target is the same, and weights may differ by rounding alone.
@@ -49,6 +50,13 @@ class Check(NamedTuple):
     tolerance: float
 
 
+class Study(NamedTuple):
+    """A preset that learns on both devices for so many environment steps per seed."""
+
+    preset: str
+    steps: int
+
+
 ARITHMETIC = {
     "dqn": Check(DQN, CARTPOLE, 128, 1e-4),
     "dqn, dueling": Check({**DQN, "dueling": True}, CARTPOLE, 128, 1e-4),
@@ -63,7 +71,7 @@ ARITHMETIC = {
     "dqn, bonus of a random network": Check({**DQN, "intrinsic": {"name": "random_network"}}, CARTPOLE, 96, 1e-3),
     "reinforce": Check({"name": "reinforce", **SGD, "value_optimizer": SGD["optimizer"]}, CARTPOLE, 128, 1e-4),
 }
-LEARNING = {"cartpole-dqn": ("cartpole-dqn", 6_000), "cartpole-reinforce": ("cartpole-reinforce", 12_000)}  # steps
+LEARNING = {"dqn": Study("cartpole-dqn", 6_000), "reinforce": Study("cartpole-reinforce", 12_000)}
 
 
 def main(json: bool) -> dict[str, Any]:
