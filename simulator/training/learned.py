@@ -64,7 +64,7 @@ def begin(session: Session, named: str) -> None:
     """Let the agents of a new session begin with what those of a stored run have learned, each seed with its own.
 
     Raises:
-        ValueError: another agent, number of seeds, or spaces; one line.
+        ValueError: another agent, number of seeds, spaces, or a device whose weights lie in another order; one line.
     """
     found = read(named)
     theirs = found.config
@@ -73,6 +73,10 @@ def begin(session: Session, named: str) -> None:
     if theirs.seeds != session.config.seeds:
         raise ValueError(f"{found.run} has {theirs.seeds} seeds, expected the same number (--seeds {theirs.seeds})")
     check_spaces(found, session.env.spec)
+    here = session.config.device
+    if (here == "cpu") != (theirs.device == "cpu") and not session.has_images:
+        why = f"weights of networks that see vectors lie in another order on {here}"
+        raise ValueError(f"{found.run} trained on {theirs.device}, expected --device {theirs.device}: {why}")
     try:
         session.agent.restore(found.agent)
     except FOREIGN as error:

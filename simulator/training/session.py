@@ -98,11 +98,15 @@ class Session:
         return Evaluator(self._make_env, config.env_settings, self.seeds, episodes, config.eval_max_steps)
 
     @property
+    def has_images(self) -> bool:
+        """True where observations are images, of any size."""
+        space = self.env.spec.observation
+        return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
+
+    @property
     def sees_images(self) -> bool:
         """True where observations are images, as large as takes networks of convolutions much of a step's time."""
-        space = self.env.spec.observation
-        is_image = isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) > 1
-        return is_image and math.prod(space.shape[:2]) >= MIN_IMAGE_PIXELS
+        return self.has_images and math.prod((self.env.spec.observation.shape or ())[:2]) >= MIN_IMAGE_PIXELS
 
     def play(self, n: int, seconds: float = math.inf) -> None:
         """Train for n environment steps per seed, or fewer when ``seconds`` have passed.

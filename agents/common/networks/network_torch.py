@@ -1,6 +1,7 @@
 """Any torch module as S networks: one module per seed on the CPU, seeds as a tensor axis on other devices.
 
-A seed's parameters are flat, in the order of ``named_parameters``, [S, P]; checkpoints are the same on all devices.
+A seed's parameters are flat, in the order of ``named_parameters``, [S, P]; checkpoints of these
+networks are the same on all devices.
 
 * On the CPU a seed's numbers are the same bits whichever seeds are beside it and however many threads there are: every
   torch operation has one thread, seeds are distributed over threads, and every seed's arrays are aligned to 64 bytes,

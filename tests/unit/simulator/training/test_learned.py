@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,23 @@ def test_a_start_that_cannot_be_is_one_line(first, engram):
     elsewhere = engram("run", "q_learning", "CartPole-v1", "--seeds", "2", "--from", "r1", code=2).error
     assert elsewhere.startswith("r1 in CartPole-v1: expected observations Discrete(16) as in FrozenLake-v1, found Box(")
     assert [row["run"] for row in engram("list", "runs", "--json").json["runs"]] == ["r1"]
+
+
+@pytest.mark.parametrize(("env", "fits"), [("CartPole-v1", False), ("rooms", True)])
+def test_weights_of_another_device_are_taken_where_both_hold_them_alike(clean_folder, env, fits):
+    images = {"env_settings": {"observation": "pixels"}} if fits else {}
+    simulator.run("dqn", env, seeds=1, steps=5, eval_episodes=1, **images)
+    session = simulator.Trainer("dqn", env, seeds=1, **images)._session
+    before = session.agent.state()["online"]["params"].copy()
+    session.config = replace(session.config, device="cuda")
+    if fits:
+        learned.begin(session, learned.reference("r1", "lab"))
+    else:
+        with pytest.raises(
+            ValueError, match=r"r1 trained on cpu, expected --device cpu: weights .* another order on cuda"
+        ):
+            learned.begin(session, learned.reference("r1", "lab"))
+        np.testing.assert_array_equal(session.agent.state()["online"]["params"], before)
 
 
 def test_a_run_that_has_trained_on_is_another_start(first, engram):
