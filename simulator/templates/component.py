@@ -10,15 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.common.intrinsic import IntrinsicConfig
-
 SOCKETS = ("intrinsic",)  # what it fits: encoder, recurrence, model or intrinsic; each has its own contract
 
 
 @dataclass(frozen=True)
-class Config(IntrinsicConfig):
-    """Settings, with the scale of the bonus: each is an option, such as --agent.intrinsic.size 100."""
+class Config:
+    """Settings: each is an option, such as --agent.intrinsic.size 100. The agent reads the first two."""
 
+    scale: float = 0.1
+    """bonus of what was never met before, in units of reward"""
+    decay_steps: int = 0
+    """environment steps in which the scale falls to 0; 0: it stays"""
     size: int = 4_096
     """counters of a seed"""
     grain: float = 0.1

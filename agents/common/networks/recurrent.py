@@ -662,7 +662,7 @@ def _errors(recurrence: Recurrence) -> RecurrenceErrors:
             found.append(abs(slope - own @ direction) / max(abs(slope), float(np.linalg.norm(own)), 1e-12))
         errors[name] = float(np.nan_to_num(max(found), nan=np.inf))
     stepped = np.zeros((end[0], n_outputs), np.float32)
-    _step_rows(net, x, np.zeros(net.no_carry.shape[1], np.float32), stepped)
+    _step_rows(net, x[: end[0]], np.zeros(net.no_carry.shape[1], np.float32), stepped)
     difference = np.abs(stepped - unrolled[: end[0]]).max()
     return RecurrenceErrors(errors, float(np.nan_to_num(difference, nan=np.inf)))
 
