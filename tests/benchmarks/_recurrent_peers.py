@@ -1,6 +1,7 @@
 """Recurrent agents of other libraries with the network and the numbers of :mod:`tests.benchmarks.components`.
 
-An LSTM on the observation and one linear layer on its output, in MountainCar, whose episodes have 200 steps. What
+An LSTM on the observation and one linear layer on its output, in MountainCar with episodes of 192 steps, three
+sequences each. What
 :func:`sb3_contrib` and :func:`tianshou` return trains one model on by so many environment steps; models are made
 outside the clock.
 """
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 ENV, UNITS, LENGTH, SEQUENCES = "MountainCar-v0", 64, 64, 32
+EPISODE = 3 * LENGTH
 PERIOD, COPY, START, CAPACITY = 10, 500, 2_500, 50_000
 RATE, GAMMA, EPSILON = 1e-3, 0.99, 0.05
 
@@ -42,7 +44,7 @@ def sb3_contrib() -> Callable[[int], Any]:
 def _side_by_side(n: int) -> Any:
     from stable_baselines3.common.env_util import make_vec_env
 
-    return make_vec_env(ENV, n_envs=n, seed=0)
+    return make_vec_env(ENV, n_envs=n, seed=0, env_kwargs={"max_episode_steps": EPISODE})
 
 
 def tianshou() -> Callable[[int], Any]:
@@ -56,7 +58,7 @@ def tianshou() -> Callable[[int], Any]:
     from tianshou.utils.net.common import Recurrent
     from tianshou.utils.torch_utils import policy_within_training_step
 
-    env = gymnasium.make(ENV)
+    env = gymnasium.make(ENV, max_episode_steps=EPISODE)
     n_inputs = env.observation_space.shape[0]
     model = Recurrent(layer_num=1, state_shape=n_inputs, action_shape=env.action_space.n, hidden_layer_size=UNITS)
     model.fc1 = nn.Identity()  # the observation goes into the cell, as in the others
@@ -64,7 +66,12 @@ def tianshou() -> Callable[[int], Any]:
     policy = DiscreteQLearningPolicy(model=model, action_space=env.action_space, eps_training=EPSILON)
     algorithm = DQN(policy=policy, optim=AdamOptimizerFactory(lr=RATE), gamma=GAMMA, target_update_freq=COPY // PERIOD)
     buffer = VectorReplayBuffer(CAPACITY, 1, stack_num=LENGTH, ignore_obs_next=True)
-    collector = Collector(algorithm, DummyVectorEnv([lambda: gymnasium.make(ENV)]), buffer, exploration_noise=True)
+    collector = Collector(
+        algorithm,
+        DummyVectorEnv([lambda: gymnasium.make(ENV, max_episode_steps=EPISODE)]),
+        buffer,
+        exploration_noise=True,
+    )
     collector.reset()
     with policy_within_training_step(policy):
         collector.collect(n_step=START)

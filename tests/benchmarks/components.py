@@ -62,7 +62,7 @@ REINFORCE = {
     "value_optimizer": RATE,
 }
 MAZE = {"name": "rooms", "layout": "t-maze", "length": 10, "conveyor": True}
-CAR = {"name": peers.ENV}
+CAR = {"name": peers.ENV, "max_steps": peers.EPISODE}
 Work = tuple[Callable[[], Any], int]
 
 
@@ -109,7 +109,7 @@ def _updates() -> dict[str, Work]:
     DQN's update samples sequences, unrolls the target and the online network, and steps the optimizer.
     """
     session = _session(DQN, SEEDS, CAR)
-    session.play(5 * peers.START)
+    session.play(peers.START)
     learner = session.agent._learner
     batch = learner.state.batch
     learner.learn(session.step)
@@ -184,8 +184,8 @@ def _training() -> dict[str, Work]:
 def _ours(agent: dict[str, Any], n_seeds: int) -> Work:
     """Training that goes on from round to round, past its first update."""
     session = _session(agent, n_seeds, CAR)
-    session.play(2 * peers.START)
-    steps = TRAINED if agent is REINFORCE else 100 * peers.PERIOD
+    session.play(peers.START + 200)
+    steps = TRAINED if agent is REINFORCE else 40 * peers.PERIOD
     return lambda: session.play(steps), steps * n_seeds
 
 
