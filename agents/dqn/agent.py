@@ -11,7 +11,7 @@ import numpy as np
 from agents.common.encoders.encoded import EncodedAgent, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
-from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
+from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
@@ -339,6 +339,7 @@ class DQNPolicy:
         output = "dueling" if self._hyper.dueling else "argmax"
         legal = legal_mask(self._hyper.legal_actions)
         shared = {**self._store.arrays(), "activation": activation, "output": output, "legal": legal}
+        shared |= recurrence_arrays(self._learner.recurrence, self._sampler.carry)
         return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def values(self, obs: Array) -> Array | None:

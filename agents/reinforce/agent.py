@@ -10,7 +10,7 @@ import numpy as np
 
 from agents.common.encoders.encoded import EncodedAgent, with_encoder
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
-from agents.common.networks.compiled import begin_episodes, carried, carry_on, see_reward
+from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
@@ -244,6 +244,7 @@ class GreedyPolicy:
         """Return the policy network, and the way from observations to actions."""
         named, activation = self._learner.named_weights(self._net)
         shared = {**self._store.arrays(), "activation": activation, **self._learner.actions.arrays}
+        shared |= recurrence_arrays(self._learner.recurrence, self._head.carry)
         return PolicyArrays("network", {f"network.{name}": value for name, value in named.items()}, shared)
 
     def probs(self, obs: Array) -> Array | None:

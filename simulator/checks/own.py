@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from simulator.checks import agents, envs, memories
+from simulator.checks import agents, components, envs, memories
 from simulator.checks.laws import Finding, Law, findings
 from simulator.config.codec import assemble
 from simulator.config.run import RunConfig
+from simulator.config.sockets import has_socket, sockets_of
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.foreign import python_files
@@ -20,7 +21,7 @@ from simulator.core.foreign.python_files import is_path, place_of
 from simulator.training.session import Session
 
 PLACES = ("rooms", "FrozenLake-v1", "CartPole-v1", "MountainCarContinuous-v0")  # that an agent is tried in
-KINDS = {"agent": "agents", "memory": "memories", "env": "envs"}
+KINDS = {"agent": "agents", "memory": "memories", "env": "envs", "component": "components"}
 _MADE = Law("it is made, and has the methods of its kind", "make", lambda case: None)
 
 
@@ -29,13 +30,14 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
 
     Args:
         name: a path, a dotted name or a name.
-        env: an agent's only environment; None: each of ``PLACES`` that it can play in.
-        kind: agent, memory or env; None: by its file.
+        env: the only environment of an agent or a component; None: those of ``PLACES`` that it fits.
+        kind: agent, memory, env or component; None: by its file.
         given: settings of the player, texts as they were typed.
 
     Returns:
-        ``file``, ``kind``, ``class``, ``passed``, ``left_out`` (environments that the agent cannot play in, with the
-        reason) and ``laws``: for each ``law``, ``env``, ``passed``, ``method`` and ``said``.
+        ``file``, ``kind``, ``class``, ``passed``, ``left_out`` (environments that the agent cannot play in, or the
+        component does not fit, with the reason) and ``laws``: for each ``law``, ``env``, ``passed``, ``method`` and
+        ``said``.
 
     Raises:
         ValueError: the file cannot be loaded, or its kind is not clear; one line.
@@ -44,9 +46,12 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
     if found_kind not in KINDS.values():
         if is_path(name):
             _check_can_be_imported(name)
-        expected = "classes with act and learn, store and recall, or reset and step; or --kind agent, memory or env"
-        raise ValueError(f"{name}: no agent, memory or environment was found there, expected {expected}")
-    if env is not None and found_kind != "agents":
+        expected = (
+            "classes with act and learn, store and recall, or reset and step, or the word SOCKETS; or --kind "
+            "agent, memory, env or component"
+        )
+        raise ValueError(f"{name}: no agent, memory, environment or component was found there, expected {expected}")
+    if env is not None and found_kind not in ("agents", "components"):
         raise ValueError(f"{env}: expected no environment beside {registry.SINGULAR[found_kind]} {name}")
     player = registry.load(found_kind, name)
     if env is not None:
@@ -57,6 +62,8 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
     left_out: dict[str, str] = {}
     if found_kind == "agents":
         owner, found = _check_agent(player, env, options, left_out)
+    elif found_kind == "components":
+        owner, found = _check_component(player, env, merge(player.Config(), changed), given or {}, left_out)
     else:
         config = merge(player.Config(), changed)
         owner, found = (_check_memory if found_kind == "memories" else _check_env)(player, config)
@@ -102,10 +109,105 @@ def _check_agent(
     return owner, found
 
 
+def _check_component(
+    player: registry.Plugin, env: str | None, config: Any, given: Mapping[str, Any], left_out: dict[str, str]
+) -> tuple[str, list[Finding]]:
+    """Check what a component promises alone, and the agents with it in their socket."""
+    found: list[Finding] = []
+    owner = ""
+    for socket in sockets_of(player):
+        places = (env,) if env else PLACES_OF_SOCKET[socket]
+        try:
+            component = player.make(config)
+        except FOREIGN as error:
+            return owner, [_not_made(error)]
+        owner = class_name(component)
+        found.append(Finding(_MADE.sentence, "", "", ""))
+        if socket == "recurrence":
+            found += findings(components.RECURRENCE_LAWS, component)
+        elif socket in _ALONE:
+            for place in places:
+                found += _findings_alone(component, socket, place, left_out)
+        for agent, quick in components.QUICK.items():
+            if has_socket(registry.load("agents", agent).Config, socket):
+                for place in places:
+                    found += _findings_inside(player.name, socket, agent, quick, place, given, left_out)
+    if left_out and not any(finding.place for finding in found):
+        found.append(Finding(_MADE.sentence, "", "make", next(iter(left_out.values()))))
+    return owner, found
+
+
+_ALONE = {"encoder": components.ENCODER_LAWS, "intrinsic": components.INTRINSIC_LAWS}
+PLACES_OF_SOCKET = {
+    "encoder": ("FrozenLake-v1", "CartPole-v1"),
+    "intrinsic": ("FrozenLake-v1", "CartPole-v1"),
+    "model": ("FrozenLake-v1", "CartPole-v1"),
+    "recurrence": ("CartPole-v1",),
+}
+
+
+def _findings_alone(component: Any, socket: str, place: str, left_out: dict[str, str]) -> list[Finding]:
+    """Check an encoder or a bonus on random play in one environment."""
+    env = registry.load("envs", place)
+    spec = env.make([0], env.defaults()).spec
+
+    def make(seeds: Any) -> Any:
+        return component.encoder(spec, seeds) if socket == "encoder" else component.for_env(spec, seeds)
+
+    try:
+        make([0])
+    except ValueError as error:
+        left_out[f"{place}, alone"] = str(error)
+        return []
+    except FOREIGN as error:
+        return [_not_made(error)]
+    case = components.Case(make, partial(components.random_play, place))
+    return findings(_ALONE[socket], case, place)
+
+
+def _findings_inside(
+    component: str,
+    socket: str,
+    agent: str,
+    quick: Mapping[str, Any],
+    place: str,
+    given: Mapping[str, Any],
+    left_out: dict[str, str],
+) -> list[Finding]:
+    """Check an agent with a component in its socket, in one environment."""
+    where = f"{agent} in {place}"
+    settings_of_agent = {**quick, socket: {"name": component}}
+    make = partial(
+        _session, agent, place, ConfigSource({"agent": {socket: given}}, flags=True), agent_=settings_of_agent
+    )
+    try:
+        made = make(seeds=1)
+    except ValueError as error:
+        left_out[where] = str(error)
+        return []
+    except FOREIGN as error:
+        return [_not_made(error)]
+    n_collected = getattr(getattr(made.agent, "_encoder", None), "n_collected", 0)
+    if n_collected >= agents.STEPS:
+        left_out[where] = (
+            f"it collects {n_collected:,} environment steps before the agent learns, expected fewer than "
+            f"{agents.STEPS}, by its settings (--component.FIELD)"
+        )
+        return []
+    return findings(agents.LAWS, make, where)
+
+
 def _session(
-    agent: str, env: str, options: ConfigSource, seeds: int = 3, first_seed: int = 0, *, rollouts: bool = True
+    agent: str,
+    env: str,
+    options: ConfigSource,
+    seeds: int = 3,
+    first_seed: int = 0,
+    *,
+    rollouts: bool = True,
+    agent_: Mapping[str, Any] | None = None,
 ) -> Session:
-    tables: dict[str, Any] = {"agent": {"name": agent}, "env": {"name": env}}
+    tables: dict[str, Any] = {"agent": {"name": agent, **(agent_ or {})}, "env": {"name": env}}
     run = {"seeds": seeds, "first_seed": first_seed, "steps": 100_000, "threads": 1}
     limits = {"eval_episodes": 2, "eval_max_steps": 500}
     return Session(assemble(RunConfig, [ConfigSource({**run, **limits, **tables}), options]), rollouts=rollouts)

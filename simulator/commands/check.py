@@ -1,4 +1,4 @@
-"""``engram check``: put own agents, memories or environments through the laws, and say what fails in words."""
+"""``engram check``: put own agents, memories, environments or components through the laws; what fails, in words."""
 
 from __future__ import annotations
 
@@ -98,11 +98,12 @@ COMMAND = Command(
     (1, 1_000),
     ("kind",),
     list,
-    ("agent", "memory", "env"),
+    ("agent", "memory", "env", "component"),
     examples=(
         "check my_agent.py",
         "check my_agent.py rooms",
         "check class/*.py rooms",
         "check my_memory.py --kind memory",
+        "check my_component.py CartPole-v1",
     ),
 )

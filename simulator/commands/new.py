@@ -29,6 +29,7 @@ KINDS = {
     "agent": Template("MyAgent", "My agent", "engram run {} rooms"),
     "memory": Template("MyMemory", "My memory", "engram recall {} nearest_neighbor digits"),
     "env": Template("MyEnv", "My environment", "engram run q_learning {}"),
+    "component": Template("MyComponent", "My component", "engram run q_learning rooms --agent.intrinsic {}"),
 }
 
 
@@ -42,7 +43,7 @@ def write(kind: str, name: str, *, force: bool = False) -> dict[str, Any]:
     """Write the file of a new player.
 
     Args:
-        kind: agent, memory or env.
+        kind: agent, memory, env or component.
         name: of the player, or the path of its file.
         force: replace a file that is there.
 
@@ -81,4 +82,9 @@ def _show(written: Mapping[str, Any]) -> None:
         console.print_result(visible(f"  {line}"))
 
 
-COMMAND = Command(act, (2, 2), ("force",), examples=("new agent my_agent", "new memory my_memory", "new env my_env"))
+COMMAND = Command(
+    act,
+    (2, 2),
+    ("force",),
+    examples=("new agent my_agent", "new memory my_memory", "new env my_env", "new component my_bonus"),
+)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from simulator.core import registry
 from simulator.core.components import SOCKETS, Component, Socket
@@ -24,6 +24,11 @@ def socket_of(hint: Any) -> str:
     if get_origin(hint) is not Annotated:
         return ""
     return next((meta.name for meta in get_args(hint)[1:] if isinstance(meta, Socket)), "")
+
+
+def has_socket(config: type[Any], socket: str) -> bool:
+    """Tell whether an agent's settings have a field of this name that is this socket."""
+    return socket_of(get_type_hints(config, include_extras=True).get(socket)) == socket
 
 
 def fitting(socket: str) -> list[str]:

@@ -261,7 +261,7 @@ def kind_of(name: str) -> str | None:
         ValueError: the path is of no Python file; one line.
     """
     plain = name.replace("-", "_")
-    for kind in ("agents", "memories", "envs"):
+    for kind in ("agents", "memories", "envs", "components"):
         if plain in names(kind):
             return kind
     if python_files.is_path(name):

@@ -30,6 +30,22 @@ A ``network`` is dense or convolutional. Its weights are named and shaped as the
 ``output`` = clip         ``(low + high) / 2 + output * (high - low) / 2``, clipped; the output itself where unbounded
 ========================  =============================================================================================
 
+A ``network`` with a recurrence carries a state through an episode, float32 [C + D], zeros where an episode begins: what
+the layers carry, one after the other, then D numbers of the last action. At input x with the last action, and with the
+last reward (0 at first), behind it, a layer of n units computes z = x Wx + b and u = h' Wh, where h' are the first n
+numbers that it carries and Wx, b, Wh are ``network.recurrence.0.weight_x`` [S, in, G], ``.bias`` [S, G], ``.weight_h``
+[S, n, G]. Its output h is the next layer's input, and the last one's, with x behind it, that of the dense layers:
+
+========================  =============================================================================================
+``recurrence`` = elman    ``h = tanh(z + u)``; it carries h
+``recurrence`` = gru      gates r, z, n in thirds of G: ``h = (1 - z) h' + z n`` with
+                          ``n = tanh(z_n + r (u_n + bias_h))``; it carries h
+``recurrence`` = lstm     gates i, f, g, o in quarters of G: ``c = f c' + i g``, ``h = o tanh(c)``; it carries h and c
+``n_last_action``         D: 0 where the cell does not see the last action, which is one-hot, or the network's outputs
+``n_last_reward``         1 where the cell sees the last reward, 0 where not
+``skip``                  whether the dense layers see x behind h
+========================  =============================================================================================
+
 With one seed alone, arrays have no axis [S]: without the word ``network.`` they load into a ``torch.nn.Sequential``.
 Words are arrays of text in ``.npz``, and JSON in the metadata ``engram_export`` of ``.safetensors``. A memory's arrays
 are those of its state. For the names in ``.onnx`` see :mod:`simulator.training.onnx`.
@@ -89,6 +105,12 @@ def of_session(session: Session, row: int | None = None) -> Export:
             per_seed |= {name: np.asarray(value, np.float64) for name, value in known.items() if value is not None}
             every_action = np.ones((1, int(spec.action.n)), np.bool_)
             shared.setdefault("legal", every_action if spec.legal_actions is None else spec.legal_actions)
+    encoder = getattr(session.config.agent_settings, "encoder", None)
+    if not per_seed and encoder is not None:
+        raise ValueError(
+            f"agent.encoder = {encoder.name!r} of {session.config.agent} in {spec.id}: expected none, a policy "
+            "behind an encoder cannot be exported"
+        )
     if not per_seed:
         raise ValueError(f"{session.config.agent} in {spec.id}: its policy has no arrays, nothing can be exported")
     shared |= {"kind": (made.kind if made else "probabilities" if "policy" in per_seed else "values")}

@@ -106,6 +106,18 @@ def n_extra_inputs(recurrence: Recurrence | None, n_actions: int) -> int:
     return n_actions * recurrence.settings.last_action + recurrence.settings.last_reward
 
 
+def recurrence_arrays(recurrence: Recurrence | None, carry: Carry) -> dict[str, Array | str]:
+    """Return what an export says of a recurrence: its cell, and what it sees beside the observation; or nothing."""
+    if recurrence is None:
+        return {}
+    return {
+        "recurrence": type(recurrence.cell).__name__.lower(),
+        "skip": np.array(recurrence.settings.skip),
+        "n_last_action": np.array(carry.action.shape[1]),
+        "n_last_reward": np.array(carry.reward.shape[1]),
+    }
+
+
 # Carries.
 
 

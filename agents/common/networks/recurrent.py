@@ -101,6 +101,10 @@ class Recurrence(NamedTuple):
         """Numbers that all layers carry."""
         return self.n_carried * self.settings.layers
 
+    def errors(self) -> RecurrenceErrors:
+        """Compare the gradient with finite differences, and single steps with an unrolled sequence."""
+        return _errors(self)
+
     def initial_params(self, n_in: int, seed_list: Sequence[int]) -> Array:
         """Sample the first parameters of every seed from its own stream, float32 [S, P]."""
         rows = []
@@ -607,3 +611,79 @@ def _step_layer(net, layer, i, inputs, state, scratch):
     cell_forward(net.cell, z, u, before, after, saved)
     for k in range(net.carried):
         before[k] = after[k]
+
+
+# Checks.
+
+
+class RecurrenceErrors(NamedTuple):
+    """How far the passes of a cell are from each other; rounding alone where both of its functions are right."""
+
+    gradient: dict[str, float]  # by part of a layer's parameters: off finite differences, in parts of its norm
+    acting: float  # largest difference of outputs between single steps and an unrolled sequence
+
+
+def _errors(recurrence: Recurrence) -> RecurrenceErrors:
+    """Compare the passes of random networks on two sequences of random inputs."""
+    n_in, n_outputs, end = 5, 3, (7, 11)
+    random = np.random.Generator(np.random.PCG64(0))
+    net = make_recurrent_net(recurrence, n_in, (), n_outputs, False, [0], end[-1], len(end))
+    net = net._replace(trainable=True, truncate=0)
+    net.params[...] += random.normal(0.0, 0.1, net.params.shape)
+    x = random.normal(size=(end[-1], n_in)).astype(np.float32)
+    output_grad = random.normal(size=(end[-1], n_outputs)).astype(np.float32)
+    sequences = Sequences(np.array(end, np.int64), net.no_carry, net.no_burn_in)
+
+    def outputs() -> Array:
+        forward(net, 0, 0, x, sequences)
+        return net.head.outputs[0, : end[-1] * n_outputs].reshape(end[-1], n_outputs).astype(np.float64)
+
+    unrolled = outputs()
+    backward(net, 0, 0, x, output_grad, sequences)
+    gradient = net.gradient[0].astype(np.float64)
+    errors = {}
+    for name, part in _parameter_slices(net):
+        own = gradient[part]
+        found = []
+        for _ in range(3):
+            direction = random.normal(size=own.shape)
+            direction = direction / np.linalg.norm(direction) + own / max(np.linalg.norm(own), 1e-12)
+            slope = _slope(net.params[0], part, direction, lambda: (output_grad * outputs()).sum())
+            found.append(abs(slope - own @ direction) / max(abs(slope), float(np.linalg.norm(own)), 1e-12))
+        errors[name] = float(np.nan_to_num(max(found), nan=np.inf))
+    stepped = np.zeros((end[0], n_outputs), np.float32)
+    _step_rows(net, x[: end[0]], np.zeros(net.no_carry.shape[1], np.float32), stepped)
+    difference = np.abs(stepped - unrolled[: end[0]]).max()
+    return RecurrenceErrors(errors, float(np.nan_to_num(difference, nan=np.inf)))
+
+
+def _parameter_slices(net: RecurrentNet) -> list[tuple[str, slice]]:
+    """Return the place of every part of every layer's parameters, by name."""
+    found = []
+    for at, layer in enumerate(net.layers):
+        start = layer.first
+        sizes = {"weight_x": layer.n_in * net.columns, "weight_h": net.units * net.columns, "bias": net.columns}
+        if net.hidden_biases:
+            sizes["bias_h"] = net.hidden_biases
+        for name, size in sizes.items():
+            found.append((f"{name} of layer {at}", slice(start, start + size)))
+            start += size
+    return found
+
+
+def _slope(params: Array, part: slice, direction: Array, loss: Callable[[], float], step: float = 1e-2) -> float:
+    """Return the derivative of a loss along a direction in some of the parameters, by central differences."""
+    before = params[part].copy()
+    params[part] = before + step * direction
+    above = loss()
+    params[part] = before - step * direction
+    below = loss()
+    params[part] = before
+    return (above - below) / (2 * step)
+
+
+@jit
+def _step_rows(net, x, state, outputs):
+    """Step through the rows x [T, in] one after the other, and write the outputs [T, out]."""
+    for t in range(x.shape[0]):
+        forward_step(net, 0, 0, x[t], state, outputs[t])

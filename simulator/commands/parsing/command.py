@@ -93,7 +93,7 @@ class Options:
     """run cells in this number of processes, on ray (of this machine, which no other can reach, or that in RAY_ADDRESS)
     or on ray://ADDRESS, a cluster of your own, which takes a token from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH with
     RAY_AUTH_MODE=token; 0: a process per core"""
-    kind: Literal["agent", "memory", "env"] | None = None
+    kind: Literal["agent", "memory", "env", "component"] | None = None
     """kind of the player, where its file does not show it"""
     trust_files: bool = False
     """let saved models (sb3:FILE.zip) run the code in them; otherwise only their weights are read"""

@@ -162,7 +162,7 @@ def test_settings_and_the_table_for_people(clean_folder, engram):
         (["mine.py", "--agent.speed", "3"], "--agent.speed: unknown option"),
         (
             ["empty.py"],
-            "empty.py: no agent, memory or environment was found there, expected classes with act and learn",
+            "empty.py: no agent, memory, environment or component was found there, expected classes with act and learn",
         ),
     ],
 )

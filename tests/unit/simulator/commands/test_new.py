@@ -10,7 +10,7 @@ from simulator.commands import new
 from simulator.core import registry
 from simulator.core.foreign.kinds import kind_of_source
 
-KINDS = {"agent": "agents", "memory": "memories", "env": "envs"}
+KINDS = {"agent": "agents", "memory": "memories", "env": "envs", "component": "components"}
 
 
 @pytest.mark.parametrize("kind", new.KINDS)
@@ -50,7 +50,7 @@ def test_a_file_that_is_there_is_replaced_by_force_only(clean_folder, engram):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["agnt", "x"], "unknown kind 'agnt'; did you mean agent? (expected one of agent, memory, env)"),
+        (["agnt", "x"], "unknown kind 'agnt'; did you mean agent? (expected one of agent, memory, env, component)"),
         (["agent", "1x"], "1x: expected a name of letters, digits and _ such as my_agent"),
         (["env", "class"], "class: expected a name of letters, digits and _ such as my_env"),
         (

@@ -34,13 +34,89 @@ PLAYED = [
 ]
 
 
-def player() -> Any:
-    """Return the function ``act`` of the manual."""
+CARRYING = [
+    ("dqn", "rooms", {"recurrence": "gru", "recurrence.layers": 2, "dueling": True}),
+    ("dqn", "CartPole-v1", {"recurrence": "lstm", "recurrence.layers": 2, "recurrence.last_reward": True}),
+    ("dqn", "CartPole-v1", {"recurrence": "elman", "recurrence.skip": False, "recurrence.last_action": False}),
+    ("reinforce", "Pendulum-v1", {"recurrence": "lstm", "recurrence.last_reward": True, "max_episode_steps": 20}),
+]
+
+
+def player(function: str = "act") -> Any:
+    """Return the function ``act`` of the manual, or that for a recurrence, ``act_on``."""
     page = (ROOT / "docs/guides/python.md").read_text("utf-8")
     (text,) = re.findall(r"```python\n(import numpy as np\n\n\ndef act.*?)\npolicy = dict", page, re.DOTALL)
+    (carrying,) = re.findall(r"```python\n(def act_on.*?)\naction, state = ", page, re.DOTALL)
     space: dict[str, Any] = {}
-    exec(text, space)
-    return space["act"]
+    exec(text + carrying, space)
+    return space[function]
+
+
+def carrying_trainer(agent: str, env: str, settings: dict[str, Any]) -> simulator.Trainer:
+    """Make an agent with a recurrence whose weights, biases among them, are random and large."""
+    cell = {
+        name.removeprefix("recurrence."): value for name, value in settings.items() if name.startswith("recurrence.")
+    }
+    rest = {name: value for name, value in settings.items() if not name.startswith("recurrence")}
+    recurrence = {"name": settings["recurrence"], "units": 5, **cell}
+    trainer = simulator.Trainer(agent, env, agent_settings={**rest, "recurrence": recurrence}, seeds=2)
+    made = trainer._session.agent
+    net = made._learner.state.eval_net if agent == "dqn" else made.learner.policy.net
+    net.params[...] = np.random.Generator(np.random.PCG64(0)).normal(size=net.params.shape)
+    return trainer
+
+
+def play_both(trainer: simulator.Trainer, step: Any, n_steps: int = 50) -> None:
+    """Play episodes by ``Trainer.predict``, and hold ``step(obs, state, reward) -> (action, state)`` to its actions."""
+    env = trainer._session.env
+    obs, reward = np.array(env.observe())[1], 0.0
+    begins, state, own = True, None, None
+    for _ in range(n_steps):
+        action, state = trainer.predict(obs, state, begins, seed=1, reward=reward)
+        taken, own = step(obs, None if begins else own, reward)
+        np.testing.assert_allclose(taken, action, rtol=1e-4, atol=1e-4)
+        after = env.step(np.repeat(np.asarray(action)[None], 2, axis=0))
+        obs, reward = after.obs[1].copy(), float(after.reward[1])
+        begins = bool(after.terminated[1] | after.truncated[1])
+
+
+@pytest.mark.parametrize(("agent", "env", "settings"), CARRYING)
+def test_the_player_of_the_manual_carries_what_a_recurrence_carries(tmp_path, agent, env, settings):
+    trainer = carrying_trainer(agent, env, settings)
+    trainer.export(tmp_path / "policy.npz", seed=1)
+    exported = dict(np.load(tmp_path / "policy.npz"))
+    act_on = player("act_on")
+    play_both(trainer, lambda obs, state, reward: act_on(exported, obs, state, reward))
+
+
+@pytest.mark.optional
+@pytest.mark.parametrize(("agent", "env", "settings"), CARRYING)
+def test_an_onnx_model_carries_what_a_recurrence_carries(tmp_path, agent, env, settings):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    trainer = carrying_trainer(agent, env, settings)
+    trainer.export(tmp_path / "policy.onnx", seed=1)
+    model = onnxruntime.InferenceSession(tmp_path / "policy.onnx")
+    inputs = {each.name: each for each in model.get_inputs()}
+    dtype = np.int64 if "int64" in inputs["observation"].type else np.float32
+    junk = np.full((1, inputs["state"].shape[1]), np.nan, np.float32)  # an episode that begins forgets it
+
+    def step(obs, state, reward):
+        given = {"observation": np.array([obs], dtype), "episode_start": np.array([state is None])}
+        given["state"] = junk if state is None else state
+        if "reward" in inputs:
+            given["reward"] = np.array([reward], np.float32)
+        actions, after = model.run(["action", "next_state"], given)
+        return actions[0], after
+
+    play_both(trainer, step)
+
+
+@pytest.mark.parametrize("ending", ["npz", "onnx"])
+def test_a_policy_behind_an_encoder_is_refused_before_anything_is_written(tmp_path, ending):
+    trainer = simulator.Trainer("dqn", "CartPole-v1", agent_settings={"encoder": {"name": "window", "k": 2}})
+    with pytest.raises(ValueError, match=r"^agent.encoder = 'window' of dqn in CartPole-v1: expected none, a policy"):
+        trainer.export(tmp_path / f"policy.{ending}", seed=0)
+    assert not list(tmp_path.iterdir())
 
 
 def observations(trainer: simulator.Trainer, env: str) -> list[Any]:
