@@ -33,6 +33,7 @@ from agents.common.transitions import ImaginationSettings, Transitions
 from memory.common.networks.arithmetic_torch import Adam
 from memory.common.networks.layers_torch import Weights
 from simulator.core import rng
+from simulator.core.devices import device
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array, EnvSpec, State
 
@@ -147,7 +148,7 @@ class GenerativeTransitions:
         """Generate n transitions for every seed."""
         streams = unpacked(self._stream)
         with torch.no_grad():
-            patterns = self._network.generate(self._weights, n, streams).numpy()
+            patterns = self._network.generate(self._weights, n, streams).cpu().numpy()
         self._stream = packed(streams)
         return self._decoded(patterns)
 
@@ -179,7 +180,7 @@ class GenerativeTransitions:
         """Return weights, optimizers, streams, ranges, and the transitions that updates sample from."""
         n_kept = min(self._n_seen, self._settings.buffer_size)
         return {
-            "weights": {name: weight.detach().numpy().copy() for name, weight in self._weights.items()},
+            "weights": {name: weight.detach().cpu().numpy().copy() for name, weight in self._weights.items()},
             "optimizers": {name: optimizer.state() for name, optimizer in self._optimizers.items()},
             "stream": self._stream.copy(),
             "n_seen": self._n_seen,
@@ -191,7 +192,7 @@ class GenerativeTransitions:
 
     def restore(self, state: State) -> None:
         """Continue from ``state``; without its transitions, from those that follow."""
-        self._weights = {name: torch.tensor(state["weights"][name]) for name in self._weights}
+        self._weights = {name: torch.tensor(state["weights"][name], device=device()) for name in self._weights}
         self._optimizers = self._network.make_optimizers(self._weights)
         for name, optimizer in self._optimizers.items():
             optimizer.restore(state["optimizers"][name])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,6 +43,11 @@ def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
         before_grad[k] = np.float32(0.0)
 
 
+def step(cell: Elman, z: Any, u: Any, before: Any) -> Any:
+    """Step the cell on tensors; see :class:`agents.common.networks.recurrent.Recurrence`."""
+    return ((z + u).tanh(),)
+
+
 def make(config: Config) -> Recurrence:
     """Make the cell for the networks of an agent."""
-    return Recurrence(Elman(config.units), SHAPE, config, lambda generator: np.zeros(config.units))
+    return Recurrence(Elman(config.units), SHAPE, config, lambda generator: np.zeros(config.units), step)

@@ -12,7 +12,7 @@ gate of that one is 1 - z, so its weights are the negative of these.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -72,6 +72,14 @@ def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
         u_grad[k] = z_grad[k]
 
 
+def step(cell: Gru, z: Any, u: Any, before: Any) -> Any:
+    """Step the cell on tensors; see :class:`agents.common.networks.recurrent.Recurrence`."""
+    n = cell.units
+    gates = (z[..., : 2 * n] + u[..., : 2 * n]).sigmoid()
+    candidate = (z[..., 2 * n :] + gates[..., :n] * u[..., 2 * n :]).tanh()
+    return (before[0] + gates[..., n:] * (candidate - before[0]),)
+
+
 def make(config: Config) -> Recurrence:
     """Make the cell for the networks of an agent."""
     n = config.units
@@ -83,4 +91,4 @@ def make(config: Config) -> Recurrence:
             values[n : 2 * n] = -np.log(generator.uniform(1.0, max(config.chrono - 1.0, 1.0 + 1e-9), n))
         return values
 
-    return Recurrence(Gru(n), SHAPE, config, biases)
+    return Recurrence(Gru(n), SHAPE, config, biases, step)

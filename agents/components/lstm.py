@@ -13,7 +13,7 @@ The gates lie in the order i, f, g, o, as in torch's cell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,6 +80,14 @@ def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
         u_grad[k] = z_grad[k]
 
 
+def step(cell: Lstm, z: Any, u: Any, before: Any) -> Any:
+    """Step the cell on tensors; see :class:`agents.common.networks.recurrent.Recurrence`."""
+    n = cell.units
+    i, f, g, o = (z + u).split(n, -1)
+    c = f.sigmoid() * before[1] + i.sigmoid() * g.tanh()
+    return (o.sigmoid() * c.tanh(), c)
+
+
 def make(config: Config) -> Recurrence:
     """Make the cell for the networks of an agent."""
     n = config.units
@@ -92,4 +100,4 @@ def make(config: Config) -> Recurrence:
             values[:n] = -values[n : 2 * n]
         return values
 
-    return Recurrence(Lstm(n), SHAPE, config, biases)
+    return Recurrence(Lstm(n), SHAPE, config, biases, step)

@@ -15,7 +15,7 @@ from agents.common.networks.compiled import begin_episodes, carried, carry_on, s
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
-from agents.common.networks.recurrent import Carry, recurrence_of, refuse_recurrence
+from agents.common.networks.recurrent import Carry, recurrence_of
 from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
 from agents.common.replay.sequences import SequenceSettings, begin_in_episode, load_sequences, save_sequences
@@ -415,11 +415,11 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
         )
     if config.recurrence is not None:
         _check_sequences(config.sequence, config.learning_starts)
+    recurrence = recurrence_of(config.recurrence)
     if device() == "cpu" and not is_image(spec):
-        compiled = CompiledLearner(spec, seed_list, config, recurrence_of(config.recurrence))
+        compiled = CompiledLearner(spec, seed_list, config, recurrence)
         return DQN(spec, seed_list, compiled, imagination_of(spec, seed_list, config.model, compiled))
-    refuse_recurrence(spec, config.recurrence)
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
-    learner = TorchLearner(spec, seed_list, config)
+    learner = TorchLearner(spec, seed_list, config, recurrence)
     return DQN(spec, seed_list, learner, imagination_of(spec, seed_list, config.model, learner))

@@ -28,19 +28,20 @@ from agents.common.networks.compiled import (
     named_weights,
     network_bytes,
     with_params,
+    write_one_hot,
 )
 from agents.common.networks.compiled import forward as forward_rows
 from agents.common.networks.dense import CompiledNetwork, NamedWeights
 from agents.common.networks.optimizers import clip_and_update
 from agents.common.networks.optimizers import polyak_update as polyak_update_seed
-from agents.common.networks.recurrent import Recurrence
+from agents.common.networks.recurrent import Recurrence, Sequences
 from agents.common.observation_store import VectorStore, encode_vector, expand_vector
 from agents.common.replay.buffer import make_replay, replay_bytes
 from agents.common.replay.prioritized import make_priorities, priority_bytes
 from agents.common.replay.sequences import make_sequence_replay, sequence_replay_bytes
 from agents.common.replay.sequences import n_sequences as sequences_in
 from agents.common.spaces import action_lists, discount, legal_row, legal_rows, make_observation_adapter, n_actions
-from agents.dqn.recurrent import make_sequence_batch
+from agents.dqn.recurrent import apply_sequence_gradient, encode_sequences, make_sequence_batch, unroll
 from agents.dqn.update import (
     ActionSampler,
     DQNHyperparams,
@@ -117,6 +118,63 @@ def _polyak_update(net, online, tau, failed_at, seeds):
     for i in range(seeds.first, seeds.last):
         if failed_at[i] == 0:
             polyak_update_seed(net.params, online.params, i, tau)
+
+
+# Sequences.
+
+
+@jit_implementation(encode_sequences, inline=True)
+def _encode_sequences(state, seeds):
+    replay = state.replay
+    batch = state.batch
+    n_action = replay.carry.action.shape[1]
+    n_obs = batch.inputs.shape[2] - n_action - replay.carry.reward.shape[1]
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if state.failed_at[i] > 0:
+            continue
+        first = 0
+        for b in range(batch.indices.shape[1]):
+            slot = batch.indices[row, b]
+            n_steps = replay.length[i, slot]
+            for t in range(n_steps + 1):
+                x = batch.inputs[row, first + t]
+                expand_vector(state.observations, replay.obs[i, slot, t], x[:n_obs])
+                last_action = replay.action[i, slot, t - 1] if t > 0 else replay.last_action[i, slot]
+                write_one_hot(x[n_obs : n_obs + n_action], last_action)
+                if replay.carry.reward.shape[1] > 0:
+                    x[n_obs + n_action] = replay.reward[i, slot, t - 1] if t > 0 else replay.last_reward[i, slot]
+            for k in range(batch.carry.shape[2]):
+                batch.carry[row, b, k] = replay.state[i, slot, k]
+            begins_episode = replay.last_action[i, slot] < 0
+            batch.burn_in[row, b] = 0 if begins_episode else min(state.hyper.burn_in, n_steps - 1)
+            batch.begin[row, b] = first
+            first += n_steps + 1
+            batch.end[row, b] = first
+
+
+@jit_implementation(unroll, inline=True)
+def _unroll(net, batch, outputs, keep, failed_at, seeds):
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if failed_at[i] == 0:
+            n_rows = batch.end[row, -1]
+            sequences = Sequences(batch.end[row], batch.carry[row], batch.burn_in[row])
+            forward_rows(net, i, row, batch.inputs[row, :n_rows], sequences)
+            copy_outputs(net, row, outputs[row, :n_rows])
+
+
+@jit_implementation(apply_sequence_gradient, inline=True)
+def _apply_sequence_gradient(state, lr_scale, seeds):
+    batch = state.batch
+    net = state.online_net
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if state.failed_at[i] == 0:
+            n_rows = batch.end[row, -1]
+            sequences = Sequences(batch.end[row], batch.carry[row], batch.burn_in[row])
+            backward(net, i, row, batch.inputs[row, :n_rows], batch.output_grad[row, :n_rows], sequences)
+            batch.grad_norm[row] = clip_and_update(state.optimizer, i, net.params[i], net.gradient[row], lr_scale)
 
 
 @jit
@@ -245,14 +303,14 @@ class CompiledLearner:
         hyper = make_hyperparams(config, action_lists(legal_rows(spec, n)))
         online = make_network(n_inputs, config.network, n_outputs, recurrence, seed_list, n_rows, n_sequences)
         network = CompiledNetwork(online, config.optimizer)
-        carry = make_carry(online, recurrence, n)
+        carry = make_carry(recurrence, n_seeds, n)
         self.store = VectorStore(adapter)
         self.recurrence = recurrence
         replay: Any
         batch: Any
         if recurrence:
             replay = make_sequence_replay(sequence, carry, config.buffer_size, adapter.n_stored, gamma)
-            batch = make_sequence_batch(n_seeds, n_sequences, sequence.length, n_inputs, n_state, n_outputs, n)
+            batch = make_sequence_batch(n_seeds, n_sequences, sequence.length, (n_inputs,), n_state, n_outputs, n)
         else:
             replay = make_replay(n_seeds, capacity, adapter.n_stored, config.n_step, gamma)
             batch = make_batch(n_seeds, config.batch_size, (n_inputs,), np.float32, n_outputs, n)

@@ -11,16 +11,20 @@ from typing import Any
 import numpy as np
 
 from agents.common.memory_check import check_fits
-from agents.common.networks.compiled import no_carry
+from agents.common.networks.compiled import make_carry, n_extra_inputs
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import count_params, dense
 from agents.common.networks.network_torch import TorchNetwork
+from agents.common.networks.recurrent import Recurrence
+from agents.common.networks.recurrent_torch import RecurrentTorchNetwork, recurrent_builder
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.replay.buffer import make_replay, replay_bytes
 from agents.common.replay.frames import frame_bytes, frame_shape
 from agents.common.replay.prioritized import make_priorities, priority_bytes
+from agents.common.replay.sequences import make_sequence_replay, n_sequences, sequence_replay_bytes
 from agents.common.spaces import action_lists, discount, is_image, legal_rows, make_observation_adapter, n_actions
+from agents.dqn.recurrent import make_sequence_batch
 from agents.dqn.update import (
     ActionSampler,
     DQNHyperparams,
@@ -46,40 +50,55 @@ class TorchLearner:
         spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
+        recurrence: of the networks, if they have one.
     """
 
     plays_rollouts = False
-    recurrence = None
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+    def __init__(
+        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, recurrence: Recurrence | None = None
+    ) -> None:
         n_seeds = len(seed_list)
         n = n_actions(spec, "dqn")
         n_outputs = n + config.dueling
         hyper = make_hyperparams(config, action_lists(legal_rows(spec, n)))
         priority = config.priority if config.prioritized else None
-        self.store, build = _make_store(spec, n_seeds, config, n_outputs)
+        self.recurrence = recurrence
+        self.store = _make_store(spec, n_seeds, config, recurrence)
+        build = _network_builder(spec, config, self.store, recurrence, n)
         check_fits("dqn", spec, n_seeds * WEIGHT_BYTES * count_params(build), "smaller networks, or fewer seeds")
-        online = TorchNetwork(build, seed_list, config.optimizer)
+        online = (RecurrentTorchNetwork if recurrence else TorchNetwork)(build, seed_list, config.optimizer)
         n_inputs = self.store.input_shape[0]
+        carry = make_carry(recurrence, n_seeds, n)
+        shape, dtype = self.store.input_shape, self.store.input_dtype
+        gamma = discount(spec, config.gamma)
+        capacity = config.buffer_size
+        replay: Any
+        batch: Any
+        if recurrence:
+            sequence = config.sequence
+            capacity = n_sequences(sequence, config.buffer_size)
+            replay = make_sequence_replay(
+                sequence, carry, config.buffer_size, self.store.n_stored, gamma, self.store.dtype
+            )
+            sizes = (n_seeds, config.batch_size, sequence.length, shape, recurrence.n_state, n_outputs, n)
+            n_extras = n_extra_inputs(recurrence, n)
+            batch = make_sequence_batch(*sizes, input_dtype=dtype, n_extras=n_extras)
+        else:
+            replay = make_replay(n_seeds, capacity, self.store.n_stored, config.n_step, gamma, self.store.dtype)
+            batch = make_batch(n_seeds, config.batch_size, shape, dtype, n_outputs, n)
         self.state = TrainState(
             hyper=hyper,
             online_net=online,
             target_net=online.clone(),
             eval_net=online.clone() if config.eval_ema else online,
             optimizer=None,
-            replay=make_replay(
-                n_seeds,
-                config.buffer_size,
-                self.store.n_stored,
-                config.n_step,
-                discount(spec, config.gamma),
-                self.store.dtype,
-            ),
-            priorities=make_priorities(priority, n_seeds, config.buffer_size),
+            replay=replay,
+            priorities=make_priorities(priority, n_seeds, capacity),
             sample_stream=rng.pcg64_states(seed_list, "replay"),
             observations=self.store,
-            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), n_inputs, n_outputs, n, no_carry(n_seeds)),
-            batch=make_batch(n_seeds, config.batch_size, self.store.input_shape, self.store.input_dtype, n_outputs, n),
+            sampler=make_sampler(rng.pcg64_states(seed_list, "exploration"), n_inputs, n_outputs, n, carry),
+            batch=batch,
             loss=np.zeros(n_seeds),
             failed_at=np.zeros(n_seeds, np.int64),
         )
@@ -138,31 +157,48 @@ class TorchLearner:
         act(net, store, hyper, sampler, obs, 0, actions, Seeds(0, len(actions), 0))
 
 
-def _make_store(
-    spec: EnvSpec, n_seeds: int, config: Any, n_outputs: int
-) -> tuple[VectorStore | FrameStore, Callable[[], Any]]:
-    """Make the observation store, and the function that builds the matching module."""
-    priorities = priority_bytes(config.priority if config.prioritized else None, config.buffer_size)
+def _make_store(spec: EnvSpec, n_seeds: int, config: Any, recurrence: Recurrence | None) -> VectorStore | FrameStore:
+    """Make the observation store, if it and a replay of what it stores fit into memory."""
+    adapter = None if is_image(spec) else make_observation_adapter(spec, "dqn", config.normalize_obs)
+    n_features = 1 if adapter is None else adapter.n_stored
+    n_kept = config.buffer_size
+    if recurrence:
+        n_kept = n_sequences(config.sequence, config.buffer_size)
+        replay = sequence_replay_bytes(config.sequence, config.buffer_size, 2 * n_features, recurrence.n_state)
+    else:
+        replay = replay_bytes(n_kept, config.n_step, (8 if adapter is None else 4) * n_features)
+    n_bytes = n_seeds * (replay + priority_bytes(config.priority if config.prioritized else None, n_kept))
     advice = "a smaller agent.buffer_size, or fewer seeds"
-    if is_image(spec):
+    if adapter is None:
         shape = frame_shape(spec)
-        capacity = frame_capacity(spec, config.conv.frames, config.buffer_size, config.n_step)
-        replay = replay_bytes(config.buffer_size, config.n_step, 8)
-        check_fits("dqn", spec, frame_bytes(n_seeds, shape, capacity) + n_seeds * (replay + priorities), advice)
-        frames = FrameStore(spec, n_seeds, config.conv.frames, capacity)
-        return frames, conv_builder(config.conv, shape, n_outputs)
-    adapter = make_observation_adapter(spec, "dqn", config.normalize_obs)
-    replay = replay_bytes(config.buffer_size, config.n_step, 4 * adapter.n_stored)
-    check_fits("dqn", spec, n_seeds * (replay + priorities), advice)
-    sizes = (adapter.n_inputs, *config.network.hidden, n_outputs)
-    return VectorStore(adapter), lambda: dense(sizes, config.network.activation == "tanh")
+        n_pending = 2 * (config.sequence.length + 1) if recurrence else config.n_step
+        capacity = frame_capacity(spec, config.conv.frames, config.buffer_size, n_pending)
+        check_fits("dqn", spec, frame_bytes(n_seeds, shape, capacity) + n_bytes, advice)
+        return FrameStore(spec, n_seeds, config.conv.frames, capacity)
+    check_fits("dqn", spec, n_bytes, advice)
+    return VectorStore(adapter)
 
 
-def frame_capacity(spec: EnvSpec, depth: int, buffer_size: int, n_step: int) -> int:
+def _network_builder(
+    spec: EnvSpec, config: Any, store: VectorStore | FrameStore, recurrence: Recurrence | None, n_actions: int
+) -> Callable[[], Any]:
+    """Return the function that builds the module of one seed."""
+    n_outputs = n_actions + config.dueling
+    if recurrence:
+        burn_in = config.sequence.burn_in
+        return recurrent_builder(recurrence, spec, config, store.input_shape[0], n_actions, n_outputs, burn_in)
+    if is_image(spec):
+        return conv_builder(config.conv, frame_shape(spec), n_outputs)
+    sizes = (store.input_shape[0], *config.network.hidden, n_outputs)
+    return lambda: dense(sizes, config.network.activation == "tanh")
+
+
+def frame_capacity(spec: EnvSpec, depth: int, buffer_size: int, n_pending: int) -> int:
     """Count the frames of every transition: one each, and one more for the last frame of a truncation.
 
     Truncations are expected at the environment's limit, or at every eighth step without one. Where they come more
-    often, the oldest transitions lose their frames and are no longer sampled.
+    often, the oldest transitions lose their frames and are no longer sampled. ``n_pending`` steps wait until they are
+    whole transitions or sequences.
     """
     truncations = buffer_size // spec.max_steps + 1 if spec.max_steps else buffer_size // 8
-    return buffer_size + truncations + depth + n_step + 1
+    return buffer_size + truncations + depth + n_pending + 1

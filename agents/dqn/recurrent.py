@@ -5,34 +5,36 @@ when it acted. The first steps of a sequence that begins in the middle of an epi
 get no gradient. A target looks n steps ahead within the sequence; where that ends before its episode does, fewer.
 Hausknecht and Stone 2015 have the first network of this kind. Acting, storing and losses are those of
 :mod:`agents.dqn.update`.
+
+The text is written once for two backends, which differ in ``encode_sequences``, ``unroll`` and
+``apply_sequence_gradient``. Here these stand for torch, with all seeds at once and sequences padded to one length;
+:mod:`agents.dqn.learner` holds the compiled ones, for which sequences lie one behind the other.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.common.networks.compiled import backward, copy_outputs, forward, write_one_hot
-from agents.common.networks.optimizers import clip_and_update
-from agents.common.networks.recurrent import Sequences
-from agents.common.observation_store import expand_vector
 from agents.common.replay.buffer import replay_size
 from agents.common.replay.prioritized import update_priority
 from agents.common.replay.sequences import SequenceReplay
 from agents.common.spaces import legal_row
 from agents.dqn.update import (
+    TrainState,
     action_values,
     double_q_value,
     mark_failures,
     output_gradient,
     polyak_update,
+    replace_overwritten,
     sample_batch,
     td_loss,
     td_loss_grad,
     train,
 )
-from simulator.core.jit import jit_implementation, jit_inline
+from simulator.core.jit import Seeds, jit_implementation, jit_inline, jit_shared
 from simulator.core.protocols import Array
 
 
@@ -41,7 +43,9 @@ class SequenceBatch(NamedTuple):
 
     indices: Array  # int64 [W, B], in the replay
     weights: Array  # float32 [W, B], importance weights
-    inputs: Array  # float32 [W, R, in]; the last row of a sequence is what its last step led to
+    inputs: Array  # [W, R, *in]; the last row of a sequence is what its last step led to
+    extras: Array  # float32 [W, R, E], the last action and reward; of torch's backend, the others have them in inputs
+    begin: Array  # int64 [W, B], each sequence's first row
     end: Array  # int64 [W, B], the row behind each sequence's last
     carry: Array  # float32 [W, B, C], before its first row
     burn_in: Array  # int64 [W, B]
@@ -57,14 +61,25 @@ class SequenceBatch(NamedTuple):
 
 
 def make_sequence_batch(
-    n_rows: int, size: int, length: int, n_inputs: int, n_state: int, n_outputs: int, n_actions: int
+    n_rows: int,
+    size: int,
+    length: int,
+    input_shape: tuple[int, ...],
+    n_state: int,
+    n_outputs: int,
+    n_actions: int,
+    *,
+    input_dtype: type = np.float32,
+    n_extras: int = 0,
 ) -> SequenceBatch:
     """Make the working space of updates on ``size`` sequences of up to ``length`` steps."""
     n_steps = size * (length + 1)
     return SequenceBatch(
         indices=np.zeros((n_rows, size), np.int64),
         weights=np.zeros((n_rows, size), np.float32),
-        inputs=np.zeros((n_rows, n_steps, n_inputs), np.float32),
+        inputs=np.zeros((n_rows, n_steps, *input_shape), input_dtype),
+        extras=np.zeros((n_rows, n_steps, n_extras), np.float32),
+        begin=np.zeros((n_rows, size), np.int64),
         end=np.zeros((n_rows, size), np.int64),
         carry=np.zeros((n_rows, size, n_state), np.float32),
         burn_in=np.zeros((n_rows, size), np.int64),
@@ -80,94 +95,112 @@ def make_sequence_batch(
     )
 
 
+# The learner: three functions in which the backends differ.
+
+
+def encode_sequences(state: TrainState, seeds: Seeds) -> None:
+    """Write the rows of the sampled sequences, and with what they begin."""
+    batch: Any = state.batch
+    replay: Any = state.replay
+    oldest = state.observations.oldest()
+    if oldest is not None:
+        replace_overwritten(replay.obs[:, :, 0, 0], replay.n_added, batch, oldest)
+    n_seeds, n_sequences = batch.indices.shape
+    size = replay.obs.shape[2]  # rows of the longest sequence
+    at = (np.arange(n_seeds)[:, None], batch.indices)
+    length = replay.length[at].astype(np.int64)  # [S, B]
+    t = np.arange(size)
+    is_row = t <= length[..., None]  # [S, B, L + 1]
+    inputs = state.observations.inputs(replay.obs[at].reshape(n_seeds, n_sequences * size, -1))
+    batch.inputs[...] = inputs
+    if inputs.dtype != np.uint8:
+        batch.inputs[~is_row.reshape(n_seeds, -1)] = 0.0
+    last_action = np.concatenate([replay.last_action[at][..., None], replay.action[at]], axis=-1)
+    last_reward = np.concatenate([replay.last_reward[at][..., None], replay.reward[at]], axis=-1)
+    n_action = replay.carry.action.shape[1]
+    extras = batch.extras.reshape(n_seeds, n_sequences, size, -1)
+    extras[..., :n_action] = last_action[..., None] == np.arange(n_action)
+    extras[..., n_action:] = last_reward[..., None]
+    extras[~is_row] = 0.0
+    batch.begin[...] = size * np.arange(n_sequences)
+    batch.end[...] = batch.begin + length + 1
+    batch.carry[...] = replay.state[at]
+    begins_episode = replay.last_action[at] < 0
+    batch.burn_in[...] = np.where(begins_episode, 0, np.minimum(state.hyper.burn_in, length - 1))
+
+
+def unroll(net: Any, batch: SequenceBatch, outputs: Array, keep: bool, failed_at: Array, seeds: Seeds) -> None:
+    """Write the outputs [W, R, out] of a network at all rows; with ``keep`` the gradient can be taken at them.
+
+    Compiled networks always keep their latest forward pass, so the one whose gradient is taken has to come last.
+    """
+    n_seeds, n_sequences = batch.indices.shape
+
+    def padded(rows: Array) -> Array:
+        return rows.reshape(n_seeds, n_sequences, -1, *rows.shape[2:])
+
+    inputs = (padded(batch.inputs), padded(batch.extras), batch.carry, batch.burn_in)
+    outputs[...] = net.unroll(inputs, keep).reshape(outputs.shape)
+
+
+def apply_sequence_gradient(state: TrainState, lr_scale: float, seeds: Seeds) -> None:
+    """Backpropagate ``batch.output_grad``, clip the gradient and step the optimiser; writes ``batch.grad_norm``."""
+    batch = state.batch
+    output_grad = batch.output_grad.reshape(*batch.indices.shape, -1, batch.output_grad.shape[-1])
+    batch.grad_norm[:] = state.online_net.apply_gradient(output_grad, state.failed_at == 0, lr_scale)
+
+
+# The update.
+
+
 @jit_implementation(train, inline=False, of=SequenceReplay)
-def _train(state, params, seeds):
+def train_sequences(state, params, seeds):
+    """Update the networks ``gradient_steps`` times on batches of sequences."""
     batch = state.batch
     failed_at = state.failed_at
     for _ in range(state.hyper.gradient_steps):
         sample_batch(state.replay, state.priorities, state.sample_stream, batch, params.beta, failed_at, seeds)
-        for i in range(seeds.first, seeds.last):
-            row = seeds.row + i - seeds.first
-            if failed_at[i] == 0:
-                _encode(state, i, row)  # batch.inputs [R, in], end, carry, burn_in
-                _unroll(state.target_net, batch, i, row, batch.target_outputs)  # [R, out]
-                _unroll(state.online_net, batch, i, row, batch.online_outputs)  # [R, out], kept for the gradient
-                _td_gradient(state.hyper, state.replay, batch, i, row)  # batch.td_error [R], output_grad [R, out]
-                _apply_gradient(state, i, row, params.lr_scale)
+        encode_sequences(state, seeds)  # batch.inputs [R, *in], begin, end, carry, burn_in
+        unroll(state.target_net, batch, batch.target_outputs, False, failed_at, seeds)  # [R, out]
+        unroll(state.online_net, batch, batch.online_outputs, True, failed_at, seeds)  # [R, out]
+        td_gradient(state.hyper, state.replay, batch, failed_at, seeds)  # batch.td_error [R], output_grad [R, out]
+        apply_sequence_gradient(state, params.lr_scale, seeds)  # backpropagate, clip, step the optimiser
         mark_failures(batch, state.loss, params.clock, failed_at, seeds)
 
         if params.tau > 0.0:
             polyak_update(state.target_net, state.online_net, params.tau, failed_at, seeds)
         if params.eval_ema > 0.0:
             polyak_update(state.eval_net, state.online_net, params.eval_ema, failed_at, seeds)
-        for i in range(seeds.first, seeds.last):
-            if failed_at[i] == 0:
-                _update_priorities(state.replay, state.priorities, batch, i, seeds.row + i - seeds.first)
+        update_sequence_priorities(state.replay, state.priorities, batch, failed_at, seeds)
 
 
-@jit_inline
-def _encode(state, i, row):
-    """Write the rows of the sampled sequences, and with what they begin."""
-    replay = state.replay
-    batch = state.batch
-    n_action = replay.carry.action.shape[1]
-    n_obs = batch.inputs.shape[2] - n_action - replay.carry.reward.shape[1]
-    first = 0
-    for b in range(batch.indices.shape[1]):
-        slot = batch.indices[row, b]
-        n_steps = replay.length[i, slot]
-        for t in range(n_steps + 1):
-            x = batch.inputs[row, first + t]
-            expand_vector(state.observations, replay.obs[i, slot, t], x[:n_obs])
-            last_action = replay.action[i, slot, t - 1] if t > 0 else replay.last_action[i, slot]
-            write_one_hot(x[n_obs : n_obs + n_action], last_action)
-            if replay.carry.reward.shape[1] > 0:
-                x[n_obs + n_action] = replay.reward[i, slot, t - 1] if t > 0 else replay.last_reward[i, slot]
-        for k in range(batch.carry.shape[2]):
-            batch.carry[row, b, k] = replay.state[i, slot, k]
-        begins_episode = replay.last_action[i, slot] < 0
-        batch.burn_in[row, b] = 0 if begins_episode else min(state.hyper.burn_in, n_steps - 1)
-        first += n_steps + 1
-        batch.end[row, b] = first
-
-
-@jit_inline
-def _unroll(net, batch, i, row, outputs):
-    """Write the outputs of one network at all rows."""
-    n_rows = batch.end[row, -1]
-    forward(net, i, row, batch.inputs[row, :n_rows], Sequences(batch.end[row], batch.carry[row], batch.burn_in[row]))
-    copy_outputs(net, row, outputs[row, :n_rows])
-
-
-@jit_inline
-def _td_gradient(hyper, replay, batch, i, row):
+@jit_shared
+def td_gradient(hyper, replay, batch, failed_at, seeds):
     """Write TD errors, the loss, and its gradient; it is the mean over all steps that learn of weight * loss(error)."""
-    first = 0
-    n_learning = 0
-    for b in range(batch.indices.shape[1]):
-        n_learning += batch.end[row, b] - first - 1 - batch.burn_in[row, b]
-        first = batch.end[row, b]
-    total = 0.0
-    first = 0
-    for b in range(batch.indices.shape[1]):
-        slot = batch.indices[row, b]
-        weight = batch.weights[row, b]
-        n_steps = replay.length[i, slot]
-        for t in range(n_steps + 1):
-            r = first + t
-            batch.td_error[row, r] = np.float32(0.0)
-            batch.output_grad[row, r, :] = np.float32(0.0)
-            if batch.burn_in[row, b] <= t < n_steps:
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if failed_at[i] > 0:
+            continue
+        batch.td_error[row, :] = np.float32(0.0)
+        batch.output_grad[row, :, :] = np.float32(0.0)
+        n_learning = 0
+        for b in range(batch.indices.shape[1]):
+            n_learning += batch.end[row, b] - batch.begin[row, b] - 1 - batch.burn_in[row, b]
+        total = 0.0
+        for b in range(batch.indices.shape[1]):
+            slot = batch.indices[row, b]
+            weight = batch.weights[row, b]
+            for t in range(batch.burn_in[row, b], replay.length[i, slot]):
+                r = batch.begin[row, b] + t
                 action = replay.action[i, slot, t]
                 action_values(batch.online_outputs[row, r], hyper.dueling, batch.q_tm1[row])
-                target = n_step_target(hyper, replay, batch, i, row, slot, t, first)
+                target = n_step_target(hyper, replay, batch, i, row, slot, t, batch.begin[row, b])
                 td_error = np.float32(target) - batch.q_tm1[row, action]
                 total += np.float64(weight * td_loss(td_error, hyper.huber))
                 q_grad = td_loss_grad(td_error, hyper.huber) * weight / np.float32(n_learning)
                 output_gradient(q_grad, action, hyper.dueling, batch.output_grad[row, r])
                 batch.td_error[row, r] = td_error
-        first += n_steps + 1
-    batch.loss[row] = total / n_learning
+        batch.loss[row] = total / n_learning
 
 
 @jit_inline
@@ -192,28 +225,20 @@ def n_step_target(hyper, replay, batch, i, row, slot, t, first):
     return target + discount * double_q_value(selector, q_t, legal)
 
 
-@jit_inline
-def _apply_gradient(state, i, row, lr_scale):
-    batch = state.batch
-    net = state.online_net
-    n_rows = batch.end[row, -1]
-    sequences = Sequences(batch.end[row], batch.carry[row], batch.burn_in[row])
-    backward(net, i, row, batch.inputs[row, :n_rows], batch.output_grad[row, :n_rows], sequences)
-    batch.grad_norm[row] = clip_and_update(state.optimizer, i, net.params[i], net.gradient[row], lr_scale)
-
-
-@jit_inline
-def _update_priorities(replay, priorities, batch, i, row):
+@jit_shared
+def update_sequence_priorities(replay, priorities, batch, failed_at, seeds):
     """Set the priorities of the sampled sequences, from the largest and the mean TD error of each."""
-    first = 0
-    for b in range(batch.indices.shape[1]):
-        largest = 0.0
-        total = 0.0
-        n = 0
-        for r in range(first + batch.burn_in[row, b], batch.end[row, b] - 1):
-            largest = max(largest, abs(np.float64(batch.td_error[row, r])))
-            total += abs(np.float64(batch.td_error[row, r]))
-            n += 1
-        first = batch.end[row, b]
-        priority = replay.max_share * largest + (1.0 - replay.max_share) * total / n
-        update_priority(priorities, i, batch.indices[row, b], priority, replay_size(replay, i))
+    for i in range(seeds.first, seeds.last):
+        row = seeds.row + i - seeds.first
+        if failed_at[i] > 0:
+            continue
+        for b in range(batch.indices.shape[1]):
+            largest = 0.0
+            total = 0.0
+            n = 0
+            for r in range(batch.begin[row, b] + batch.burn_in[row, b], batch.end[row, b] - 1):
+                largest = max(largest, abs(np.float64(batch.td_error[row, r])))
+                total += abs(np.float64(batch.td_error[row, r]))
+                n += 1
+            priority = replay.max_share * largest + (1.0 - replay.max_share) * total / n
+            update_priority(priorities, i, batch.indices[row, b], priority, replay_size(replay, i))

@@ -7,7 +7,8 @@ transition leads from obs_tm1 by a_tm1 to r_t, discount_t and obs_t.
 The text is written once for two backends. Networks are compiled ones, and a whole rollout of one seed after the other
 is a single compiled call; or they are torch's, and Python calls the same functions with all seeds at once. The backends
 differ in the five functions of a learner: ``encode``, ``forward``, ``forward_obs``, ``apply_gradient``,
-``polyak_update``. Here they stand for torch; :mod:`agents.dqn.learner` holds the compiled ones.
+``polyak_update``. Here they stand for torch; :mod:`agents.dqn.learner` holds the compiled ones. Updates on sequences
+are in :mod:`agents.dqn.recurrent`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose, make_explore, scheduled
-from agents.common.networks.compiled import is_recurrent, write_one_hot
+from agents.common.networks.compiled import is_recurrent, step_networks, write_one_hot
 from agents.common.networks.optimizers import linear_decay
 from agents.common.networks.recurrent import Carry
 from agents.common.replay.buffer import Replay, add_step, replay_size
 from agents.common.replay.prioritized import Priorities, add_priority, sample, update_priority
 from agents.common.spaces import legal_row
 from simulator.core.field_types import steps_of_run
-from simulator.core.jit import Seeds, jit_implementation, jit_inline, jit_or_python, jit_shared
+from simulator.core.jit import (
+    Seeds,
+    compiled_or_python,
+    jit_implementation,
+    jit_inline,
+    jit_or_python,
+    jit_shared,
+)
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
@@ -193,7 +201,7 @@ def encode(state: TrainState, seeds: Seeds) -> None:
     batch = state.batch
     oldest = state.observations.oldest()
     if oldest is not None:
-        replace_overwritten(state.replay, batch, oldest)
+        replace_overwritten(state.replay.obs[..., 0], state.replay.n_added, batch, oldest)
     indices = batch.indices[..., None]
     batch.obs_tm1[...] = state.observations.inputs(np.take_along_axis(state.replay.obs, indices, axis=1))
     batch.obs_t[...] = state.observations.inputs(np.take_along_axis(state.replay.next_obs, indices, axis=1))
@@ -209,7 +217,7 @@ def forward(net: Any, x: Array, outputs: Array, keep: bool, seeds: Seeds) -> Non
 
 def forward_obs(net: Any, observations: Any, sampler: ActionSampler, obs: Array, actions: Array, seeds: Seeds) -> None:
     """Write ``sampler.outputs`` [S, out] at stored observations ``obs`` [S, F], where actions [S] are still open."""
-    sampler.outputs[...] = net.forward(observations.inputs(obs[:, None]), keep=False)[:, 0]
+    step_networks(net, observations.inputs(obs[:, None])[:, 0], sampler.carry, sampler.outputs)
 
 
 def apply_gradient(state: TrainState, lr_scale: float, seeds: Seeds) -> None:
@@ -372,8 +380,14 @@ def update_params(hyper, clock):
     )
 
 
-def train(state, params, seeds):
-    """Update the networks ``gradient_steps`` times; with a replay of sequences see :mod:`agents.dqn.recurrent`."""
+@compiled_or_python
+def train(state: TrainState, params: UpdateParams, seeds: Seeds) -> None:
+    """Update the networks ``gradient_steps`` times, in the way of the replay: on transitions, or on sequences."""
+
+
+@jit_implementation(train, inline=False, of=Replay)
+def train_transitions(state, params, seeds):
+    """Update the networks ``gradient_steps`` times on batches of transitions."""
     batch = state.batch
     failed_at = state.failed_at
     for _ in range(state.hyper.gradient_steps):
@@ -395,9 +409,6 @@ def train(state, params, seeds):
         if params.eval_ema > 0.0:
             polyak_update(state.eval_net, state.online_net, params.eval_ema, failed_at, seeds)
         update_priorities(state.replay, state.priorities, batch, failed_at, seeds)
-
-
-jit_implementation(train, inline=False, of=Replay)(train)
 
 
 @jit_shared
@@ -515,18 +526,19 @@ def update_priorities(replay, priorities, batch, failed_at, seeds):
                 update_priority(priorities, i, batch.indices[row, j], batch.td_error[row, j], replay_size(replay, i))
 
 
-def replace_overwritten(replay: Replay, batch: Batch, oldest: Array) -> None:
-    """Replace sampled transitions whose frames are overwritten by others of their batch, evenly spread over it.
+def replace_overwritten(first: Array, n_added: Array, batch: Any, oldest: Array) -> None:
+    """Replace samples whose frames are overwritten by others of their batch, evenly spread over it.
 
-    What stays is distributed like samples from the transitions that are complete, since it was sampled by the same
-    rule. Where nothing stays, the newest transition is taken, which is always complete.
+    What stays is distributed like samples from all that is complete, since it was sampled by the same rule. Where
+    nothing stays, the newest transition or sequence is taken, which is always complete.
 
     Args:
-        replay: the transitions, as positions of frames.
+        first: int64 [S, N], position of the first observation of every transition or sequence in the replay.
+        n_added: int64 [S], transitions or sequences since the beginning.
         batch: the samples; ``indices`` and ``weights`` are written.
         oldest: int64 [S], the first position of every seed whose stack of frames is complete.
     """
-    lost = np.take_along_axis(replay.obs[..., 0], batch.indices, axis=1) < oldest[:, None]
+    lost = np.take_along_axis(first, batch.indices, axis=1) < oldest[:, None]
     for i in np.flatnonzero(lost.any(axis=1)):
         complete = np.flatnonzero(~lost[i])
         n_lost = int(lost[i].sum())
@@ -535,5 +547,5 @@ def replace_overwritten(replay: Replay, batch: Batch, oldest: Array) -> None:
             batch.indices[i, lost[i]] = batch.indices[i, taken]
             batch.weights[i, lost[i]] = batch.weights[i, taken]
         else:
-            batch.indices[i] = (replay.n_added[i] - 1) % replay.obs.shape[1]
+            batch.indices[i] = (n_added[i] - 1) % first.shape[1]
             batch.weights[i] = 1.0

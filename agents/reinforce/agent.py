@@ -14,7 +14,7 @@ from agents.common.networks.compiled import begin_episodes, carried, carry_on, s
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
-from agents.common.networks.recurrent import Carry, recurrence_of, refuse_recurrence
+from agents.common.networks.recurrent import Carry, recurrence_of
 from agents.common.spaces import is_image, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
@@ -295,10 +295,9 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: boo
         ValueError: as :func:`make`.
     """
     config = resolved(config)
+    recurrence = recurrence_of(config.recurrence)
     if not torch:
-        recurrence = recurrence_of(config.recurrence)
         return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence))
-    refuse_recurrence(spec, config.recurrence)
     from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 
-    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config))
+    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config, recurrence))

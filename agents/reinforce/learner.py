@@ -243,7 +243,7 @@ class CompiledPolicyLearner:
             for network, n in zip((self.policy, self.value), outputs, strict=True)
         )
         inputs = np.zeros((n_seeds, n_rows, n_inputs), np.float32)
-        carry = make_carry(self.policy.net, recurrence, self.actions.n_outputs)
+        carry = make_carry(recurrence, n_seeds, self.actions.n_outputs)
         state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, inputs, carry)
         self.state = state._replace(observations=self.store.encoding)
 

@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from agents.common.memory_check import check_fits
-from agents.common.networks.compiled import no_carry
+from agents.common.networks.compiled import make_carry
 from agents.common.networks.conv import conv_builder, make_body
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.networks.recurrent import Recurrence
+from agents.common.networks.recurrent_torch import RecurrentTorchNetwork, Stepped, recurrent_builder
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.replay.frames import frame_bytes, frame_shape
 from agents.common.spaces import is_image, make_action_adapter, make_observation_adapter
@@ -49,12 +51,15 @@ class TorchPolicyLearner:
         spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
+        recurrence: of the networks, if they have one.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+    def __init__(
+        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, recurrence: Recurrence | None = None
+    ) -> None:
         n_seeds = len(seed_list)
         self.actions = make_action_adapter(spec, "reinforce")
         hyper = make_hyperparams(spec, config, self.actions)
@@ -76,19 +81,29 @@ class TorchPolicyLearner:
             pass_bytes = 8 * (adapter.n_inputs + 3 * sum(config.network.hidden))
         n_at_once = min(n_seeds, os.cpu_count() or 1) if device() == "cpu" else n_seeds
         pass_bytes += 8 * (n_outputs + 1)
+        if recurrence:
+            settings = recurrence.settings
+            n_kept = recurrence.shape.columns + recurrence.shape.carried + 2
+            pass_bytes += 16 * settings.layers * settings.units * n_kept  # of both networks, for the gradient
         check_fits("reinforce", spec, stored_bytes + n_rows * n_at_once * pass_bytes, MEMORY_ADVICE)
         self.store: VectorStore | FrameStore
         if is_image(spec):
             self.store = FrameStore(spec, n_seeds, config.conv.frames, capacity)
         else:
             self.store = VectorStore(adapter)
-        self.policy = make_networks(build_policy, seed_list, config.optimizer)
-        self.value = make_networks(build_value, seed_list, config.value_optimizer)
+        if recurrence:
+            n_inputs = self.store.input_shape[0]
+            build_policy, build_value = (
+                recurrent_builder(recurrence, spec, config, n_inputs, n_outputs, n, 0) for n in (n_outputs, 1)
+            )
+        kind = RecurrentTorchNetwork if recurrence else TorchNetwork
+        self.recurrence = recurrence
+        self.policy = make_networks(kind, build_policy, seed_list, config.optimizer)
+        self.value = make_networks(kind, build_value, seed_list, config.value_optimizer)
         policy = make_approximator(self.policy, None, n_seeds, n_rows, n_outputs)
         value = make_approximator(self.value, None, n_seeds, n_rows, 1)
-        self.state = make_state(
-            config, hyper, self.actions, self.store, seed_list, policy, value, None, no_carry(n_seeds)
-        )
+        carry = make_carry(recurrence, n_seeds, n_outputs)
+        self.state = make_state(config, hyper, self.actions, self.store, seed_list, policy, value, None, carry)
         self._seeds = Seeds(0, n_seeds, 0)
 
     def act(self, obs: Array, actions: Array) -> None:
@@ -166,9 +181,23 @@ class GroupedNetworks:
     def __init__(self, groups: list[slice], nets: list[TorchNetwork]) -> None:
         self.groups = groups
         self.nets = nets
+        self.is_recurrent = nets[0].is_recurrent
 
-    def forward(self, x: Array) -> Array:
-        """Outputs [S, B, out] at x [S, B, *in], to act by."""
+    def step(self, obs: Array, extras: Array, state: Array) -> Stepped:
+        """Step every seed at one observation; see :class:`agents.common.networks.recurrent_torch.Stepped`."""
+        results: list[Any] = [None] * len(self.nets)
+
+        def work(first: int, last: int) -> None:
+            for k in range(first, last):
+                rows = self.groups[k]
+                net: Any = self.nets[k]
+                results[k] = net.step(obs[rows], extras[rows], state[rows])
+
+        parallel_for(work, len(self.nets))
+        return Stepped(*(np.concatenate(parts) for parts in zip(*results, strict=True)))
+
+    def forward(self, x: Array, keep: bool = False) -> Array:
+        """Outputs [S, B, out] at x [S, B, *in], to act by; nothing is kept."""
         outputs: list[Array] = [x] * len(self.nets)
 
         def work(first: int, last: int) -> None:
@@ -193,8 +222,10 @@ class GroupedNetworks:
             net.restore({name: values[seeds] for name, values in state.items()})
 
 
-def make_networks(build: Callable[[], Any], seed_list: Sequence[int], settings: OptimizerSettings) -> GroupedNetworks:
+def make_networks(
+    kind: type[TorchNetwork], build: Callable[[], Any], seed_list: Sequence[int], settings: OptimizerSettings
+) -> GroupedNetworks:
     """Networks with random weights from each seed's own stream."""
     n_seeds = len(seed_list)
     groups = [slice(i, i + 1) for i in range(n_seeds)] if device() == "cpu" else [slice(0, n_seeds)]
-    return GroupedNetworks(groups, [TorchNetwork(build, seed_list[seeds], settings) for seeds in groups])
+    return GroupedNetworks(groups, [kind(build, seed_list[seeds], settings) for seeds in groups])

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose
-from agents.common.networks.compiled import begin_episode, carry_reward, write_action
+from agents.common.networks.compiled import begin_episode, carry_reward, step_networks, write_action
 from agents.common.networks.optimizers import Optimizer, clip_and_update, make_optimizer
 from agents.common.networks.recurrent import Carry
 from agents.common.observation_store import FrameStore, VectorStore
@@ -130,9 +130,53 @@ class ReinforceState(NamedTuple):
 
 
 class ChunkInputs:
-    """The inputs of torch's networks in one update, [G, B, *in]; None before they are asked for."""
+    """The inputs of torch's networks in one update; None before they are asked for."""
 
-    x: Array | None = None
+    x: Array | None = None  # [G, B, *in]
+    episodes: EpisodeInputs | None = None  # of a recurrence, in place of them
+
+
+class EpisodeInputs(NamedTuple):
+    """The episodes of G seeds as sequences of up to L steps, and where they lie in the rows of their batches."""
+
+    sequences: tuple[Array, ...]  # [G, E, L, ...], see :class:`agents.common.networks.recurrent_torch.SequenceInputs`
+    is_step: Array  # bool [G, E, L]
+    rows: tuple[Array, Array]  # int64 [N] each: seed of the group, and row of its batch, of every step in is_step
+
+
+def episode_inputs(state: ReinforceState, group: slice, active: Array, n_after: int = 0) -> EpisodeInputs:
+    """Make the inputs of the complete batches of a group of seeds, with ``n_after`` 1 the final observations too."""
+    batch, carry = state.batch, state.head.carry
+    n_seeds, n_rows = batch.reward[group].shape
+    end = batch.end[group] * active[:, None]
+    begin = np.concatenate([np.zeros((n_seeds, 1), np.int64), end[:, :-1]], axis=1)
+    length = (end - begin)[..., None]
+    t = np.arange(int(length.max()) + n_after)
+    row = np.minimum(begin[..., None] + t, n_rows - 1)  # [G, E, L]
+    at = (np.arange(n_seeds)[:, None, None], row)
+    stored = batch.obs[group][at]
+    if n_after:
+        np.put_along_axis(stored, length[..., None], batch.final_obs[group][:, :, None], axis=2)
+    is_input = t < length + n_after
+    obs = state.observations.inputs(stored.reshape(n_seeds, -1, stored.shape[-1]), group)
+    obs = obs.reshape(*row.shape, *obs.shape[2:])
+    before = (at[0], np.maximum(row - 1, 0))
+    n_action = carry.action.shape[1]
+    extras = np.zeros((*row.shape, n_action + carry.reward.shape[1]), np.float32)
+    actions = batch.action[group][before]
+    if n_action:
+        one_hot = actions == np.arange(n_action, dtype=np.float32)
+        extras[..., :n_action] = one_hot if state.hyper.discrete_actions else actions
+    extras[..., n_action:] = batch.reward[group][before][..., None]
+    extras[~is_input | (t == 0)] = 0.0
+    if obs.dtype != np.uint8:
+        obs = np.where(is_input[..., None], obs, np.float32(0.0))
+    n_episodes = end.shape[1]
+    first = np.zeros((n_seeds, n_episodes, carry.state.shape[1]), np.float32)
+    is_step = t < length
+    steps = np.nonzero(is_step)
+    sequences = (obs, extras, first, np.zeros((n_seeds, n_episodes), np.int64))
+    return EpisodeInputs(sequences, is_step, (steps[0], row[is_step]))
 
 
 class Chunk(NamedTuple):
@@ -252,25 +296,40 @@ def make_approximator(
 
 def encode(state: ReinforceState, chunk: Chunk, seeds: Seeds) -> None:
     """Write the network inputs of a chunk of the batch to ``state.inputs``."""
-    if state.inputs.x is None:  # the only chunk stays for the whole update
-        group = slice(seeds.first, seeds.last)
-        state.inputs.x = state.observations.inputs(state.batch.obs[group, : chunk.n], group)
+    inputs = state.inputs
+    group = slice(seeds.first, seeds.last)
+    if state.policy.net.is_recurrent:
+        inputs.episodes = inputs.episodes or episode_inputs(state, group, state.work.active[work_rows(seeds)])
+    elif inputs.x is None:  # the only chunk stays for the whole update
+        inputs.x = state.observations.inputs(state.batch.obs[group, : chunk.n], group)
 
 
 def forward(state: ReinforceState, approximator: Approximator, chunk: Chunk, seeds: Seeds) -> None:
     """Write the outputs [W, B, out] at ``state.inputs``; what the gradient needs is kept."""
-    approximator.outputs[work_rows(seeds), : chunk.n] = approximator.net.forward(state.inputs.x)
+    outputs = approximator.outputs[work_rows(seeds), : chunk.n]
+    episodes = state.inputs.episodes
+    if episodes is None:
+        outputs[...] = approximator.net.forward(state.inputs.x)
+    else:
+        outputs[episodes.rows] = approximator.net.unroll(episodes.sequences)[episodes.is_step]
 
 
 def forward_obs(net: Any, observations: Any, head: PolicyHead, obs: Array, seeds: Seeds) -> None:
     """Write ``head.outputs`` [S, out] at stored observations ``obs`` [S, K]."""
-    head.outputs[...] = net.forward(observations.inputs(obs[:, None]))[:, 0]
+    step_networks(net, observations.inputs(obs[:, None])[:, 0], head.carry, head.outputs)
 
 
 def forward_final(state: ReinforceState, seeds: Seeds) -> None:
     """Write the values of final observations to ``work.bootstrap_value`` [W, E], at least of truncated episodes."""
     group = slice(seeds.first, seeds.last)
-    if state.batch.truncated[group].any():
+    if not state.batch.truncated[group].any():
+        return
+    if state.value.net.is_recurrent:
+        episodes = episode_inputs(state, group, state.work.active[work_rows(seeds)], 1)
+        values = state.value.net.unroll(episodes.sequences, keep=False)[..., 0]  # [G, E, L + 1]
+        last = episodes.is_step.sum(axis=-1)[..., None]
+        state.work.bootstrap_value[work_rows(seeds)] = np.take_along_axis(values, last, axis=-1)[..., 0]
+    else:
         x = state.observations.inputs(state.batch.final_obs[group], group)
         state.work.bootstrap_value[work_rows(seeds)] = state.value.net.forward(x, keep=False)[..., 0]
 
@@ -286,7 +345,12 @@ def apply_gradient(state: ReinforceState, approximator: Approximator, lr_scale: 
     """Clip the gradient and step the optimiser; a seed whose gradient is not finite stays, and is no more active."""
     rows = work_rows(seeds)
     active = state.work.active[rows]
-    output_grad = approximator.output_grad[rows, : state.inputs.x.shape[1]]
+    episodes = state.inputs.episodes
+    if episodes is None:
+        output_grad = approximator.output_grad[rows, : state.inputs.x.shape[1]]
+    else:
+        output_grad = np.zeros((*episodes.is_step.shape, approximator.output_grad.shape[-1]), np.float32)
+        output_grad[episodes.is_step] = approximator.output_grad[rows][episodes.rows]
     active &= np.isfinite(approximator.net.apply_gradient(output_grad, active, lr_scale))
 
 

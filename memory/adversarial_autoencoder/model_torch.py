@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import Adam
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
 from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
 from memory.common.networks.training_torch import (
     add_noise,
@@ -67,11 +66,11 @@ class AdversarialAutoencoder:
             x = sample_rows(patterns, config.batch_size, streams)
             noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
             prior_codes = normals((config.batch_size, config.latent_dim), streams)
-            codes = self.codes(weights, torch.from_numpy(noisy))
+            codes = self.codes(weights, tensor(noisy))
             real_logits = self.discriminate(weights, prior_codes)
             fake_logits = self.discriminate(weights, codes.detach())
             discriminator_optimizer.minimize(discriminator_loss(real_logits, fake_logits), learning_rate)
-            reconstruction_loss = cross_entropy(mlp(weights, "decoder", codes), torch.from_numpy(x)).mean(-1)
+            reconstruction_loss = cross_entropy(mlp(weights, "decoder", codes), tensor(x)).mean(-1)
             adversarial_loss = generator_loss(self.discriminate(weights, codes))
             autoencoder_optimizer.minimize(
                 reconstruction_loss + config.adversarial_weight * adversarial_loss, learning_rate

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from memory.autoencoder.pretraining_torch import pretrain
 from memory.common.networks.arithmetic_torch import Adam, atanh, product
-from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, uniforms
+from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, tensor, uniforms
 from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from simulator.core.memories import PatternSpec
@@ -179,7 +179,7 @@ class Autoencoder:
         x = sample_rows(patterns, config.batch_size, streams)
         noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
         masks = self.dropout_masks(config.batch_size, streams)
-        loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), masks)
+        loss = self.loss(weights, tensor(x), tensor(noisy), masks)
         optimizers["all"].minimize(loss, learning_rate)
         return loss.detach()
 

@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import Adam, product, sigmoid, softplus
-from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, uniforms
+from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, tensor, uniforms
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from simulator.core.devices import device
 from simulator.core.protocols import Array
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ class PretrainedLayer(NamedTuple):
 def pretrain(weights: Weights, patterns: Array, config: Config, streams: Streams) -> None:
     """Pretrain all layers, one after the other, on patterns [S, P, N]; the weights change in place."""
     pretrain_layer = rbm_layer if config.pretrain == "rbms" else autoencoder_layer
-    inputs = torch.from_numpy(patterns)
+    inputs = tensor(patterns)
     for i, width in enumerate(config.hidden):
-        layer = pretrain_layer(inputs.numpy(), width, i == 0, config, streams)
+        layer = pretrain_layer(inputs.cpu().numpy(), width, i == 0, config, streams)
         mirror = len(config.hidden) - 1 - i
         weights[f"encoder.{i}.weight"].copy_(layer.encoder_weight)
         weights[f"encoder.{i}.bias"].copy_(layer.encoder_bias)
@@ -65,15 +66,15 @@ def autoencoder_layer(inputs: Array, width: int, is_first: bool, config: Config,
     def update(_: int, learning_rate: float) -> None:
         x = sample_rows(inputs, config.batch_size, streams)
         noise = config.noise if is_first else "none"
-        noisy = torch.from_numpy(add_noise(x, noise, config.noise_min, config.noise_max, streams))
+        noisy = tensor(add_noise(x, noise, config.noise_min, config.noise_max, streams))
         code = activate(product(noisy, weights["encoder.0.weight"], weights["encoder.0.bias"]))
         tied_weight = weights["encoder.0.weight"].transpose(1, 2)
         decoder_weight = tied_weight if config.tied else weights["decoder.0.weight"]
         output = product(code, decoder_weight, weights["decoder.0.bias"])
         if is_first and config.output == "logistic":
-            loss = cross_entropy(output, torch.from_numpy(x))
+            loss = cross_entropy(output, tensor(x))
         else:
-            loss = ((output if is_first else activate(output)) - torch.from_numpy(x)).square().sum(-1)
+            loss = ((output if is_first else activate(output)) - tensor(x)).square().sum(-1)
         optimizer.minimize(loss.mean(-1), learning_rate)
 
     train(trained, update, config.pretrain_updates, config.learning_rate)
@@ -91,11 +92,11 @@ def rbm_layer(inputs: Array, width: int, is_first: bool, config: Config, streams
     Patterns x from -1 to 1 count as probabilities (1 + x) / 2; the layer that is returned takes x.
     """
     weights = init_mlp("rbm", (inputs.shape[2], width), "sigmoid", streams)
-    weights["visible_bias"] = torch.zeros(len(streams), 1, inputs.shape[2])
+    weights["visible_bias"] = torch.zeros(len(streams), 1, inputs.shape[2], device=device())
     optimizer = Adam(weights)
 
     def update(_: int, learning_rate: float) -> None:
-        x = torch.from_numpy(sample_rows(inputs, config.batch_size, streams))
+        x = tensor(sample_rows(inputs, config.batch_size, streams))
         visible = 0.5 * (1.0 + x) if is_first else x
         optimizer.minimize(contrastive_divergence_loss(weights, visible, streams), learning_rate)
 

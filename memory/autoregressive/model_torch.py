@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from memory.common.networks.arithmetic_torch import Adam, product, sigmoid
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, subset, uniforms
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, subset, tensor, uniforms
 from memory.common.networks.memory_torch import CueBatch, Restoration, cue_evidence
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from simulator.core.devices import device
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
@@ -53,7 +54,7 @@ class AutoregressiveNetwork:
         degrees = [pixels, *(torch.arange(width) % (spec.n - 1) + 1 for width in config.hidden)]
         masks = [degrees[i][:, None] <= degrees[i + 1][None] for i in range(len(config.hidden))]
         masks.append(degrees[-1][:, None] < pixels[None])
-        self._masks = [mask.float() for mask in masks]
+        self._masks = [mask.float().to(device()) for mask in masks]
 
     def init_weights(self, streams: Streams) -> Weights:
         """Sample the layers ``net`` and the ``order`` of the pixels, int64 [S, N]."""
@@ -61,7 +62,7 @@ class AutoregressiveNetwork:
         order = np.tile(np.arange(self._n), (len(streams), 1))
         if self._config.order == "random":
             order = np.stack([stream.permutation(self._n) for stream in streams])
-        return weights | {"order": torch.from_numpy(order)}
+        return weights | {"order": tensor(order)}
 
     def masked_layers(self, weights: Weights) -> list[MaskedLayer]:
         """Return the layers, with weight 0 where a unit must not look."""
@@ -79,15 +80,15 @@ class AutoregressiveNetwork:
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
         """Train on patterns [S, P, N]."""
         config = self._config
-        ordered = np.take_along_axis(patterns, weights["order"].numpy()[:, None], 2)
+        ordered = np.take_along_axis(patterns, weights["order"].cpu().numpy()[:, None], 2)
         layers = subset(weights, "net")
         optimizer = Adam(layers)
 
         def update(_: int, learning_rate: float) -> None:
             x = sample_rows(ordered, config.batch_size, streams)
             noisy = add_noise(x, "flip", 0.0, config.noise_max, streams)
-            logits = self.conditional_logits(weights, torch.from_numpy(noisy))
-            optimizer.minimize(cross_entropy(logits, torch.from_numpy(x)).mean(-1), learning_rate)
+            logits = self.conditional_logits(weights, tensor(noisy))
+            optimizer.minimize(cross_entropy(logits, tensor(x)).mean(-1), learning_rate)
 
         train(layers, update, config.updates, config.learning_rate)
 
@@ -108,12 +109,12 @@ class AutoregressiveNetwork:
         ]
         patterns = _to_raster(weights, torch.cat(restored, 1))
         energies = [self.energy(weights, x, streams) for x in (cues.values, patterns)]
-        n_iters = torch.ones(patterns.shape[:2], dtype=torch.int64)
+        n_iters = torch.ones(patterns.shape[:2], dtype=torch.int64, device=patterns.device)
         return Restoration(patterns, torch.stack(energies, -1), n_iters)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
         """Sample patterns [S, n, N] pixel by pixel."""
-        no_evidence = torch.zeros(len(streams), n, self._n)
+        no_evidence = torch.zeros(len(streams), n, self._n, device=device())
         return _to_raster(weights, self.fill_in(weights, no_evidence, 1, streams))
 
     def fill_in(self, weights: Weights, evidence: Tensor, beam_width: int, streams: Streams | None) -> Tensor:
@@ -127,11 +128,11 @@ class AutoregressiveNetwork:
         """
         n_seeds, n_cues, n = evidence.shape
         first, *hidden, last = self.masked_layers(weights)
-        score = torch.zeros(n_seeds, n_cues, beam_width)
+        score = torch.zeros(n_seeds, n_cues, beam_width, device=evidence.device)
         if streams is None:
             score[..., 1:] = -torch.inf  # begin with one restoration: several would all be the same
         beam = Beam(
-            x=torch.zeros(n_seeds, n_cues * beam_width, n),
+            x=torch.zeros(n_seeds, n_cues * beam_width, n, device=evidence.device),
             preactivations=first.bias.expand(-1, n_cues * beam_width, -1).contiguous(),
             score=score,
         )
@@ -162,7 +163,8 @@ def _choose_pixel(beam: Beam, i: int, logits: Tensor, evidence: Tensor, streams:
     n_cues, beam_width = logits.shape[1:]
     successors = torch.cat([beam.score + score_plus, beam.score + score_minus], -1)  # [S, Q, 2 W]
     score, index = successors.topk(beam_width, -1)
-    parents = (index % beam_width + beam_width * torch.arange(n_cues)[:, None]).flatten(1).unsqueeze(-1)  # [S, R, 1]
+    first = beam_width * torch.arange(n_cues, device=index.device)[:, None]
+    parents = (index % beam_width + first).flatten(1).unsqueeze(-1)  # [S, R, 1]
     x = beam.x.gather(1, parents.expand(-1, -1, beam.x.shape[-1]))
     x[:, :, i] = torch.where(index < beam_width, 1.0, -1.0).flatten(1)
     preactivations = beam.preactivations.gather(1, parents.expand(-1, -1, beam.preactivations.shape[-1]))

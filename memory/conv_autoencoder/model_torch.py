@@ -11,9 +11,10 @@ from torch import Tensor, unflatten
 from torch.nn import functional
 
 from memory.common.networks.arithmetic_torch import Adam, product
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, uniform_weights
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, tensor, uniform_weights
 from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from simulator.core.devices import device
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
@@ -99,7 +100,7 @@ class ConvAutoencoder:
 
         def add(name: str, shape: tuple[int, ...], n_inputs: int, n_out: int) -> None:
             weights[f"{name}.weight"] = uniform_weights(shape, sqrt(6.0 / n_inputs), streams)
-            weights[f"{name}.bias"] = torch.zeros(n_seeds, n_out)
+            weights[f"{name}.bias"] = torch.zeros(n_seeds, n_out, device=device())
 
         for i, (outer, inner) in enumerate(pairwise((self._n_maps, *config.channels))):
             add(f"encoder.{i}", (inner, outer, config.kernel, config.kernel), outer * area, inner)
@@ -164,8 +165,8 @@ class ConvAutoencoder:
         def update(_: int, learning_rate: float) -> None:
             x = sample_rows(patterns, config.batch_size, streams)
             noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
-            logits = self.reconstruct(weights, torch.from_numpy(noisy))
-            optimizer.minimize(cross_entropy(logits, torch.from_numpy(x)).mean(-1), learning_rate)
+            logits = self.reconstruct(weights, tensor(noisy))
+            optimizer.minimize(cross_entropy(logits, tensor(x)).mean(-1), learning_rate)
 
         train(weights, update, config.updates, config.learning_rate)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from memory.common.networks.arithmetic_torch import Adam, product
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
 from memory.common.networks.memory_torch import CueBatch, Restoration, cue_evidence, mean_pattern
 from memory.common.networks.training_torch import (
     cross_entropy,
@@ -124,7 +124,7 @@ class GAN:
     ) -> Tensor:
         """Take one step of both networks on a batch of patterns [S, P, N]; the discriminator's loss [S] before it."""
         config = self._config
-        real = torch.from_numpy(sample_rows(patterns, config.batch_size, streams))
+        real = tensor(sample_rows(patterns, config.batch_size, streams))
         fake = self.generate(weights, config.batch_size, streams)
         loss = self.discriminator_loss(weights, real, fake.detach())
         optimizers["discriminator"].minimize(loss, learning_rate)
@@ -144,7 +144,7 @@ class GAN:
         restored = mean_pattern(self.decode(weights, codes), cues.evidence)
         restored = torch.where(cues.known, cues.values, restored)
         energies = [self._energy(weights, x, candidates) for x in (cues.values, restored)]
-        n_iters = torch.ones(restored.shape[:2], dtype=torch.int64)
+        n_iters = torch.ones(restored.shape[:2], dtype=torch.int64, device=restored.device)
         return Restoration(restored, torch.stack(energies, -1), n_iters)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:

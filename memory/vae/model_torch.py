@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import Adam
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, tensor
 from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from simulator.core.memories import PatternSpec
@@ -109,7 +109,7 @@ class VAE:
         noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
         epsilon = normals((config.batch_size, config.latent_dim), streams)
         beta = config.beta * min(1.0, 10.0 * progress)
-        loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), epsilon, beta).mean(-1)
+        loss = self.loss(weights, tensor(x), tensor(noisy), epsilon, beta).mean(-1)
         optimizers["all"].minimize(loss, learning_rate)
         return loss.detach()
 

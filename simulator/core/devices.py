@@ -16,13 +16,15 @@ def set_device(name: str) -> None:
     """
     global _device
     if name != "cpu":
-        cuda = import_module("torch").cuda
-        n_devices = cuda.device_count() if cuda.is_available() else 0
+        torch = import_module("torch")
+        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(name.partition(":")[2] or 0) >= n_devices:
             available = f"{n_devices} CUDA device{'s' * (n_devices > 1)}" if n_devices else "no CUDA device"
             raise ValueError(
                 f"device {name}: torch finds {available} here, expected cpu" + " or cuda" * (n_devices > 0)
             )
+        torch.backends.cudnn.allow_tf32 = False  # float32 as in all other arithmetic
+        torch.backends.cudnn.deterministic = True
     _device = name
 
 

@@ -91,6 +91,7 @@ def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[An
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         kinds.append(of)
+        _in_python.setdefault(generic, {})[of] = function
 
         @wraps(function)  # numba compares the signatures
         def implementation(*args: Any) -> Callable[..., Any] | None:
@@ -103,6 +104,7 @@ def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[An
 
 
 _kinds: dict[Callable[..., Any], list[type[Any] | None]] = {}  # classes for which a function has implementations
+_in_python: dict[Callable[..., Any], dict[type[Any] | None, Callable[..., Any]]] = {}  # the implementations by class
 
 
 def _classes(kind: Any, known: list[type[Any] | None]) -> list[type[Any] | None]:
@@ -125,6 +127,19 @@ def compiled_only(function: Callable[..., Any]) -> Callable[..., Any]:
         raise TypeError(f"{function.__module__}.{function.__name__} can be called from compiled code only")
 
     return refuse
+
+
+def compiled_or_python(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Declare a function that each kind of first argument implements, for compiled code and for Python."""
+
+    @wraps(function)
+    def dispatch(*args: Any) -> Any:
+        implementations = _in_python[dispatch]
+        kinds = (type(args[0]), *map(type, args[0]))
+        found = next(kind for kind in kinds if kind in implementations)
+        return implementations[found](*args)
+
+    return dispatch
 
 
 def jit_blas(function: Callable[..., Any]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from simulator.config.codec import content_hashes, is_as_stored, settings_hash, to_toml
 from simulator.config.recall import RecallConfig
-from simulator.core.devices import hold_torch
+from simulator.core.devices import hold_torch, set_device
 from simulator.core.errors import BadInputError
 from simulator.core.files.escaping import check_label
 from simulator.core.jit import compile_seconds, set_threads
@@ -79,6 +79,7 @@ class RecallLoop:
     def __init__(self, config: RecallConfig, lease: RunLease) -> None:
         threads = config.threads or os.cpu_count() or 1
         set_threads(threads)
+        set_device("cpu")
         self._config = config
         self._store = lease.store
         self._run = lease.id

@@ -15,11 +15,12 @@ import memory.conv_autoencoder
 import memory.vae
 from memory.autoencoder.model_torch import Autoencoder
 from memory.common.networks.arithmetic_torch import Adam, product
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals, tensor
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from memory.conv_autoencoder.model_torch import ConvAutoencoder, Encoded
 from memory.vae.model_torch import VAE, gaussian_kl
 from simulator.core import rng
+from simulator.core.devices import device
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array, State
@@ -107,7 +108,7 @@ class PictureCode:
         noisy = add_noise(x, config.noise, config.noise_min, config.noise_max, streams)
         epsilon = None if self._beta is None else normals((config.batch_size, config.latent_dim), streams)
         beta = (self._beta or 0.0) * min(1.0, 10.0 * progress)
-        loss = self.loss(weights, torch.from_numpy(x), torch.from_numpy(noisy), epsilon, beta)
+        loss = self.loss(weights, tensor(x), tensor(noisy), epsilon, beta)
         optimizers["all"].minimize(loss, learning_rate)
         return loss.detach()
 
@@ -137,7 +138,7 @@ class NetworkCode:
     def codes(self, patterns: Array) -> Array:
         """Compute codes float32 [S, B, F] of patterns [S, B, N]."""
         with torch.no_grad():
-            codes: Array = self._network.codes(self._weights, torch.from_numpy(np.ascontiguousarray(patterns))).numpy()
+            codes: Array = self._network.codes(self._weights, tensor(np.ascontiguousarray(patterns))).cpu().numpy()
         return codes
 
     def fit(self, patterns: Array) -> None:
@@ -182,14 +183,14 @@ class NetworkCode:
     def state(self) -> State:
         """Return weights, optimizers and streams."""
         return {
-            "weights": {name: weight.detach().numpy().copy() for name, weight in self._weights.items()},
+            "weights": {name: weight.detach().cpu().numpy().copy() for name, weight in self._weights.items()},
             "optimizers": {name: optimizer.state() for name, optimizer in self._optimizers.items()},
             "stream": self._stream.copy(),
         }
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
-        self._weights = {name: torch.tensor(state["weights"][name]) for name in self._weights}
+        self._weights = {name: torch.tensor(state["weights"][name], device=device()) for name in self._weights}
         self._stream = np.array(state["stream"], np.uint64)
         if self._optimizers:
             self._optimizers = self._network.make_optimizers(self._weights)
@@ -199,7 +200,8 @@ class NetworkCode:
 
 def packed(streams: Streams) -> Array:
     """Pack the states of streams, uint64 [S, 4]; the rest of a number half used is dropped."""
-    return np.array([rng.pack_state(stream.bit_generator) for stream in streams], np.uint64)  # type: ignore[arg-type]
+    states = [rng.pack_state(stream.bit_generator, drop_half=True) for stream in streams]  # type: ignore[arg-type]
+    return np.array(states, np.uint64)
 
 
 def unpacked(states: Array) -> list[np.random.Generator]:

@@ -61,19 +61,25 @@ def named_weights(net: AnyNet) -> NamedWeights:
     return recurrent.named_weights(net) if isinstance(net, RecurrentNet) else dense.named_weights(net)
 
 
-def make_carry(net: AnyNet, recurrence: Recurrence | None, n_actions: int) -> Carry:
+def make_carry(recurrence: Recurrence | None, n_seeds: int, n_actions: int) -> Carry:
     """Make what S learners carry, at the beginning of their episodes; arrays of no width where it is nothing."""
-    if not isinstance(net, RecurrentNet) or recurrence is None:
-        return no_carry(len(net.params))
-    settings = recurrence.settings
-    n_state = len(net.layers) * net.carried
-    widths = (n_state, n_state, n_actions * settings.last_action, int(settings.last_reward))
-    return Carry(*(np.zeros((len(net.params), width), np.float32) for width in widths))
+    widths = (0, 0, 0, 0)
+    if recurrence is not None:
+        settings = recurrence.settings
+        n_state = recurrence.n_state
+        widths = (n_state, n_state, n_actions * settings.last_action, int(settings.last_reward))
+    return Carry(*(np.zeros((n_seeds, width), np.float32) for width in widths))
 
 
-def no_carry(n_seeds: int) -> Carry:
-    """Make the carry of learners without a recurrence."""
-    return Carry(*(np.zeros((n_seeds, 0), np.float32) for _ in Carry._fields))
+def step_networks(net: Any, x: Array, carry: Carry, outputs: Array) -> None:
+    """Write the outputs [S, out] of torch's networks at inputs x [S, *in]; what a recurrence carries goes on."""
+    if net.is_recurrent:
+        stepped = net.step(x, np.concatenate([carry.action, carry.reward], axis=1), carry.state)
+        carry.before[...] = carry.state
+        carry.state[...] = stepped.state
+        outputs[...] = stepped.outputs
+    else:
+        outputs[...] = net.forward(x[:, None], keep=False)[:, 0]
 
 
 def carried(carry: Carry) -> tuple[Array, ...] | None:
@@ -225,7 +231,7 @@ def _forward_step_recurrent(net, i, w, x, carry, out):
 
 def is_recurrent(net: Any) -> bool:
     """Tell whether the outputs at a row depend on the rows before it."""
-    return isinstance(net, RecurrentNet)
+    return isinstance(net, RecurrentNet) or getattr(net, "is_recurrent", False)
 
 
 @jit_implementation(is_recurrent, inline=True, of=Net)

@@ -104,10 +104,26 @@ def conv_builder(settings: ConvSettings, shape: tuple[int, int, int], n_outputs:
         ValueError: as :func:`make_body`, at once.
     """
     body = make_body(settings, shape)
-    return lambda: _build(body, n_outputs)
+    return lambda: _build(body, (*body.hidden, n_outputs))
 
 
-def _build(body: ConvSizes, n_outputs: int) -> nn.Module:
+def encoder_builder(settings: ConvSettings, shape: tuple[int, int, int]) -> Callable[[], nn.Module]:
+    """Return the function that builds a module without outputs, [B, frames * C, H, W] bytes -> units [B, hidden[-1]].
+
+    Raises:
+        ValueError: as :func:`make_body`, at once.
+    """
+    body = make_body(settings, shape)
+
+    def build() -> nn.Module:
+        from torch import nn
+
+        return nn.Sequential(*_build(body, body.hidden), nn.ReLU())
+
+    return build
+
+
+def _build(body: ConvSizes, dense_sizes: tuple[int, ...]) -> nn.Sequential:
     from torch import nn
 
     from agents.common.networks.modules_torch import Pixels, dense
@@ -117,4 +133,4 @@ def _build(body: ConvSizes, n_outputs: int) -> nn.Module:
     for layer in body.layers:
         parts += [nn.Conv2d(channels, layer.channels, layer.kernel, layer.stride), nn.ReLU()]
         channels = layer.channels
-    return nn.Sequential(*parts, nn.Flatten(), *dense((body.flat, *body.hidden, n_outputs)))
+    return nn.Sequential(*parts, nn.Flatten(), *dense((body.flat, *dense_sizes)))

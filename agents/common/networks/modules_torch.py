@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import pairwise
 from math import prod, sqrt
 
@@ -39,12 +39,13 @@ def count_params(build: Callable[[], nn.Module]) -> int:
         return sum(value.numel() for value in build().parameters())
 
 
-def init_weights(module: nn.Module, generator: np.random.Generator) -> dict[str, Array]:
+def init_weights(module: nn.Module, generator: np.random.Generator, given: Container[str] = ()) -> dict[str, Array]:
     """Sample initial weights of a module by name, in the bounds of torch's own but from ``generator``.
 
     Linear and convolution: uniform in +-1/sqrt(fan in), weights and biases (LeCun et al. 1998). A linear layer samples
     in the order of :func:`agents.common.networks.dense.make_net`, so both kinds of network begin with the same weights.
-    Recurrent: uniform in +-1/sqrt(hidden units). Embedding: standard normal. Norms: as built.
+    Recurrent: uniform in +-1/sqrt(hidden units). Embedding: standard normal. Norms: as built. Those of the names
+    ``given`` are left out.
 
     Raises:
         ValueError: a module with parameters of its own that is none of these.
@@ -52,7 +53,9 @@ def init_weights(module: nn.Module, generator: np.random.Generator) -> dict[str,
     weights: dict[str, Array] = {}
     for path, part in module.named_modules():
         for name, value in part.named_parameters(recurse=False):
-            weights[f"{path}.{name}" if path else name] = _init(part, value, generator)
+            full_name = f"{path}.{name}" if path else name
+            if full_name not in given:
+                weights[full_name] = _init(part, value, generator)
     return weights
 
 

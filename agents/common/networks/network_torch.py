@@ -50,7 +50,10 @@ class TorchNetwork:
         settings: the optimiser; None for a network that is not trained.
         device: of the weights; None: the run's.
         stacked: seeds as a tensor axis; None: everywhere but on the CPU.
+        first_weights: gives weights of the module by name, [S, ...], that are not sampled here; None: all of them are.
     """
+
+    is_recurrent = False
 
     def __init__(
         self,
@@ -60,14 +63,16 @@ class TorchNetwork:
         *,
         device: str | None = None,
         stacked: bool | None = None,
+        first_weights: Callable[[Any, Sequence[int]], dict[str, Array]] | None = None,
     ) -> None:
         module = build_quietly(build)
         self._shapes = [(name, tuple(value.shape)) for name, value in module.named_parameters()]
         self.n_params = sum(value.numel() for value in module.parameters())
         weights = np.empty((len(seed_list), self.n_params), np.float32)
-        for row, generator in zip(weights, rng.generators(seed_list, "weights"), strict=True):
-            named = init_weights(module, generator)
-            row[:] = np.concatenate([named[name].ravel() for name, _ in self._shapes])
+        given = first_weights(module, seed_list) if first_weights else {}
+        for i, generator in enumerate(rng.generators(seed_list, "weights")):
+            named = init_weights(module, generator, given) | {name: values[i] for name, values in given.items()}
+            weights[i] = np.concatenate([named[name].ravel() for name, _ in self._shapes])
         device = devices.device() if device is None else device
         self._backend = _StackedModule if (device != "cpu" if stacked is None else stacked) else _SeedModules
         self._module = module
@@ -80,8 +85,12 @@ class TorchNetwork:
 
         Without ``keep`` nothing is held for ``apply_gradient``, and what an earlier call held stays.
         """
-        x = np.ascontiguousarray(x, None if x.dtype == np.uint8 else np.float32)
-        return self._inner.forward(x, keep and self._trains)
+        return self._run((x,), keep)[0]
+
+    def _run(self, inputs: tuple[Array, ...], keep: bool) -> tuple[Array, ...]:
+        """Return all that the modules return at their inputs, [S, ...] each; the first one is held."""
+        parts = tuple(x if x.dtype.kind in "iu" else np.ascontiguousarray(x, np.float32) for x in inputs)
+        return self._inner.forward(parts, keep and self._trains)
 
     def apply_gradient(self, dy: Array, mask: Array, lr_scale: float = 1.0) -> Array:
         """Step the optimiser in the seeds of ``mask``, from dL/d(outputs) at the latest kept forward.
@@ -144,19 +153,21 @@ class _SeedModules:
         self._leaves = [_attach(module, row) for module, row in zip(self._modules, self.params, strict=True)]
         self.held_outputs: list[Tensor] | None = None
 
-    def forward(self, x: Array, keep: bool) -> Array:
-        outputs: list[Tensor] = [torch.empty(0)] * len(x)
+    def forward(self, inputs: tuple[Array, ...], keep: bool) -> tuple[Array, ...]:
+        n_seeds = len(inputs[0])
+        results: list[tuple[Tensor, ...]] = [()] * n_seeds
 
         def work(first: int, last: int) -> None:
             _one_thread()
             with torch.set_grad_enabled(keep):
                 for i in range(first, last):
-                    outputs[i] = self._modules[i](torch.tensor(x[i]))  # a copy, on a boundary
+                    y = self._modules[i](*(torch.tensor(x[i]) for x in inputs))  # copies, on a boundary
+                    results[i] = y if isinstance(y, tuple) else (y,)
 
-        parallel_for(work, len(x))
+        parallel_for(work, n_seeds)
         if keep:
-            self.held_outputs = outputs
-        return torch.stack([output.detach() for output in outputs]).numpy()
+            self.held_outputs = [result[0] for result in results]
+        return tuple(torch.stack([part.detach() for part in parts]).numpy() for parts in zip(*results, strict=True))
 
     def _gradient(self, i: int, y: Tensor, dy: Array, out: Tensor) -> None:
         """Write the gradient of seed i to ``out`` [P], from dL/d(outputs) dy [B, out] at its outputs."""
@@ -233,25 +244,25 @@ class _StackedModule:
         self._leaves: list[Tensor] = []
         self.held_outputs: Tensor | None = None
 
-    def _call(self, weights: dict[str, Tensor], x: Tensor) -> Tensor:
-        y: Tensor = functional_call(self._module, weights, (x,))
-        return y
+    def _call(self, weights: dict[str, Tensor], *inputs: Tensor) -> Any:
+        return functional_call(self._module, weights, inputs)
 
-    def forward(self, x: Array, keep: bool) -> Array:
-        """Return outputs [S, B, out]; see :class:`TorchNetwork` for this and the other methods."""
+    def forward(self, inputs: tuple[Array, ...], keep: bool) -> tuple[Array, ...]:
+        """Return what the modules return, [S, ...]; see :class:`TorchNetwork` for this and the other methods."""
         weights = {}
         start = 0
         for name, shape in self._shapes:
             size = int(np.prod(shape))
             weights[name] = self.params[:, start : start + size].view(-1, *shape).detach().requires_grad_(keep)
             start += size
+        call = self._call if getattr(self._module, "takes_seed_axis", False) else vmap(self._call)
         with torch.set_grad_enabled(keep), _exact():
-            y = vmap(self._call)(weights, torch.tensor(x, device=self.params.device))
+            y = call(weights, *(torch.tensor(x, device=self.params.device) for x in inputs))
+        results = y if isinstance(y, tuple) else (y,)
         if keep:
             self._leaves = list(weights.values())
-            self.held_outputs = y
-        outputs: Array = y.detach().cpu().numpy()
-        return outputs
+            self.held_outputs = results[0]
+        return tuple(part.detach().cpu().numpy() for part in results)
 
     def _gradient(self, dy: Array) -> Tensor:
         """Compute the gradient of every seed, [S, P]."""

@@ -27,7 +27,7 @@ from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.jit import compiled_only, jit, jit_inline
-from simulator.core.protocols import Array, EnvSpec
+from simulator.core.protocols import Array
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,9 @@ class Recurrence(NamedTuple):
     shape: CellShape
     settings: RecurrenceConfig
     biases: Callable[[np.random.Generator], Array]  # of one layer at first, [G + hidden biases]
+    step: Callable[[Any, Any, Any, tuple[Any, ...]], tuple[Any, ...]] | None = None
+    """the cell on tensors of torch: from cell, z and u [..., G], and what is carried, to the same after the step; each
+    [..., H], the output first. None: the cell is compiled alone, and refused on a GPU and on images"""
 
     def n_params(self, n_in: int) -> int:
         """Return the number of parameters of all layers."""
@@ -122,19 +125,6 @@ def recurrence_of(component: Component | None) -> Recurrence | None:
         return None
     recurrence: Recurrence = registry.load("components", component.name).make(component.settings)
     return recurrence
-
-
-def refuse_recurrence(spec: EnvSpec, component: Component | None) -> None:
-    """Refuse a cell where the networks are torch's.
-
-    Raises:
-        ValueError: one was chosen.
-    """
-    if component is not None:
-        raise ValueError(
-            f"agent.recurrence = {component.name!r} on {spec.id}: expected none on images and on a GPU: a recurrence "
-            "sees vectors and discrete observations on the CPU"
-        )
 
 
 def _orthogonal(n: int, generator: np.random.Generator) -> Array:

@@ -40,7 +40,7 @@ class SequenceReplay(NamedTuple):
     overlap: int
     max_share: float
     carry: Carry  # of the network that acts, whose ``before`` is the state before the step that is added
-    obs: Array  # float32 [S, M, L + 1, F]; the last one of a sequence is what its last step led to
+    obs: Array  # [S, M, L + 1, F] float32, or int64 positions of frames; the last one is what the last step led to
     action: Array  # int32 [S, M, L]
     reward: Array  # float32 [S, M, L]
     state: Array  # float32 [S, M, C], before the first step
@@ -49,7 +49,7 @@ class SequenceReplay(NamedTuple):
     length: Array  # int32 [S, M], steps
     terminated: Array  # bool [S, M], after its last step
     n_added: Array  # int64 [S], sequences since the beginning
-    pending_obs: Array  # float32 [S, L + 1, F]
+    pending_obs: Array  # [S, L + 1, F]
     pending_action: Array  # int32 [S, L]
     pending_reward: Array  # float32 [S, L]
     pending_state: Array  # float32 [S, L, C], before every step
@@ -71,9 +71,17 @@ def n_sequences(settings: SequenceSettings, buffer_size: int) -> int:
 
 
 def make_sequence_replay(
-    settings: SequenceSettings, carry: Carry, buffer_size: int, n_features: int, gamma: float
+    settings: SequenceSettings,
+    carry: Carry,
+    buffer_size: int,
+    n_features: int,
+    gamma: float,
+    dtype: type = np.float32,
 ) -> SequenceReplay:
-    """Make an empty replay of ``buffer_size`` steps per seed, for a network that carries ``carry`` while it acts."""
+    """Make an empty replay of ``buffer_size`` steps per seed, for a network that carries ``carry`` while it acts.
+
+    ``dtype`` is that of a stored observation's features; int64 where they are positions of frames.
+    """
     n_seeds, n_state = carry.state.shape
     ring = (n_seeds, n_sequences(settings, buffer_size))
     length = settings.length
@@ -82,7 +90,7 @@ def make_sequence_replay(
         overlap=settings.overlap,
         max_share=float(settings.max_share),
         carry=carry,
-        obs=np.zeros((*ring, length + 1, n_features), np.float32),
+        obs=np.zeros((*ring, length + 1, n_features), dtype),
         action=np.zeros((*ring, length), np.int32),
         reward=np.zeros((*ring, length), np.float32),
         state=np.zeros((*ring, n_state), np.float32),
@@ -91,7 +99,7 @@ def make_sequence_replay(
         length=np.zeros(ring, np.int32),
         terminated=np.zeros(ring, np.bool_),
         n_added=np.zeros(n_seeds, np.int64),
-        pending_obs=np.zeros((n_seeds, length + 1, n_features), np.float32),
+        pending_obs=np.zeros((n_seeds, length + 1, n_features), dtype),
         pending_action=np.zeros((n_seeds, length), np.int32),
         pending_reward=np.zeros((n_seeds, length), np.float32),
         pending_state=np.zeros((n_seeds, length, n_state), np.float32),

@@ -86,7 +86,7 @@ class Adam:
         self._beta1 = beta1
         self._exp_avgs = [torch.zeros_like(_padded(weight)) for weight in self._weights]
         self._exp_avg_sqs = [torch.zeros_like(_padded(weight)) for weight in self._weights]
-        self._step_counts = [torch.zeros(()) for _ in self._weights]
+        self._step_counts = [torch.zeros((), device=weight.device) for weight in self._weights]
 
     def minimize(self, loss: Tensor, learning_rate: float) -> None:
         """Take one step down the gradient of the losses [S]; no other weights than the optimizer's change."""
@@ -119,7 +119,7 @@ class Adam:
         for name, weight, mean, square in zip(
             self._names, self._weights, self._exp_avgs, self._exp_avg_sqs, strict=True
         ):
-            moments = [moment.flatten()[: weight.numel()].view_as(weight).numpy() for moment in (mean, square)]
+            moments = [moment.flatten()[: weight.numel()].view_as(weight).cpu().numpy() for moment in (mean, square)]
             saved[name] = np.stack(moments, axis=1)
         return saved
 
@@ -129,7 +129,7 @@ class Adam:
             step_count.fill_(state["steps"])
         for name, *moments in zip(self._names, self._exp_avgs, self._exp_avg_sqs, strict=True):
             for moment, saved in zip(moments, np.moveaxis(state[name], 1, 0), strict=True):
-                moment.flatten()[: saved.size] = torch.tensor(saved).flatten()
+                moment.flatten()[: saved.size] = torch.tensor(saved, device=moment.device).flatten()
 
 
 def _padded(x: Tensor) -> Tensor:

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import product, sigmoid
+from simulator.core.devices import device
+from simulator.core.protocols import Array
 
 Streams = Sequence[np.random.Generator]  # one for each seed
 Weights = dict[str, Tensor]  # name -> [S, ...]
@@ -27,20 +29,25 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+def tensor(values: Array) -> Tensor:
+    """Put an array on the run's device; on the CPU the tensor shares its memory."""
+    return torch.from_numpy(values).to(device())
+
+
 def uniform_weights(shape: tuple[int, ...], bound: float, streams: Streams) -> Tensor:
     """Sample weights uniformly from [-bound, bound): float32 [S, *shape]."""
     samples = [stream.uniform(-bound, bound, shape) for stream in streams]
-    return torch.from_numpy(np.stack(samples).astype(np.float32))
+    return tensor(np.stack(samples).astype(np.float32))
 
 
 def uniforms(shape: tuple[int, ...], streams: Streams) -> Tensor:
     """Sample uniformly from [0, 1): float32 [S, *shape]."""
-    return torch.from_numpy(np.stack([stream.random(shape, np.float32) for stream in streams]))
+    return tensor(np.stack([stream.random(shape, np.float32) for stream in streams]))
 
 
 def normals(shape: tuple[int, ...], streams: Streams) -> Tensor:
     """Sample from the standard normal distribution: float32 [S, *shape]."""
-    return torch.from_numpy(np.stack([stream.standard_normal(shape, np.float32) for stream in streams]))
+    return tensor(np.stack([stream.standard_normal(shape, np.float32) for stream in streams]))
 
 
 def init_mlp(name: str, sizes: Sequence[int], activation: str, streams: Streams) -> Weights:
@@ -54,7 +61,7 @@ def init_mlp(name: str, sizes: Sequence[int], activation: str, streams: Streams)
         is_last = i == len(sizes) - 2
         bound = sqrt(6.0 / n_in) if activation == "relu" and not is_last else sqrt(6.0 / (n_in + n_out))
         weights[f"{name}.{i}.weight"] = uniform_weights((n_in, n_out), bound, streams)
-        weights[f"{name}.{i}.bias"] = torch.zeros(len(streams), 1, n_out)
+        weights[f"{name}.{i}.bias"] = torch.zeros(len(streams), 1, n_out, device=device())
     return weights
 
 

@@ -13,6 +13,7 @@ from memory.common.networks.config import DenoisingConfig
 from memory.common.networks.layers_torch import Streams, Weights
 from memory.common.validation import check, check_evidence, check_known
 from simulator.core import rng
+from simulator.core.devices import device
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
@@ -84,8 +85,8 @@ def recall_by_reconstruction(
     """
     x = cues.values
     energies = [energy(x)]
-    is_active = torch.ones(x.shape[:2], dtype=torch.bool)
-    n_iters = torch.zeros(x.shape[:2], dtype=torch.int64)
+    is_active = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    n_iters = torch.zeros(x.shape[:2], dtype=torch.int64, device=x.device)
     for _ in range(1 if config.recall_mode == "single_pass" else config.max_iters):
         new = torch.where(cues.known, cues.values, reconstruct(x))
         has_converged = (new - x).abs().amax(-1) <= TOLERANCE
@@ -159,34 +160,34 @@ class NetworkMemory:
         mask = check_known(known, values)
         used_evidence = None
         if self.recall_mode == "noise_aware" and evidence is not None:
-            used_evidence = torch.tensor(check_evidence(evidence, values, self._name))
-        batch = CueBatch(torch.tensor(values), torch.tensor(mask), used_evidence)
+            used_evidence = torch.tensor(check_evidence(evidence, values, self._name), device=device())
+        batch = CueBatch(torch.tensor(values, device=device()), torch.tensor(mask, device=device()), used_evidence)
         restoration: Restoration = self._network.recall(self._weights, batch, self._recall_streams())
-        restored = self._in_domain(restoration.patterns.numpy())
+        restored = self._in_domain(restoration.patterns.cpu().numpy())
         patterns = np.where(mask, values, restored).astype(np.float32)
-        return Recall(patterns, restoration.energy.numpy().astype(np.float64), restoration.n_iters.numpy())
+        return Recall(patterns, restoration.energy.cpu().numpy().astype(np.float64), restoration.n_iters.cpu().numpy())
 
     def energy(self, patterns: Array) -> Array:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""
-        x = torch.tensor(self._check(patterns, "pattern"))
+        x = torch.tensor(self._check(patterns, "pattern"), device=device())
         with torch.no_grad():
             energies: Tensor = self._network.energy(self._weights, x, self._recall_streams())
-        return energies.numpy().astype(np.float64)
+        return energies.cpu().numpy().astype(np.float64)
 
     def _codes(self, patterns: Array) -> Array:
         """Compute the latent codes [S, Q, H] of patterns [S, Q, N]."""
-        x = torch.tensor(self._check(patterns, "pattern"))
+        x = torch.tensor(self._check(patterns, "pattern"), device=device())
         with torch.no_grad():
-            codes: Array = self._network.codes(self._weights, x).numpy()
+            codes: Array = self._network.codes(self._weights, x).cpu().numpy()
         return codes
 
     def _generate(self, n: int) -> Array:
         """Generate patterns [S, n, N]; every call goes on with each seed's stream."""
         streams = [np.random.Generator(rng.unpack_state(state)) for state in self._generate_states]
         with torch.no_grad():
-            patterns: Array = self._network.generate(self._weights, n, streams).numpy()
+            patterns: Array = self._network.generate(self._weights, n, streams).cpu().numpy()
         for state, stream in zip(self._generate_states, streams, strict=True):
-            state[:] = rng.pack_state(stream.bit_generator)  # type: ignore[arg-type]
+            state[:] = rng.pack_state(stream.bit_generator, drop_half=True)  # type: ignore[arg-type]
         return self._in_domain(patterns)
 
     def _in_domain(self, patterns: Array) -> Array:
@@ -204,11 +205,11 @@ class NetworkMemory:
 
     def state(self) -> State:
         """Return the weights and the streams of generation."""
-        weights = {name: weight.numpy().copy() for name, weight in self._weights.items()}
+        weights = {name: weight.cpu().numpy().copy() for name, weight in self._weights.items()}
         return {"weights": weights, "stored": self._is_stored, "streams": self._generate_states.copy()}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
-        self._weights = {name: torch.tensor(state["weights"][name]) for name in self._weights}
+        self._weights = {name: torch.tensor(state["weights"][name], device=device()) for name in self._weights}
         self._is_stored = bool(state["stored"])
         self._generate_states = np.array(state["streams"], np.uint64)

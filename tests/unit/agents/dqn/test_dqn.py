@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from agents import dqn
 from agents.common.exploration import ExploreSettings
-from agents.common.networks.compiled import no_carry
+from agents.common.networks.compiled import make_carry
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings, sample, update_priority
@@ -229,7 +229,8 @@ def test_the_average_begins_at_the_networks_weights():
 
 
 def test_a_random_action_is_kept_for_k_steps_or_more_with_probability_one_over_k():
-    sampler, moves = make_sampler(rng.pcg64_states([5], "exploration"), 1, 4, 4, no_carry(1)), np.array([4, 0, 1, 2, 3])
+    sampler = make_sampler(rng.pcg64_states([5], "exploration"), 1, 4, 4, make_carry(None, 1, 4))
+    moves = np.array([4, 0, 1, 2, 3])
     lengths = []
     for _ in range(4_000):
         ez_greedy_action(sampler, 0, moves, 1.0, 8)
