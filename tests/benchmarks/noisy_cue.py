@@ -24,11 +24,12 @@ from simulator.training.session import Session
 
 SEEDS = tuple(range(16))
 FLIPS = (0.2, 0.3)
-STEPS = 10_000
+STEPS = 20_000
 EPISODES = 2_000
 MEMORIES: Mapping[str, recall.Config] = {
     "Hebb": recall.Config("hopfield"),
     "pseudo-inverse": recall.Config("hopfield", {"rule": "pseudo_inverse"}),
+    "pseudo-inverse with its diagonal": recall.Config("hopfield", {"rule": "pseudo_inverse", "zero_diagonal": False}),
     "RBM": recall.Config("rbm"),
     "denoising autoencoder": recall.Config("autoencoder"),
     "modern Hopfield": recall.Config("modern_hopfield"),
@@ -51,7 +52,7 @@ def main(json: bool) -> dict[str, Any]:
         if not json:
             console.print_result(f"flips {flip:g}")
             for name, row in rows.items():
-                console.print_result(f"  {name:28} {' '.join(f'{value:.3f}' for value in row.values())}")
+                console.print_result(f"  {name:34} {' '.join(f'{value:.3f}' for value in row.values())}")
     return found
 
 
