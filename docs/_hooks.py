@@ -8,7 +8,7 @@
 ``{{ options NAME }}``          a table of a command's own options
 ``{{ list KIND }}``             every player of a kind with the first line of its docstring
 ``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
-``{{ reached FILE }}``          of the same: seeds at the threshold; ``FILE MARGIN``: within so much of the best possible
+``{{ reached FILE }}``          of the same: seeds at the threshold; ``FILE MARGIN``: at most that below the best
 ``{{ means NAME }}``            means with intervals of ``engram bench NAME --store``, a column for each group
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
