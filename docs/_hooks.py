@@ -8,6 +8,8 @@
 ``{{ options NAME }}``          a table of a command's own options
 ``{{ list KIND }}``             every player of a kind with the first line of its docstring
 ``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
+``{{ reached FILE }}``          of the same: seeds at the threshold; ``FILE MARGIN``: at most that below the best
+``{{ means NAME }}``            means with intervals of ``engram bench NAME --store``, a column for each group
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
@@ -29,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
+from scipy import stats
 
 from simulator.commands import main as command_line
 from simulator.commands.parsing.command import EVERYWHERE
@@ -37,7 +40,7 @@ from simulator.config.presets import strategies
 from simulator.config.validation import describe
 from simulator.machine import described
 from simulator.reporting import recall, runs, tournament
-from simulator.reporting.tables import Table
+from simulator.reporting.tables import Table, significant
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {
@@ -235,6 +238,48 @@ def _tournament(name: str) -> str:
     return _tables(tournament.tables(_stored(name)))
 
 
+def _reached(name: str, margin: str = "") -> str:
+    """Seeds of a stored tournament that end at the threshold, or within a margin of the best possible; means."""
+    summary = _stored(name)
+    goals = {}
+    for challenge in summary["challenges"]:
+        goals[challenge["label"]] = challenge["ceiling"] - float(margin) if margin else challenge["threshold"]
+    rows = []
+    for score in summary["scores"]:
+        finals = [value for value in score["raw"]["per_seed"] if value is not None]
+        n_there = sum(value >= goals[score["challenge"]] - 1e-9 for value in finals)
+        share = stats.binomtest(n_there, len(finals)).proportion_ci(method="wilson")
+        first = score["steps_to_threshold"] or {}
+        rows.append(
+            [
+                score["contestant"],
+                score["challenge"],
+                f"{n_there} of {len(finals)}",
+                f"{100 * share.low:.0f} to {100 * share.high:.0f} %",
+                significant(score["raw"]["mean"], goals[score["challenge"]]),
+                "-" if margin or first.get("median") is None else f"{first['median']:,.0f}",
+            ]
+        )
+    what = f"seeds within {margin} of the best possible" if margin else "seeds at the threshold at the end"
+    columns = ("contestant", "environment", what, "95 % interval (Wilson)", "mean", "median steps to the threshold")
+    n_shown = len(columns) - bool(margin)
+    return _table(columns[:n_shown], [row[:n_shown] for row in rows])
+
+
+def _means(name: str) -> str:
+    """Means with intervals: a row for each thing that was measured, a column for each group."""
+    groups = _stored(name)["measured"]
+    rows = []
+    for what in dict.fromkeys(what for group in groups.values() for what in group):
+        cells = []
+        for group in groups.values():
+            found = group[what]
+            spread = f" [{found['low']:.3f}, {found['high']:.3f}]" if "low" in found else ""
+            cells.append(f"{found['mean']:.3f}{spread}")
+        rows.append([what, *cells])
+    return _table(("", *groups), rows)
+
+
 def _tables(tables: Iterable[Table]) -> str:
     parts = []
     for table in tables:
@@ -252,6 +297,8 @@ MACROS: dict[str, Callable[..., str]] = {
     "options": _options,
     "list": _list,
     "tournament": _tournament,
+    "reached": _reached,
+    "means": _means,
     "runs": _runs,
     "recall": _recall,
     "bench": _bench,
