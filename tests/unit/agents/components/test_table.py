@@ -215,9 +215,9 @@ BOX = EnvSpec("box", spaces.Box(0.0, 1.0, (2,)), spaces.Discrete(2))
         (
             {"model": Component("lstm", lstm.Config())},
             None,
-            r"agent\.model = 'lstm': q_learning plans with table, replay",
+            r"agent\.model = 'lstm': q_learning plans with table",
         ),
-        ({"model": Component("gru", gru.Config())}, None, r"agent\.model = 'gru': q_learning plans with table, replay"),
+        ({"model": Component("gru", gru.Config())}, None, r"agent\.model = 'gru': q_learning plans with table"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changed, spec, said):
