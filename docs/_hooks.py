@@ -1,18 +1,19 @@
 """MkDocs hook: fills ``{{ settings q_learning }}`` and similar macros from the sources.
 
-==============================  ==================================================================
-``{{ about NAME }}``            the docstring of a player's module; ``KIND/NAME`` where several kinds have the name
-``{{ settings NAME }}``         a table of its settings: name, default, expected value, meaning; or ``KIND/NAME``
-``{{ presets NAME }}``          a table of its presets, or of its strategies for games
-``{{ commands }}``              every command with its usage and its meaning
-``{{ options NAME }}``          a table of a command's own options
-``{{ list KIND }}``             every player of a kind with the first line of its docstring
-``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
-``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
-``{{ recall }}``                the tables of ``engram bench recall --store``
-``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
-``{{ machine NAME }}``          the machine and the versions that they were measured with
-==============================  ==================================================================
+================================  ==================================================================
+``{{ about NAME }}``              the docstring of a player's module; ``KIND/NAME`` where several kinds have the name
+``{{ settings NAME }}``           a table of its settings: name, default, expected value, meaning; or ``KIND/NAME``
+``{{ presets NAME }}``            a table of its presets, or of its strategies for games
+``{{ commands }}``                every command with its usage and its meaning
+``{{ options NAME }}``            a table of a command's own options
+``{{ list KIND }}``               every player of a kind with the first line of its docstring
+``{{ tournament FILE }}``         the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
+``{{ runs STUDY }}``              the runs of a study of ``engram bench agents --store``
+``{{ recall }}``                  the tables of ``engram bench recall --store``
+``{{ bench NAME }}``              the numbers of ``engram bench NAME --store``
+``{{ means NAME GROUP ROWS }}``   means with intervals that it stored in GROUP, by name: those of ROWS
+``{{ machine NAME }}``            the machine and the versions that they were measured with
+================================  ==================================================================
 """
 
 from __future__ import annotations
@@ -224,6 +225,17 @@ def _number(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
+def _means(name: str, group: str, rows: str) -> str:
+    """Means with their intervals: a row for each entry of a group whose name begins with ``rows``."""
+    found = {key: means for key, means in _stored(name)["measured"][group].items() if key.startswith(rows)}
+    lines = [[key.removeprefix(f"{rows}, "), *map(_mean, means.values())] for key, means in found.items()]
+    return _table((rows, *next(iter(found.values()))), lines)
+
+
+def _mean(found: dict[str, float]) -> str:
+    return f"{_number(found['mean'])} [{_number(found['low'])}, {_number(found['high'])}]"
+
+
 def _machine(name: str) -> str:
     found = _stored(name)
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
@@ -255,5 +267,6 @@ MACROS: dict[str, Callable[..., str]] = {
     "runs": _runs,
     "recall": _recall,
     "bench": _bench,
+    "means": _means,
     "machine": _machine,
 }

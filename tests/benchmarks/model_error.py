@@ -59,7 +59,15 @@ def main(json: bool) -> dict[str, Any]:
     """Tables of the steps per episode and of the errors, a row for each maze and model."""
     contest = tournament.build(tournament.preset("imagination").values)
     set_threads(1)
-    return show(__doc__, {"steps_per_episode": steps_per_episode(contest), "model_error": errors(contest)}, json)
+    found = {"steps_per_episode": steps_per_episode(contest), "model_error": errors(contest)}
+    show(
+        __doc__, {table: {row: _means(columns) for row, columns in rows.items()} for table, rows in found.items()}, json
+    )
+    return found
+
+
+def _means(columns: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {name: interval["mean"] for name, interval in columns.items()}
 
 
 def steps_per_episode(contest: tournament.TournamentConfig) -> dict[str, Any]:
