@@ -3,9 +3,10 @@
 The contest itself is ``engram tournament --preset imagination``; the models are those of its file, in its two mazes.
 
 * Steps per episode: the contest's agents, means over its seeds with 95 % bootstrap intervals. An episode is cut after
-  ``EPISODE_LIMIT`` steps; where a seed did not finish one within ``RUN_STEPS`` it counts as cut.
-* Error of the model, apart from any agent: each learns from the same random walk, and then generates ``IMAGINED``
-  transitions. What a table learned is what replay kept, but it draws every pair (s, a) alike.
+  ``EPISODE_LIMIT`` steps; one that a seed did not finish within ``SLOW_RUN_STEPS`` of a run counts as cut, which happens
+  with generative models alone.
+* Error of the model, apart from any agent: each learns from the same random walk of ``WALK`` steps, and then generates
+  ``IMAGINED`` transitions. What a table learned is what replay kept, but it draws every pair (s, a) alike.
 
 =================  ====================================================================================================
 column             meaning
@@ -35,8 +36,9 @@ from simulator.statistics.estimates import confidence_interval
 from simulator.training.loop import Session
 from tests.benchmarks._clock import show
 
-EPISODES, EPISODE_LIMIT, RUN_STEPS = (1, 2, 3, 5, 10), 5_000, 20_000
-WALKS, IMAGINED, CHUNK = (2_000, 20_000), 20_000, 5_000
+EPISODES, EPISODE_LIMIT = (1, 2, 3, 5, 10), 5_000
+RUN_STEPS, SLOW_RUN_STEPS = 100_000, 5_000  # of agents that train by compiled rollouts, and step by step
+WALK, IMAGINED, CHUNK = 4_000, 20_000, 5_000
 RUN = {"steps": 10**12, "threads": 1}
 
 
@@ -86,10 +88,11 @@ def steps_per_episode(contest: tournament.TournamentConfig) -> dict[str, Any]:
 def _lengths(session: Session, n_seeds: int) -> Any:
     """Return the steps of the first episodes of every seed, [S, E]; ``EPISODE_LIMIT`` where one did not end in time."""
     ends: list[list[int]] = [[0] for _ in range(n_seeds)]
+    n_steps = RUN_STEPS if hasattr(session.agent, "rollout") else SLOW_RUN_STEPS
     for t, ended in enumerate(_played(session), start=1):
         for i in np.flatnonzero(ended):
             ends[i].append(t)
-        if t == RUN_STEPS or min(map(len, ends)) > max(EPISODES):
+        if t == n_steps or min(map(len, ends)) > max(EPISODES):
             break
     lengths = np.full((n_seeds, max(EPISODES)), float(EPISODE_LIMIT))
     for i, times in enumerate(ends):
@@ -115,7 +118,7 @@ def _played(session: Session) -> Iterator[Any]:
 
 
 def errors(contest: tournament.TournamentConfig) -> dict[str, Any]:
-    """Errors of what is imagined after a random walk, by maze, steps of the walk and model."""
+    """Errors of what is imagined after a random walk, by maze and model."""
     models = {
         contestant.label.rpartition("-")[0]: contestant.settings["model"]
         for contestant in contest.contestants
@@ -123,15 +126,12 @@ def errors(contest: tournament.TournamentConfig) -> dict[str, Any]:
     }
     found: dict[str, Any] = {}
     for entry in contest.challenges:
-        for n in WALKS:
-            env = {"name": entry.name, **entry.settings}
-            walk = _walk({**RUN, "seeds": contest.seeds, "agent": {"name": "random_walk"}, "env": env}, n)
-            truth = _truth(walk.spec.mdp)
-            for name in ("replay", "dyna", "gan", "vae"):
-                each = [_error(imagined, truth) for imagined in _imagined(name, models[name], walk)]
-                found[f"{entry.label}, {n:,} steps, {name}"] = {
-                    key: _mean([one[key] for one in each]) for key in each[0]
-                }
+        env = {"name": entry.name, **entry.settings}
+        walk = _walk({**RUN, "seeds": contest.seeds, "agent": {"name": "random_walk"}, "env": env}, WALK)
+        truth = _truth(walk.spec.mdp)
+        for name in ("replay", "dyna", "gan", "vae"):
+            each = [_error(imagined, truth) for imagined in _imagined(name, models[name], walk)]
+            found[f"{entry.label}, {name}"] = {key: _mean([one[key] for one in each]) for key in each[0]}
     return found
 
 
