@@ -3,8 +3,8 @@
 The contest itself is ``engram tournament --preset imagination``; the models are those of its file, in its two mazes.
 
 * Steps per episode: the contest's agents, means over its seeds with 95 % bootstrap intervals. An episode is cut after
-  ``EPISODE_LIMIT`` steps; one that a seed did not finish within ``SLOW_RUN_STEPS`` of a run counts as cut, which happens
-  with generative models alone.
+  ``EPISODE_LIMIT`` steps; one that a seed did not finish within ``SLOW_RUN_STEPS`` of a run counts as cut,
+  which happens with generative models alone.
 * Error of the model, apart from any agent: each learns from the same random walk of ``WALK`` steps, and then generates
   ``IMAGINED`` transitions. What a table learned is what replay kept, but it draws every pair (s, a) alike.
 
