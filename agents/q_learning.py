@@ -31,8 +31,10 @@ traces            e(s, a) of the pair that was visited
 With ``max`` this is Watkins's Q(lambda): e becomes 0 before an action that is not greedy. With ``sarsa`` it is
 Sarsa(lambda). Traces end with the episode, and where they fall below 1e-8.
 
-With a ``model`` each step is followed by ``planning_steps`` updates from what the model knows of transitions: Dyna-Q
-and prioritized sweeping, see :mod:`agents.components.table`.
+With a ``model`` each step is followed by ``planning_steps`` updates from what the model knows of transitions, or makes
+up: Dyna-Q and prioritized sweeping (:mod:`agents.components.table`), replay of past transitions
+(:mod:`agents.components.replay`), or those that a generative network imagines (:mod:`agents.components.gan`,
+:mod:`agents.components.vae`).
 
 Departures: ties are broken at random; an action that is not legal is never chosen and never in a maximum; truncation
 bootstraps from the observation that the step led to; planning with ``sarsa`` takes the mean over the policy.
@@ -52,13 +54,16 @@ from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, 
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
+from agents.common.transitions import TransitionModel
 from agents.components.counts import CountedBonus, compiled_bonus
+from agents.components.replay import Replay, ReplayPlanning, draw_transition, keep_transition
 from agents.components.table import (
     Table,
     TablePlanning,
     draw_pair,
     observe_transition,
     sample_outcome,
+    set_gains,
     set_priority,
     take_first,
 )
@@ -92,9 +97,10 @@ class Config:
     traces: Literal["accumulating", "replacing", "dutch"] = "replacing"
     """eligibility of a pair at a visit: one more, one, or in between; counts only with trace_decay above 0"""
     model: Model = None
-    """model of transitions to plan with: table; none: no planning"""
+    """model of transitions to plan with: table, replay, gan or vae; none: no planning"""
     planning_steps: CountOrZero | None = None
-    """updates from the model after every step in the environment; none: 5 with a model"""
+    """updates from the model after every step in the environment, in place of a generative model's ``imagined``;
+    none: 5 with a model"""
     intrinsic: Intrinsic = None
     """bonus for what is new: counts, familiarity, nearest or random_network; none: the reward alone"""
     explore: ExploreSettings = field(default_factory=ExploreSettings)
@@ -162,6 +168,7 @@ REPLACING = 1
 DUTCH = 2
 TRACES = ("accumulating", "replacing", "dutch")
 MIN_TRACE = 1e-8  # below, a trace is 0
+IMAGINED_AT_ONCE = 64  # transitions of a generative model, or some more: as many as whole steps use up
 
 
 class QLearningHyperparams(NamedTuple):
@@ -214,11 +221,28 @@ class NoPlanning(NamedTuple):
     """Learners without a model."""
 
 
+class ImaginedTransitions(NamedTuple):
+    """Transitions that a generative model of S seeds made up, each to be used once."""
+
+    pair: Array  # int64 [S, C], state * A + action
+    code: Array  # int64 [S, C], twice the next state, plus 1 where the episode terminates
+    reward: Array  # float64 [S, C]
+    n_left: Array  # int64 [S], the last ones, that are not used yet
+    n_updates: Array  # int64 [S], from such transitions, so far
+
+
+class ImaginedPlanning(NamedTuple):
+    """Imagined transitions and how many are used, as compiled code takes them."""
+
+    transitions: ImaginedTransitions
+    n_steps: int  # updates after every step in the environment
+
+
 class Additions(NamedTuple):
     """What goes beyond one update of one pair at every step."""
 
     traces: Traces | NoTraces
-    planning: TablePlanning | NoPlanning
+    planning: TablePlanning | ReplayPlanning | ImaginedPlanning | NoPlanning
     bonus: CountedBonus | NoBonus  # of rollouts
 
 
@@ -410,43 +434,57 @@ def _plan_nothing(planning, state, hyper, work, i, pair, outcome):
 def _plan_from_table(planning, state, hyper, work, i, pair, outcome):
     if state.failed_at[i] > 0:
         return
-    planned = np.int64(pair[0] * state.q.shape[3] + pair[1])
-    if planning.learned and not observe_transition(planning, i, planned, outcome[0], outcome[1], outcome[2]):
+    n_actions = state.q.shape[3]
+    visited = np.int64(pair[0] * n_actions + pair[1])
+    if planning.learned and not observe_transition(planning, i, visited, outcome[0], outcome[1], outcome[2]):
         return
-    changed = True  # the value of the state that is planned with, at first of the one that was visited
-    for n in range(1 + planning.n_steps):
-        if n > 0:
-            if planning.prioritized:
-                if planning.queue.n_queued[i] == 0:
-                    return
-                planned = take_first(planning.queue, i)
-            else:
-                planned = draw_pair(planning.transitions, i)
-            changed = _update_planned(planning, state, hyper, work, i, planned)
-            if state.failed_at[i] > 0:
-                return
-        if planning.prioritized:
-            _queue_errors(planning, state, hyper, work, i, planned, changed)
+    if planning.prioritized:
+        _sweep(planning, state, hyper, work, i, visited)
+        return
+    for _ in range(planning.n_steps):
+        planned = draw_pair(planning.transitions, i)
+        _update_planned(planning, state, hyper, work, i, planned, planned // n_actions)
+        if state.failed_at[i] > 0:
+            return
 
 
 @jit_inline
-def _update_planned(planning, state, hyper, work, i, pair):
-    """Update the value of a pair from the table, and tell whether the value of its state changed."""
+def _sweep(planning, state, hyper, work, i, visited):
+    """Queue the pair that was visited, and update the values of the pairs of seed i with the largest errors."""
     n_actions = state.q.shape[3]
-    planned_state = pair // n_actions
-    action = pair - planned_state * n_actions
-    before = _planned_value(state, hyper, work, i, planned_state)
-    first = np.int64(0)
-    last = np.int64(planning.transitions.n_outcomes[i, pair])
+    if planning.learned:
+        set_gains(planning, i, visited, hyper.gamma)
+    _refresh_target(planning, state, hyper, work, i, visited)
+    _queue_error(planning, state, hyper, work, i, visited, visited // n_actions)
+    for _ in range(planning.n_steps):
+        if planning.queue.n_queued[i] == 0:
+            return
+        pair = take_first(planning.queue, i)
+        pair_state = pair // n_actions
+        _refresh_target(planning, state, hyper, work, i, pair)
+        _update_planned(planning, state, hyper, work, i, pair, pair_state)
+        if state.failed_at[i] > 0:
+            return
+        _queue_error(planning, state, hyper, work, i, pair, pair_state)
+
+
+@jit_inline
+def _update_planned(planning, state, hyper, work, i, pair, pair_state):
+    """Update the value of a pair of seed i from the table."""
+    table = planning.transitions
+    table.n_updates[i] += 1
+    action = pair - pair_state * state.q.shape[3]
     if not planning.expected:
-        first = sample_outcome(planning.transitions, i, pair)
-        last = first + 1
-    error = _mean_target(planning, state, hyper, work, i, pair, first, last) - state.q[i, 0, planned_state, action]
+        k = sample_outcome(table, i, pair)
+        target = _mean_target(planning, state, hyper, work, i, pair, k, k + 1)
+    elif planning.prioritized:
+        target = planning.queue.target[i, pair]
+    else:
+        target = _mean_target(planning, state, hyper, work, i, pair, np.int64(0), np.int64(table.n_outcomes[i, pair]))
     step_size = planning.step_size
     if step_size == 0.0:
-        step_size = _step_size(state, hyper, i, 0, planned_state, action)
-    _add(state, i, 0, planned_state, action, step_size * error)
-    return _planned_value(state, hyper, work, i, planned_state) != before
+        step_size = _step_size(state, hyper, i, 0, pair_state, action)
+    _add(state, i, 0, pair_state, action, step_size * (target - state.q[i, 0, pair_state, action]))
 
 
 @jit_inline
@@ -463,6 +501,94 @@ def _mean_target(planning, state, hyper, work, i, pair, first, last):
         total_weight += table.weight[i, pair, k]
         mean += (target - mean) * (table.weight[i, pair, k] / total_weight)
     return mean
+
+
+@jit_inline
+def _refresh_target(planning, state, hyper, work, i, pair):
+    """Compute the expected target of a pair anew, after carrying back what changed in the values of its outcomes."""
+    queue = planning.queue
+    target = queue.reward[i, pair]
+    for k in range(planning.transitions.n_outcomes[i, pair]):
+        code = planning.transitions.code[i, pair, k]
+        if code & 1 == 0:
+            _carry_back(planning, state, hyper, work, i, np.int64(code >> 1))
+            target += queue.gain[i, pair, k] * queue.value[i, code >> 1]
+    queue.target[i, pair] = target
+
+
+@jit_inline
+def _queue_error(planning, state, hyper, work, i, pair, pair_state):
+    """Queue a pair by its error, after its own value changed, and the pairs that lead to its state."""
+    _carry_back(planning, state, hyper, work, i, pair_state)
+    error = abs(planning.queue.target[i, pair] - state.q[i, 0, pair_state, pair - pair_state * state.q.shape[3]])
+    set_priority(planning.queue, i, pair, error, planning.min_priority)
+
+
+@jit_inline
+def _carry_back(planning, state, hyper, work, i, next_state):
+    """Add a change of a state's value to the targets of all pairs that lead there, and queue these by their errors."""
+    queue = planning.queue
+    value = _planned_value(state, hyper, work, i, next_state)
+    change = value - queue.value[i, next_state]
+    if change == 0.0:
+        return
+    queue.value[i, next_state] = value
+    q = state.q[i, 0].reshape(-1)  # by pair
+    targets = queue.target[i]
+    gains = queue.gain[i].reshape(-1)
+    next_edges = queue.next_edge[i].reshape(-1)
+    n_outcomes = queue.gain.shape[2]
+    edge = np.int64(queue.first_edge[i, next_state])
+    while edge >= 0:
+        pair = edge >> planning.successor_bits
+        slot = np.uint64(pair * n_outcomes + (edge - (pair << planning.successor_bits)))
+        target = targets[np.uint64(pair)] + gains[slot] * change
+        targets[np.uint64(pair)] = target
+        set_priority(queue, i, np.uint64(pair), abs(target - q[np.uint64(pair)]), planning.min_priority)
+        edge = np.int64(next_edges[slot])
+
+
+@jit_implementation(plan, inline=False, of=ReplayPlanning)
+def _plan_from_replay(planning, state, hyper, work, i, pair, outcome):
+    if state.failed_at[i] > 0:
+        return
+    kept = planning.transitions
+    visited = np.int64(pair[0] * state.q.shape[3] + pair[1])
+    keep_transition(kept, i, visited, np.int64(outcome[0]), outcome[1], outcome[2])
+    for _ in range(planning.n_steps):
+        slot = draw_transition(kept, i)
+        kept.n_updates[i] += 1
+        _update_towards(
+            state, hyper, work, i, np.int64(kept.pair[i, slot]), np.int64(kept.code[i, slot]), kept.reward[i, slot]
+        )
+        if state.failed_at[i] > 0:
+            return
+
+
+@jit_implementation(plan, inline=False, of=ImaginedPlanning)
+def _plan_from_imagined(planning, state, hyper, work, i, pair, outcome):
+    if state.failed_at[i] > 0:
+        return
+    imagined = planning.transitions
+    capacity = np.int64(imagined.pair.shape[1])
+    for _ in range(min(np.int64(planning.n_steps), imagined.n_left[i])):
+        slot = capacity - imagined.n_left[i]
+        imagined.n_left[i] -= 1
+        imagined.n_updates[i] += 1
+        _update_towards(state, hyper, work, i, imagined.pair[i, slot], imagined.code[i, slot], imagined.reward[i, slot])
+        if state.failed_at[i] > 0:
+            return
+
+
+@jit_inline
+def _update_towards(state, hyper, work, i, pair, code, reward):
+    """Update the value of a pair of seed i from one transition."""
+    planned_state = pair // state.q.shape[3]
+    action = pair - planned_state * state.q.shape[3]
+    error = reward - state.q[i, 0, planned_state, action]
+    if code & 1 == 0:
+        error += hyper.gamma * _planned_value(state, hyper, work, i, code >> 1)
+    _add(state, i, 0, planned_state, action, _step_size(state, hyper, i, 0, planned_state, action) * error)
 
 
 @jit_inline
@@ -564,6 +690,51 @@ def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batc
             ended[i, t] = ends
 
 
+class TabularImagination:
+    """A generative model of S seeds, and what it has imagined.
+
+    Args:
+        model: learns transitions and makes up others.
+        features: encoding of observations as states.
+        planning: where imagined transitions wait to be used.
+        n_actions: A.
+    """
+
+    def __init__(self, model: TransitionModel, features: Features, planning: ImaginedPlanning, n_actions: int) -> None:
+        self.planning = planning
+        self._model = model
+        self._features = features
+        self._n_actions = n_actions
+        self._clock = 0
+
+    def learn(self, obs: Array, actions: Array, step: Step) -> None:
+        """Let the model learn from one step, and imagine where too few transitions are left for the next updates."""
+        self._model.learn(obs, actions, step.reward, step.final_obs, step.terminated)
+        self._clock += 1
+        imagined = self.planning.transitions
+        if self._clock <= self._model.warmup or (imagined.n_left >= self.planning.n_steps).all():
+            return
+        n_seeds, capacity = imagined.pair.shape
+        made = self._model.imagine(capacity)
+        state, next_state = (
+            self._features.encode(part.reshape(n_seeds * capacity, *part.shape[2:]))[:, 0].reshape(n_seeds, capacity)
+            for part in (made.obs, made.next_obs)
+        )
+        imagined.pair[:] = state * self._n_actions + made.action
+        imagined.code[:] = 2 * next_state + made.done
+        imagined.reward[:] = made.reward
+        imagined.n_left[:] = capacity
+
+    def state(self) -> State:
+        """Return the model, and as its entry ``replay`` what it learns from."""
+        return {"clock": self._clock, "model": dict(self._model.state())}
+
+    def restore(self, state: State) -> None:
+        """Continue from ``state``; its model may lack the entry ``replay``."""
+        self._clock = state["clock"]
+        self._model.restore(state["model"])
+
+
 class QLearning:
     """S learners; see :class:`simulator.core.protocols.Agent`."""
 
@@ -575,6 +746,7 @@ class QLearning:
         legal: Array,
         seed_list: list[int],
         additions: Additions = PLAIN,
+        imagination: TabularImagination | None = None,
     ) -> None:
         n_seeds = len(seed_list)
         n_actions = train_state.q.shape[3]
@@ -584,6 +756,7 @@ class QLearning:
         self._legal = legal  # bool [n_observations or 1, A]
         self._seeds = seed_list
         self._additions = additions
+        self._imagination = imagination
         self._workspace = QLearningWorkspace(
             features=np.zeros((n_seeds, features.n_active), np.int64),
             next_features=np.zeros((n_seeds, features.n_active), np.int64),
@@ -594,7 +767,7 @@ class QLearning:
         self._buffers = trace_buffers(None, n_seeds, 1)
         self.gamma = hyper.gamma
         self.failed_at = train_state.failed_at
-        if features.discrete:
+        if features.discrete and imagination is None:
             self.rollout = self._rollout
 
     def act(self, obs: Array) -> Array:
@@ -610,6 +783,8 @@ class QLearning:
         Raises:
             ValueError: more outcomes of a state and action than the model holds.
         """
+        if self._imagination:
+            self._imagination.learn(obs, np.asarray(actions, np.int64), step)
         self._workspace.features[:] = self._features.encode(obs)
         self._workspace.next_features[:] = self._features.encode(step.final_obs)
         update_all(
@@ -660,14 +835,26 @@ class QLearning:
         return GreedyTable(self._train_state.q.mean(axis=1), self._legal, self._features, self._seeds)
 
     def state(self) -> State:
-        """Return the whole train state, by name, with traces and model where there are some."""
-        return {**save(self._train_state), **{name: save(arrays) for name, arrays in self._added().items()}}
+        """Return the whole train state, by name, with traces and model where there are some.
+
+        Its entry ``replay`` is what a model learns or replays from, if it does.
+        """
+        state = {**save(self._train_state), **{name: save(arrays) for name, arrays in self._added().items()}}
+        if self._imagination:
+            imagination = self._imagination.state()
+            state |= {"imagination": imagination, "replay": imagination["model"].pop("replay")}
+        return state
 
     def restore(self, state: State) -> None:
-        """Continue from ``state``."""
+        """Continue from ``state``; without its replay, from the transitions that follow."""
         load(self._train_state, state)
         for name, arrays in self._added().items():
-            load(arrays, state[name])
+            if name in state:
+                load(arrays, state[name])
+        if self._imagination:
+            imagination = state["imagination"]
+            replay = {"replay": state["replay"]} if "replay" in state else {}
+            self._imagination.restore({**imagination, "model": {**imagination["model"], **replay}})
 
     def _added(self) -> dict[str, Any]:
         """Return the arrays of traces and model, by name."""
@@ -676,6 +863,10 @@ class QLearning:
         added: dict[str, Any] = {"traces": traces} if isinstance(traces, Traces) else {}
         if isinstance(planning, TablePlanning):
             added |= {"transitions": planning.transitions, "queue": planning.queue}
+        if isinstance(planning, ReplayPlanning):
+            added |= {"replay": planning.transitions}
+        if isinstance(planning, ImaginedPlanning):
+            added |= {"imagined": planning.transitions}
         return added
 
 
@@ -718,12 +909,14 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning |
     )
     bonus = bonus_of(spec, seed_list, config.intrinsic)
     counted = compiled_bonus(bonus)
+    planning = _planning(spec, config, features, n, list(seed_list), hyper.gamma)
     additions = Additions(
         traces=_traces(features, n, n_seeds) if config.trace_decay else NoTraces(),
-        planning=_planning(spec, config, features, n, list(seed_list), hyper.gamma),
+        planning=planning.planning if isinstance(planning, TabularImagination) else planning,
         bonus=counted or NoBonus(),
     )
-    agent = QLearning(features, hyper, train_state, legal, list(seed_list), additions)
+    imagination = planning if isinstance(planning, TabularImagination) else None
+    agent = QLearning(features, hyper, train_state, legal, list(seed_list), additions, imagination)
     made: QLearning | CuriousAgent = with_bonus(agent, bonus, compiled=counted is not None)
     return made
 
@@ -739,7 +932,7 @@ def _traces(features: Features, n_actions: int, n_seeds: int) -> Traces:
 
 def _planning(
     spec: EnvSpec, config: Config, features: Features, n_actions: int, seed_list: list[int], gamma: float
-) -> TablePlanning | NoPlanning:
+) -> TablePlanning | ReplayPlanning | TabularImagination | NoPlanning:
     """Make the chosen model.
 
     Raises:
@@ -748,17 +941,36 @@ def _planning(
     if config.model is None:
         if config.planning_steps:
             raise ValueError(
-                f"agent.planning_steps = {config.planning_steps}: no model, expected agent.model = 'table'"
+                f"agent.planning_steps = {config.planning_steps}: no model, expected agent.model = 'table' or another"
             )
         return NoPlanning()
     name = config.model.name
-    table = registry.load("components", name).make(config.model.settings)
-    if not isinstance(table, Table):
-        raise ValueError(f"agent.model = {name!r}: q_learning plans with a table, expected 'table'")
+    made = registry.load("components", name).make(config.model.settings)
+    if not isinstance(made, Table | Replay) and not hasattr(made, "transition_model"):
+        raise ValueError(
+            f"agent.model = {name!r}: q_learning plans with table, replay, gan or vae, expected one of them"
+        )
     if features.n_active > 1:
         raise ValueError(f"agent.model = {name!r} with agent.box.kind = 'tiles': it looks states up, expected 'bins'")
     n_steps = 5 if config.planning_steps is None else config.planning_steps
-    return table.for_env(spec, features, n_actions, seed_list, n_steps, gamma, config.init_value)
+    if isinstance(made, Table):
+        return made.for_env(spec, features, n_actions, seed_list, n_steps, gamma, config.init_value)
+    if isinstance(made, Replay):
+        return made.for_env(spec, features, n_actions, seed_list, n_steps)
+    model = made.transition_model(spec, seed_list)
+    return TabularImagination(model, features, _no_imagined(len(seed_list), n_steps), n_actions)
+
+
+def _no_imagined(n_seeds: int, n_steps: int) -> ImaginedPlanning:
+    capacity = n_steps * -(-IMAGINED_AT_ONCE // max(1, n_steps))
+    imagined = ImaginedTransitions(
+        pair=np.zeros((n_seeds, capacity), np.int64),
+        code=np.zeros((n_seeds, capacity), np.int64),
+        reward=np.zeros((n_seeds, capacity)),
+        n_left=np.zeros(n_seeds, np.int64),
+        n_updates=np.zeros(n_seeds, np.int64),
+    )
+    return ImaginedPlanning(imagined, n_steps)
 
 
 def _check(config: Config) -> None:

@@ -10,6 +10,7 @@
 ``{{ tournament FILE }}``       the tables of a stored tournament, ``tests/benchmarks/results/FILE.json``
 ``{{ reached FILE }}``          of the same: seeds at the threshold; ``FILE MARGIN``: at most that below the best
 ``{{ means NAME }}``            means with intervals of ``engram bench NAME --store``, a column for each group
+``{{ group_means N G ROWS }}``   the same of one group G: the things whose names begin with ROWS
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
@@ -227,6 +228,17 @@ def _number(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 
+def _group_means(name: str, group: str, rows: str) -> str:
+    """Means with their intervals: a row for each entry of a group whose name begins with ``rows``."""
+    found = {key: means for key, means in _stored(name)["measured"][group].items() if key.startswith(rows)}
+    lines = [[key.removeprefix(f"{rows}, "), *map(_mean, means.values())] for key, means in found.items()]
+    return _table((rows, *next(iter(found.values()))), lines)
+
+
+def _mean(found: dict[str, float]) -> str:
+    return f"{_number(found['mean'])} [{_number(found['low'])}, {_number(found['high'])}]"
+
+
 def _machine(name: str) -> str:
     found = _stored(name)
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
@@ -302,5 +314,6 @@ MACROS: dict[str, Callable[..., str]] = {
     "runs": _runs,
     "recall": _recall,
     "bench": _bench,
+    "group_means": _group_means,
     "machine": _machine,
 }

@@ -21,7 +21,9 @@ can surpass. Then every pair of the states that can be met may be planned with, 
 
 Departures: prioritized sweeping keeps the update after every step in the environment, which is not counted among the
 ``planning_steps``, and a pair stays in the queue where an update leaves some of its error; errors of pairs in the queue
-are kept up to date, also where they fall.
+are kept up to date, also where they fall. A change of a state's value is added to the expected targets of the pairs
+that lead there, by their probability, in place of computing these anew (the small backups of van Seijen and Sutton
+2013), so that an update costs one addition and one move in a binary heap for every pair that leads to its state.
 """
 
 from __future__ import annotations
@@ -76,20 +78,25 @@ class Transitions(NamedTuple):
     pairs: Array  # int32 [S, N A], those that can be planned with
     n_pairs: Array  # int64 [S]
     overflow: Array  # int64 [S], 1 + the pair that had more outcomes than K, or 0
+    n_updates: Array  # int64 [S], planned so far
     stream: Array  # uint64 [S, 4]
 
 
 class Queue(NamedTuple):
     """Pairs that wait for an update, the largest error first, and which pairs lead where; empty if planning is uniform.
 
-    Edge p * K + k is outcome k of pair p.
+    An edge is an outcome k of a pair: ``pair << successor_bits | k``.
     """
 
     first_edge: Array  # int32 [S, N], into each state, or -1
-    next_edge: Array  # int32 [S, N A K], into the same state, or -1
+    next_edge: Array  # int32 [S, N A, K], into the same state, or -1
+    gain: Array  # float64 [S, N A, K], by how much a pair's target grows with the value that an outcome leads to
+    value: Array  # float64 [S, N], the state values that targets stand for
+    reward: Array  # float64 [S, N A], mean over a pair's outcomes
+    target: Array  # float64 [S, N A], expected target of each pair that has outcomes
     heap: Array  # int32 [S, N A], pairs
+    priority: Array  # float64 [S, N A], in the order of the heap
     position: Array  # int32 [S, N A], in the heap, or -1
-    priority: Array  # float64 [S, N A]
     n_queued: Array  # int64 [S]
 
 
@@ -104,6 +111,7 @@ class TablePlanning(NamedTuple):
     learned: bool
     step_size: float  # 0: the agent's own
     min_priority: float
+    successor_bits: int  # of an edge, for the outcome
 
 
 @jit_inline
@@ -130,15 +138,10 @@ def observe_transition(planning, i, pair, next_state, terminated, reward):
     table.n_outcomes[i, pair] = n + 1
     table.total_weight[i, pair] += 1.0
     if planning.prioritized and not terminated:
-        add_edge(planning.queue, i, next_state, pair * table.code.shape[2] + n)
+        queue = planning.queue
+        queue.next_edge[i, pair, n] = queue.first_edge[i, next_state]
+        queue.first_edge[i, next_state] = pair << planning.successor_bits | n
     return True
-
-
-@jit_inline
-def add_edge(queue, i, next_state, edge):
-    """Note that an edge leads into a state."""
-    queue.next_edge[i, edge] = queue.first_edge[i, next_state]
-    queue.first_edge[i, next_state] = edge
 
 
 @jit_inline
@@ -162,15 +165,26 @@ def sample_outcome(table, i, pair):
 
 
 @jit_inline
+def set_gains(planning, i, pair, gamma):
+    """Compute anew the mean reward of a pair of seed i, and how much each outcome's value counts, from the weights."""
+    table = planning.transitions
+    reward = 0.0
+    for k in range(table.n_outcomes[i, pair]):
+        share = table.weight[i, pair, k] / table.total_weight[i, pair]
+        reward += share * table.reward[i, pair, k]
+        planning.queue.gain[i, pair, k] = gamma * share
+    planning.queue.reward[i, pair] = reward
+
+
+@jit_inline
 def set_priority(queue, i, pair, priority, min_priority):
     """Queue a pair of seed i, move it, or take it out where its priority is no more than ``min_priority``."""
-    position = queue.position[i, pair]
+    position = np.int64(queue.position[i, pair])
     if priority > min_priority:
-        queue.priority[i, pair] = priority
         if position < 0:
-            position = np.int32(queue.n_queued[i])
+            position = queue.n_queued[i]
             queue.n_queued[i] += 1
-        _settle(queue, i, pair, position)
+        _settle(queue, i, pair, priority, position)
     elif position >= 0:
         _remove(queue, i, position)
 
@@ -179,31 +193,32 @@ def set_priority(queue, i, pair, priority, min_priority):
 def take_first(queue, i):
     """Take the pair of the largest priority out of the queue of seed i."""
     pair = np.int64(queue.heap[i, 0])
-    _remove(queue, i, np.int32(0))
+    _remove(queue, i, np.int64(0))
     return pair
 
 
 @jit_inline
 def _remove(queue, i, position):
     queue.position[i, queue.heap[i, position]] = -1
-    queue.n_queued[i] -= 1
-    if position < queue.n_queued[i]:
-        _settle(queue, i, queue.heap[i, queue.n_queued[i]], position)
+    last = queue.n_queued[i] - 1
+    queue.n_queued[i] = last
+    if position < last:
+        _settle(queue, i, np.int64(queue.heap[i, last]), queue.priority[i, last], position)
 
 
 @jit_inline
-def _settle(queue, i, pair, position):
+def _settle(queue, i, pair, priority, position):
     """Put a pair into the heap, where ``position`` is free, by sifting it up or down from there."""
     heap = queue.heap[i]
     places = queue.position[i]
     priorities = queue.priority[i]
-    priority = priorities[pair]
-    at = np.int64(position)
+    at = position
     while at > 0:
         parent = (at - 1) >> 1
-        if priorities[heap[parent]] >= priority:
+        if priorities[parent] >= priority:
             break
         heap[at] = heap[parent]
+        priorities[at] = priorities[parent]
         places[heap[at]] = at
         at = parent
     n = queue.n_queued[i]
@@ -211,14 +226,16 @@ def _settle(queue, i, pair, position):
         child = 2 * at + 1
         if child >= n:
             break
-        if child + 1 < n and priorities[heap[child + 1]] > priorities[heap[child]]:
+        if child + 1 < n and priorities[child + 1] > priorities[child]:
             child += 1
-        if priorities[heap[child]] <= priority:
+        if priorities[child] <= priority:
             break
         heap[at] = heap[child]
+        priorities[at] = priorities[child]
         places[heap[at]] = at
         at = child
     heap[at] = pair
+    priorities[at] = priority
     places[pair] = at
 
 
@@ -262,16 +279,17 @@ class Table(NamedTuple):
         n_states = features.n_features
         shape = (len(seed_list), n_states * n_actions, n_outcomes)
         prioritized = config.planning == "prioritized"
-        check_memory("the table model", spec, prod(shape) * (24 if prioritized else 20) + prod(shape[:2]) * 32)
+        check_memory("the table model", spec, prod(shape) * (32 if prioritized else 20) + prod(shape[:2]) * 56)
         planning = TablePlanning(
             transitions=_no_transitions(shape, seed_list),
-            queue=_empty_queue(shape, n_states) if prioritized else _empty_queue((len(seed_list), 0, 0), 0),
+            queue=_empty_queue(shape if prioritized else (len(seed_list), 0, 0), n_states * prioritized, init_value),
             n_steps=n_steps,
             prioritized=prioritized,
             expected=config.updates == "expected",
             learned=config.source == "learned",
             step_size=config.step_size or (1.0 if prioritized and config.updates == "expected" else 0.0),
             min_priority=float(config.min_priority),
+            successor_bits=(n_outcomes - 1).bit_length(),
         )
         if config.source == "true" and mdp is not None:
             _fill(planning, mdp, feature_of_state, n_actions)
@@ -291,18 +309,23 @@ def _no_transitions(shape: tuple[int, int, int], seed_list: list[int]) -> Transi
         pairs=np.zeros((n_seeds, n_pairs), np.int32),
         n_pairs=np.zeros(n_seeds, np.int64),
         overflow=np.zeros(n_seeds, np.int64),
+        n_updates=np.zeros(n_seeds, np.int64),
         stream=rng.pcg64_states(seed_list, "planning"),
     )
 
 
-def _empty_queue(shape: tuple[int, int, int], n_states: int) -> Queue:
-    n_seeds, n_pairs, n_outcomes = shape
+def _empty_queue(shape: tuple[int, int, int], n_states: int, init_value: float) -> Queue:
+    n_seeds, n_pairs, _ = shape
     return Queue(
         first_edge=np.full((n_seeds, n_states), -1, np.int32),
-        next_edge=np.full((n_seeds, n_pairs * n_outcomes), -1, np.int32),
+        next_edge=np.full(shape, -1, np.int32),
+        gain=np.zeros(shape),
+        value=np.full((n_seeds, n_states), init_value),
+        reward=np.zeros((n_seeds, n_pairs)),
+        target=np.zeros((n_seeds, n_pairs)),
         heap=np.zeros((n_seeds, n_pairs), np.int32),
-        position=np.full((n_seeds, n_pairs), -1, np.int32),
         priority=np.zeros((n_seeds, n_pairs)),
+        position=np.full((n_seeds, n_pairs), -1, np.int32),
         n_queued=np.zeros(n_seeds, np.int64),
     )
 
@@ -324,7 +347,6 @@ def _fill(planning: TablePlanning, mdp: FiniteMDP, feature_of_state: Array, n_ac
     """Write the transitions of every state that can be met, in all seeds."""
     table = planning.transitions
     queue = planning.queue
-    n_successors = table.code.shape[2]
     for state in _met(mdp):
         for action in np.flatnonzero(mdp.legal[state]):
             pair = feature_of_state[state] * n_actions + action
@@ -340,8 +362,8 @@ def _fill(planning: TablePlanning, mdp: FiniteMDP, feature_of_state: Array, n_ac
             table.n_pairs[:] += 1
             if planning.prioritized:
                 for k in np.flatnonzero(~terminates):
-                    queue.next_edge[:, pair * n_successors + k] = queue.first_edge[:, next_feature[k]]
-                    queue.first_edge[:, next_feature[k]] = pair * n_successors + k
+                    queue.next_edge[:, pair, k] = queue.first_edge[:, next_feature[k]]
+                    queue.first_edge[:, next_feature[k]] = pair << planning.successor_bits | k
 
 
 def _queue_all(planning: TablePlanning, gamma: float, init_value: float) -> None:
@@ -349,13 +371,15 @@ def _queue_all(planning: TablePlanning, gamma: float, init_value: float) -> None
     table = planning.transitions
     queue = planning.queue
     used = np.arange(table.code.shape[2]) < table.n_outcomes[0][:, None]
+    share = np.where(used, table.weight[0], 0.0) / np.maximum(table.total_weight[0], 1e-12)[:, None]
     bootstrap = np.where(table.code[0] % 2 == 0, gamma * init_value, 0.0)
-    target = np.where(used, table.weight[0] * (table.reward[0] + bootstrap), 0.0).sum(axis=1)
-    error = np.where(
-        table.n_outcomes[0] > 0, np.abs(target / np.maximum(table.total_weight[0], 1e-12) - init_value), 0.0
-    )
+    target = (share * (table.reward[0] + bootstrap)).sum(axis=1)
+    error = np.where(table.n_outcomes[0] > 0, np.abs(target - init_value), 0.0)
     waiting = np.argsort(-error, kind="stable")[: (error > planning.min_priority).sum()]  # in order, so a heap
-    queue.priority[:] = error
+    queue.gain[:] = gamma * share
+    queue.reward[:] = (share * table.reward[0]).sum(axis=1)
+    queue.target[:] = target
+    queue.priority[:, : len(waiting)] = error[waiting]
     queue.heap[:, : len(waiting)] = waiting
     queue.position[:, waiting] = np.arange(len(waiting))
     queue.n_queued[:] = len(waiting)

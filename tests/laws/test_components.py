@@ -21,7 +21,7 @@ SMALL = {  # what else would take long
 }
 MODEL = {"hidden": [8], "batch_size": 8, "imagined": 8, "warmup": 30}
 COLLECT = {"collect": 40}
-MODELS = [name for name in fitting("model") if name != "table"]  # plans on a table, and imagines nothing
+MODELS = [name for name in fitting("model") if name not in ("table", "replay")]  # these imagine nothing
 CASES = {
     **{
         name: {"encoder": {"name": name, **SMALL.get(name, {}), **(COLLECT if name != "window" else {})}}

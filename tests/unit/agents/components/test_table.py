@@ -98,9 +98,41 @@ def test_the_queue_stays_a_heap_of_the_current_errors():
         assert len(set(waiting)) == n
         assert (queue["position"][i, waiting] == np.arange(n)).all()
         assert (queue["position"][i] >= 0).sum() == n
-        priority = queue["priority"][i, waiting]
+        priority = queue["priority"][i, :n]
         assert (priority[(np.arange(1, n) - 1) // 2] >= priority[1:]).all()
         assert priority.min() > 1e-4
+
+
+@pytest.mark.parametrize("target", ["max", "expected"])
+@pytest.mark.parametrize("updates", ["expected", "sample"])
+def test_the_queue_knows_the_errors_that_the_values_and_the_table_have(updates, target):
+    model = {"name": "table", "planning": "prioritized", "updates": updates, "min_priority": 1e-9}
+    one = session("q_learning", "FrozenLake-v1", agent_={"planning_steps": 3, "target": target, "model": model})
+    one.play(2_000)
+    state = one.agent.state()
+    table, queue = state["transitions"], state["queue"]
+    assert (table["n_updates"] > 1_000).all()
+    q = state["q"][:, 0]
+    epsilon = 0.1
+    v = q.max(axis=2) if target == "max" else (1 - epsilon) * q.max(axis=2) + epsilon * q.mean(axis=2)
+    for i in range(3):
+        known = np.arange(table["code"].shape[2]) < table["n_outcomes"][i][:, None]
+        goes_on = known & (table["code"][i] % 2 == 0)
+        share = np.where(known, table["weight"][i], 0.0) / np.maximum(table["total_weight"][i], 1.0)[:, None]
+        value = np.where(goes_on, v[i][np.where(goes_on, table["code"][i] // 2, 0)], 0.0)
+        error = np.abs((share * (table["reward"][i] + 0.99 * value)).sum(axis=1) - q[i].reshape(-1))
+        error[table["n_outcomes"][i] == 0] = 0.0
+        waiting = queue["heap"][i, : queue["n_queued"][i]]
+        np.testing.assert_allclose(queue["priority"][i, : len(waiting)], error[waiting], atol=1e-12)
+        assert set(np.flatnonzero(error > 1e-8)) <= set(waiting)
+
+
+def test_values_that_traces_changed_are_carried_back_where_they_are_met():
+    settings = {"trace_decay": 0.9, "model": {"name": "table", "planning": "prioritized"}}
+    one = session("q_learning", "FrozenLake-v1", agent_={"planning_steps": 2, **settings})
+    one.play(500)
+    assert np.isfinite(one.agent.state()["queue"]["target"]).all()
+    assert (one.agent.state()["queue"]["priority"][0, : one.agent.state()["queue"]["n_queued"][0]] < 2.0).all()
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -180,8 +212,12 @@ BOX = EnvSpec("box", spaces.Box(0.0, 1.0, (2,)), spaces.Discrete(2))
             None,
             r"source = 'true' on by-hand: no finite MDP",
         ),
-        ({"model": Component("lstm", lstm.Config())}, None, r"agent\.model = 'lstm': q_learning plans with a table"),
-        ({"model": Component("gru", gru.Config())}, None, r"agent\.model = 'gru': q_learning plans with a table"),
+        (
+            {"model": Component("lstm", lstm.Config())},
+            None,
+            r"agent\.model = 'lstm': q_learning plans with table",
+        ),
+        ({"model": Component("gru", gru.Config())}, None, r"agent\.model = 'gru': q_learning plans with table"),
     ],
 )
 def test_what_does_not_go_together_is_refused(changed, spec, said):
