@@ -346,8 +346,8 @@ def run_pong(device: str, say: Callable[[str], None], seconds: float) -> dict[st
     found: dict[str, Any] = {}
     images = {"buffer_size": 20_000, "learning_starts": 400}
     players = {
-        "dqn": ({"name": "dqn", **images}, 0.7),
-        "dqn, lstm": ({"name": "dqn", **images, "conv": {"frames": 1}, "recurrence": {"name": "lstm"}}, 0.3),
+        "dqn": ({"name": "dqn", **images}, 0.5),
+        "dqn, lstm": ({"name": "dqn", **images, "conv": {"frames": 1}, "recurrence": {"name": "lstm"}}, 0.5),
     }
     for name, (agent, share) in players.items():
         try:
