@@ -4,11 +4,13 @@ For every action a memory keeps pairs of a key, which the observation gives, and
 followed. When an episode ends, each of its steps is written, the last one first:
 
 ===========  ==================================================================================
-``update``   value of a key that is in memory; others are added, in place of the one least used
+``update``   value of a key that is in memory; others are added
 ===========  ==================================================================================
 ``maximum``  max(value, R): the best that ever followed (Blundell et al. 2016)
 ``running``  value + step_size * (R - value) (Pritzel et al. 2017)
 ===========  ==================================================================================
+
+A full memory forgets the key that was written least recently, as in Blundell et al. 2016.
 
 ===========  ==================================================================================
 ``keys``     the value of an observation
@@ -49,6 +51,7 @@ from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, t
 
 _UNLIMITED_STEPS = 1_000  # kept of an episode where the environment has no limit
 _IMAGE_COMPONENTS = 64
+_MAX_CLASSES = 2**24  # float32 tells all of them apart
 
 
 @dataclass(frozen=True)
@@ -402,11 +405,12 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Episodic:
     """Make learners for an environment of discrete actions.
 
     Raises:
-        ValueError: a space that this agent cannot have, or memories that are too large.
+        ValueError: a space or a setting that this agent cannot have, or memories that are too large.
     """
     n = n_actions(spec, "episodic")
     n_seeds = len(seed_list)
     discrete = isinstance(spec.observation, spaces.Discrete) and int(spec.observation.start) == 0
+    _check(spec, config, discrete=discrete)
     encode: Callable[[Array], Array]
     if discrete:
         n_components = 1
@@ -449,10 +453,32 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Episodic:
         q=np.zeros((n_seeds, n)),
         key=np.zeros((n_seeds, n_components), np.float32),
         next_key=np.zeros((n_seeds, n_components), np.float32),
-        near=np.zeros((n_seeds, 2, config.n_neighbors)),
+        near=np.zeros((n_seeds, 2, config.n_neighbors if config.keys == "nearest" else 1)),
         legal_actions=action_lists(legal_rows(spec, n)),
     )
     return Episodic(encode, hyper, train_state, workspace, list(seed_list))
+
+
+def _check(spec: EnvSpec, config: Config, *, discrete: bool) -> None:
+    """Refuse settings that do not go together, or with the environment.
+
+    Raises:
+        ValueError: more neighbours than keys, a projection of keys that are numbers of states, or too many of these.
+    """
+    if config.keys == "nearest" and config.n_neighbors > config.capacity:
+        raise ValueError(
+            f"agent.n_neighbors = {config.n_neighbors} with agent.capacity = {config.capacity}: "
+            "expected at most as many"
+        )
+    if discrete and config.projection:
+        raise ValueError(
+            f"agent.projection = {config.projection} on {spec.id}: its observations are discrete and their own keys, "
+            "expected 0 or none"
+        )
+    if discrete and int(spec.observation.n) > _MAX_CLASSES:  # type: ignore[attr-defined]
+        raise ValueError(
+            f"episodic on {spec.id}: {spec.observation}, expected at most {_MAX_CLASSES:,} observations as keys"
+        )
 
 
 def _column(obs: Array) -> Array:

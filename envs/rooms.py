@@ -78,7 +78,7 @@ class Config:
     maze_seed: CountOrZero = 0
     """seed of the maze, apart from the seeds of a run"""
     size: CountOrZero = 0
-    """cells along a side of four or of a maze (odd); 0: 13 and 15"""
+    """cells along a side of four, of a maze (odd) or of the first room of key-door; 0: 13, 15 and 5"""
     length: CountOrZero = 0
     """cells from the start to the goal of a corridor or the junction of a T-maze; 0: 10"""
     conveyor: bool = False

@@ -50,6 +50,7 @@ class Familiarity:
     def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Config) -> None:
         n_seeds = len(seed_list)
         plugin = registry.load("memories", config.memory)
+        _check_memory(plugin, config)
         self._memory: Memory = plugin.make(PatternSpec((config.units,)), list(seed_list), plugin.defaults())
         streams = rng.generators(seed_list, "intrinsic")
         self._project = RandomProjection(spec, "familiarity", streams, config.units)
@@ -104,6 +105,31 @@ class Familiarity:
         self._unknown_energy = state["unknown_energy"].copy()
 
 
+def _check_memory(plugin: registry.Plugin, config: Config) -> None:
+    """Try the memory with as many random patterns as it will hold, before a run begins.
+
+    Raises:
+        ValueError: it cannot have patterns of this size or so many, or its energy is the same for all patterns.
+    """
+    place = f"agent.intrinsic = 'familiarity' with memory = {plugin.name!r}"
+    generator = np.random.Generator(np.random.PCG64(0))
+    patterns = 2.0 * generator.integers(0, 2, (1, config.capacity + _N_UNKNOWN, config.units)).astype(np.float32) - 1.0
+    try:
+        memory: Memory = plugin.make(PatternSpec((config.units,)), [0], plugin.defaults())
+        memory.store(patterns[:, : config.capacity])
+    except ValueError as error:
+        raise ValueError(
+            f"{place}, units = {config.units} and capacity = {config.capacity}: {error}; "
+            "expected a memory that holds them"
+        ) from None
+    energy = memory.energy(patterns)
+    if not np.isfinite(energy).all() or np.ptp(energy) == 0.0:
+        raise ValueError(
+            f"{place}: {plugin.name} has no energy that tells patterns apart, expected a memory with one, "
+            "such as hopfield or modern_hopfield"
+        )
+
+
 class FamiliarityComponent(NamedTuple):
     """The component; see :class:`agents.common.intrinsic.IntrinsicComponent`."""
 
@@ -113,7 +139,7 @@ class FamiliarityComponent(NamedTuple):
         """Make empty memories of an environment's observations.
 
         Raises:
-            ValueError: observations that are no numbers, or a memory that cannot store as many patterns.
+            ValueError: observations that are no numbers, or a memory that does not fit.
         """
         return Familiarity(spec, seed_list, self.config)
 

@@ -2,12 +2,14 @@
 
 The plainest memory, and the control of every recurrence: what happened more than k observations ago is unknown. Before
 an episode's first observation the window holds zeros. A class is one unit for each. With ``actions`` every observation
-stands beside the action that led to it, zeros where none did.
+stands beside the action that led to it, zeros where none did. With ``standardize`` the numbers of an observation get
+mean 0 and standard deviation 1 over random play, so that a network sees small changes between observations too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from math import prod
 from typing import Annotated
@@ -16,8 +18,11 @@ import numpy as np
 from gymnasium import spaces
 from msgspec import Meta
 
+from agents.common.encoders.codes import MIN_STD
 from agents.common.encoders.encoded import Carry
+from agents.common.memory_check import check_fits
 from agents.common.spaces import is_image, make_observation_adapter
+from simulator.core.field_types import Count
 from simulator.core.protocols import Array, EnvSpec, State
 
 SOCKETS = ("encoder",)
@@ -31,6 +36,11 @@ class Config:
     """observations in the window, the latest among them"""
     actions: bool = False
     """the window holds the actions beside the observations that they led to"""
+    standardize: bool = False
+    """observations get mean 0 and standard deviation 1 over those of random play"""
+    collect: Count = 1_000
+    """environment steps of random play at the beginning of a run, in which observations are collected and the agent
+    learns nothing; counts only with standardize"""
 
 
 class Window:
@@ -44,8 +54,6 @@ class Window:
     Raises:
         ValueError: observations that are images, or actions that are neither classes nor numbers.
     """
-
-    n_collected = 0
 
     def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Config) -> None:
         if is_image(spec):
@@ -61,7 +69,16 @@ class Window:
         self._n_obs = adapter.n_inputs
         self._action_space = spec.action
         self._n_actions = _n_units(spec) if config.actions else 0
+        self.n_collected = config.collect if config.standardize else 0
+        n_bytes = self._n_seeds * self.n_collected * self._n_obs * 4
+        check_fits("agent.encoder = 'window'", spec, n_bytes, "fewer seeds, or a smaller agent.encoder.collect")
+        self._kept = np.zeros((self._n_seeds, self.n_collected, self._n_obs), np.float32)
+        self._n_seen = 0
+        self._mean = np.zeros((self._n_seeds, self._n_obs), np.float32)
+        self._scale = np.ones((self._n_seeds, self._n_obs), np.float32)
         low, high = _bounds(spec, adapter.n_inputs)
+        if config.standardize:
+            low, high = np.full(self._n_obs, -np.inf), np.full(self._n_obs, np.inf)
         block = [np.concatenate([bound, np.full(self._n_actions, edge)]) for bound, edge in ((low, -1.0), (high, 1.0))]
         bounds = [np.tile(bound, config.k).astype(np.float32) for bound in block]
         self.space = spaces.Box(*bounds, dtype=np.float32)
@@ -75,12 +92,14 @@ class Window:
         """Push obs [S, *obs], and return the window, float32 [S, k * D]."""
         window, last_action = carry
         window[:, :-1] = window[:, 1:]
-        rows = self._encode(obs)
-        if self._n_classes:
-            rows = rows == np.arange(self._n_classes)
-        window[:, -1, : self._n_obs] = rows
+        window[:, -1, : self._n_obs] = (self._rows(obs) - self._mean) * self._scale
         window[:, -1, self._n_obs :] = last_action
         return window.reshape(self._n_seeds, -1).copy()
+
+    def _rows(self, obs: Array) -> Array:
+        """Return the numbers of observations [B, *obs], float32 [B, N]; a class is one-hot."""
+        rows = self._encode(obs)
+        return (rows == np.arange(self._n_classes)).astype(np.float32) if self._n_classes else rows
 
     def see_actions(self, carry: Carry, actions: Array) -> None:
         """Keep the actions [S] for the observations that they lead to."""
@@ -96,25 +115,48 @@ class Window:
         """Return the features [S, B, F] of a window of one observation; None for longer ones."""
         if self._k > 1 or self._n_actions:
             return None
-        rows = self._encode(obs)
-        if self._n_classes:
-            rows = (rows == np.arange(self._n_classes)).astype(np.float32)
-        return np.repeat(rows[None], self._n_seeds, axis=0)
+        features: Array = (self._rows(obs)[None] - self._mean[:, None]) * self._scale[:, None]
+        return features
 
     def learn(self, obs: Array, clock: int) -> bool:
-        """Learn nothing."""
-        return False
+        """Collect obs [S, *obs]; measure mean and scale when all are there."""
+        if clock > self.n_collected:
+            return False
+        self._kept[:, self._n_seen] = self._rows(obs)
+        self._n_seen += 1
+        if clock < self.n_collected:
+            return False
+        kept = self._kept[:, : self._n_seen].astype(np.float64)
+        self._mean[...] = kept.mean(axis=1)
+        self._scale[...] = 1.0 / np.maximum(kept.std(axis=1), MIN_STD)
+        self._kept = self._kept[:, :0].copy()
+        self._n_seen = 0
+        return True
 
     def frozen(self) -> Window:
-        """Return itself: it never changes."""
-        return self
+        """Return a copy that further learning leaves alone."""
+        frozen = copy(self)
+        frozen._mean = self._mean.copy()
+        frozen._scale = self._scale.copy()
+        return frozen
 
     def state(self) -> State:
-        """Return an empty state: what is carried is the agent's."""
-        return {}
+        """Return mean and scale, and the observations that they are yet to be measured from."""
+        return {
+            "n_seen": self._n_seen,
+            "mean": self._mean.copy(),
+            "scale": self._scale.copy(),
+            "replay": {"observations": self._kept[:, : self._n_seen].copy()},
+        }
 
     def restore(self, state: State) -> None:
-        """Do nothing."""
+        """Continue from ``state``; without its observations, from those that follow."""
+        self._mean[...] = state["mean"]
+        self._scale[...] = state["scale"]
+        self._n_seen = 0
+        if "replay" in state:
+            self._n_seen = state["n_seen"]
+            self._kept[:, : self._n_seen] = state["replay"]["observations"]
 
 
 def _n_units(spec: EnvSpec) -> int:

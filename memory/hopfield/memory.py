@@ -84,7 +84,7 @@ class Hopfield:
         """Learn patterns [S, P, N] of -1 and +1, in place of those before.
 
         Raises:
-            ValueError: other values, or N patterns and more for the pseudo-inverse.
+            ValueError: other values, or patterns that span all states for the pseudo-inverse.
         """
         n_seeds = len(self._streams)
         values = check(patterns, n_seeds, self._spec, "pattern", domain="bipolar")
@@ -92,14 +92,26 @@ class Hopfield:
         n_patterns = x.shape[1]
         config = self._config
         if config.rule == "pseudo_inverse" and n_patterns >= self._spec.n:
-            expected = f"expected fewer than the {self._spec.n} units with rule = pseudo_inverse"
-            raise ValueError(f"hopfield: {n_patterns} patterns, {expected}: from there on every state is a fixed point")
+            self._refuse_spanning(values)
         if config.rule == "hebb" and n_patterns < self._n_units / 2:
             columns = np.ascontiguousarray(x.transpose(0, 2, 1))
             self._set_network(columns, np.zeros((n_seeds, 0, 0), np.float32), n_patterns)
         else:
             rule = LearningRule(config.rule, float(config.margin), config.n_epochs, config.zero_diagonal, config.bias)
             self._set_network(np.zeros((n_seeds, self._n_units, 0), np.int8), learn(x, rule), n_patterns)
+
+    def _refuse_spanning(self, patterns: Array) -> None:
+        """Refuse patterns [S, P, N] for the pseudo-inverse where N of them are linearly independent.
+
+        Raises:
+            ValueError: they are; their projection is the identity.
+        """
+        if np.linalg.matrix_rank(patterns.astype(np.float64)).max() == self._spec.n:
+            expected = f"expected fewer than the {self._spec.n} units with rule = pseudo_inverse"
+            raise ValueError(
+                f"hopfield: {patterns.shape[1]} patterns, {expected}, or linearly dependent ones: from there on every "
+                "state is a fixed point"
+            )
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
         """Update cues [S, Q, N] of -1, +1 and 0 to a fixed point; units that are still 0 then have no field.

@@ -120,7 +120,7 @@ def _show_players(kind: str, entries: list[dict[str, Any]]) -> None:
     elif kind == "components":
         rows = [(entry["name"], ", ".join(entry["sockets"]), entry["about"]) for entry in entries]
         console.print_table(kind, ("name", "sockets", "about"), rows)
-        console.print_result("engram run AGENT ENV --agent.SOCKET NAME gives one to an agent that has the socket")
+        console.print_result("engram run AGENT ENV --agent.SOCKET NAME puts one into a socket of the agent")
     else:
         rows = [(entry["name"], entry["description"]) for entry in entries]
         console.print_table(kind, ("name", "description"), rows)

@@ -27,18 +27,21 @@ def socket_of(hint: Any) -> str:
 
 
 def fitting(socket: str) -> list[str]:
-    """List the components of ours that fit a socket; imports none."""
+    """List the components with a name that fit a socket; imports none."""
     return [name for name in registry.names(KIND) if socket in sockets_in_file(name)]
 
 
 def sockets_in_file(name: str) -> tuple[str, ...]:
-    """Read the sockets that one of our components fits, from its source without running it."""
-    source = registry.source_of(KIND, name)
+    """Read the sockets that a component with a name fits, from its source without running it."""
+    source = registry.source_to_read(KIND, name)
     if source is None:
         return ()
-    for node in ast.parse(source.read_text("utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SOCKETS":
-            return tuple(ast.literal_eval(node.value))
+    try:
+        for node in ast.parse(source.read_text("utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SOCKETS":
+                return tuple(ast.literal_eval(node.value))
+    except (OSError, ValueError, SyntaxError):  # of a distribution; said where the component is loaded
+        return ()
     return ()
 
 

@@ -16,6 +16,8 @@ from msgspec import Meta
 from simulator.config import codec, presets
 from simulator.config.codec import Format, labelled, plain_label, table_at
 from simulator.config.presets import find_agent, find_memory, memory_presets
+from simulator.config.sockets import chosen_in, socket_of
+from simulator.config.sockets import expected as fitting_names
 from simulator.config.validation import ConfigSource, Setting, check, current_settings, merge, merge_tables, settings
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
@@ -197,7 +199,10 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
         tuned = check(_SWITCH, switch, source, (kind, label)).get("tuned", tuned)
         player_settings = {key: value for key, value in table.items() if key not in ("name", "tuned", "in", "run")}
         if player is not None:
-            player_settings = check(_known(player, chosen), player_settings, source, (kind, label), player.name)
+            known = _known(player, chosen)
+            if tuned:
+                _check_named(known, player_settings, source, (kind, label))
+            player_settings = check(known, player_settings, source, (kind, label), player.name)
         chosen = merge_tables(chosen, player_settings, allowed)
         for place, own in table_at(source, (kind, label, "in"), table.get("in", {})).items():
             path = (kind, label, "in", place)
@@ -209,6 +214,24 @@ def _contestant(kind: str, label: str, tables: Tables, challenges: Sequence[Chal
                 env_settings = check(known, own, source, path, player.name)
             elsewhere[where] = merge_tables(before, env_settings, allowed)
     return Contestant(label, kind, name, chosen, tuned, elsewhere)
+
+
+def _check_named(known: list[Setting], table: Settings, source: ConfigSource, path: tuple[str, ...]) -> None:
+    """Refuse settings of a component without its name: a preset that may name one counts in its environment alone.
+
+    Raises:
+        ValueError: there are such; one line.
+    """
+    for setting in known:
+        value = table.get(setting.name)
+        if not (socket := socket_of(setting.hint)) or chosen_in(setting.default) or not isinstance(value, Mapping):
+            continue
+        if value and "name" not in value:
+            named = ".".join((*path, setting.name, "name"))
+            raise ValueError(
+                f"{source.name((*path, setting.name))}: no {socket} is chosen, expected {named} too: "
+                f"{fitting_names(socket)} (tuned = true names none: a preset counts in its own environment)"
+            )
 
 
 def _known(player: registry.Plugin, chosen: Settings) -> list[Setting]:

@@ -1,9 +1,10 @@
 """Registry of players: name -> file -> (Config, make), with suggestions for unknown names.
 
 A player is a file of ours (its name is the file's), an announcement of an installed distribution (entry points
-``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.games``), a module by dotted path or a Python file
-by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``) and classes of
-stable-baselines3 (``sb3:PPO``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of a file.
+``engram.agents``, ``engram.envs``, ``engram.memories``, ``engram.components``, ``engram.games``), a module by dotted
+path or a Python file by its path (``./my_agent.py``). Agents are also Python functions (``python:FILE.py:NAME``) and
+classes of stable-baselines3 (``sb3:PPO``); environments are also every Gymnasium id, and ``./file.py:EnvId`` is one of
+a file.
 ``-`` and ``_`` are the same in a name. ``ALIASES`` are further names, ``VARIANTS`` the field's names for a player with
 certain settings. Listing names imports no player.
 """
@@ -48,7 +49,7 @@ FOLDERS = {
     "challenges": "envs/patterns",
     "games": "envs/games",
 }
-GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "games")}
+GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "components", "games")}
 SINGULAR = {kind: kind[:-1] for kind in FOLDERS} | {"envs": "environment", "memories": "memory"}
 ALIASES = {
     "memories": {"nearest": "nearest_neighbor", "keep_cue": "identity", "pixel_by_pixel": "autoregressive"},
@@ -330,10 +331,10 @@ def suggestions(name: str, known: Iterable[str]) -> list[str]:
 
 
 def description_of(kind: str, name: str) -> str:
-    """Read the first line of a file's docstring, without importing it; empty for players from elsewhere."""
+    """Read the first line of a file's docstring, without executing it; empty for players without a name."""
     import ast
 
-    source = source_of(kind, name)
+    source = source_to_read(kind, name)
     if source is None:
         return ""
     try:
@@ -350,6 +351,19 @@ def source_of(kind: str, name: str) -> Path | None:
         return None
     place = ROOT / module.replace(".", "/")
     return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+def source_to_read(kind: str, name: str) -> Path | None:
+    """Return the file of a player of ours, or of one that a distribution announces; it is not executed."""
+    announced = _announced(kind).get(name.replace("-", "_"))
+    ours = source_of(kind, name)
+    if ours is not None or announced is None:
+        return ours
+    try:
+        spec = importlib.util.find_spec(announced.module)
+    except FOREIGN:  # of a package around it; said where the player is loaded
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin and spec.origin.endswith(".py") else None
 
 
 def with_cwd_importable() -> None:

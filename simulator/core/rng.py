@@ -42,8 +42,19 @@ def derived_seeds(seeds: Sequence[int], purpose: str) -> list[int]:
     return [int(sequence(seed, purpose).generate_state(1, np.uint64)[0] >> 1) for seed in seeds]
 
 
-def pack_state(bits: np.random.PCG64) -> np.ndarray:
-    """Pack a PCG64's state as ``uint64 [4]``."""
+def pack_state(bits: np.random.PCG64, *, drop_half: bool = False) -> np.ndarray:
+    """Pack a PCG64's state as ``uint64 [4]``.
+
+    Args:
+        bits: the generator.
+        drop_half: it may have half of a 64-bit draw left, as draws of 32 bits leave it (``integers``,
+            ``permutation``): it is no part of the four words.
+
+    Raises:
+        ValueError: there is such a half, and it would be lost.
+    """
+    if bits.state["has_uint32"] and not drop_half:
+        raise ValueError("a PCG64 has half of a draw left, which four words do not hold: expected draws of 64 bits")
     inner: Any = bits.state["state"]
     state = inner["state"]
     inc = inner["inc"]

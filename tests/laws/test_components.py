@@ -28,6 +28,7 @@ CASES = {
         for name in fitting("encoder")
     },
     "window of actions": {"encoder": {"name": "window", "k": 3, "actions": True}},
+    "window of standardized": {"encoder": {"name": "window", "k": 2, "standardize": True, **COLLECT}},
     "vae beside": {"encoder": {"name": "vae", **CODE, "learn": "beside"}},
     "autoencoder both": {"encoder": {"name": "autoencoder", **CODE, **COLLECT, "learn": "both"}},
     "window and recurrence": {
@@ -57,7 +58,7 @@ def test_the_rewards_of_one_seed_change_no_other_seeds_model(case):
     agents.poisoned_rewards_leave_the_others_alone(partial(session, "dqn", "FrozenLake-v1", agent_=CASES[case]))
 
 
-@pytest.mark.parametrize("case", ["window", "vae", "recall"])
+@pytest.mark.parametrize("case", ["window", "window of standardized", "vae", "recall"])
 def test_reinforce_with_an_encoder(case):
     for law in LAWS:
         law(partial(session, "reinforce", "CartPole-v1", agent_=CASES[case]))

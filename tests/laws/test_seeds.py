@@ -80,6 +80,15 @@ def test_packed_streams_continue_where_they_stopped():
     np.testing.assert_array_equal(generator.random(9), copy.random(9))
 
 
+def test_half_of_a_draw_is_never_lost_unseen():
+    generator = rng.generators([5], "replay")[0]
+    generator.integers(10)  # 32 bits: the other half of 64 waits
+    with pytest.raises(ValueError, match="half of a draw left"):
+        rng.pack_state(generator.bit_generator)
+    words = rng.pack_state(generator.bit_generator, drop_half=True)
+    np.testing.assert_array_equal(rng.pack_state(rng.unpack_state(words)), words)
+
+
 def _playable(agent, settings):
     """Return settings of exploration that fit together."""
     explore = settings.get("explore", {})

@@ -200,7 +200,8 @@ class NetworkCode:
 
 def packed(streams: Streams) -> Array:
     """Pack the states of streams, uint64 [S, 4]; the rest of a number half used is dropped."""
-    return np.array([rng.pack_state(stream.bit_generator) for stream in streams], np.uint64)  # type: ignore[arg-type]
+    states = [rng.pack_state(stream.bit_generator, drop_half=True) for stream in streams]  # type: ignore[arg-type]
+    return np.array(states, np.uint64)
 
 
 def unpacked(states: Array) -> list[np.random.Generator]:

@@ -112,9 +112,20 @@ def t_maze(options: LayoutOptions) -> Map:
 
 
 def key_door(options: LayoutOptions) -> Map:
-    """Make two rooms with a locked door between them; the key is in the first."""
-    rows = _walled("S    #    ", "     #    ", "     D   G", "  K  #    ", "     #    ")
-    return Map(rows, title="key and door", source="layout key-door")
+    """Make two rooms with a locked door between them; the key is in the first, the goal behind the door.
+
+    The first room has ``size`` x ``size`` cells, 5 x 5 by default. The larger it is, the less often random moves reach
+    the goal within an episode: an environment that asks for exploration.
+    """
+    size = options.size or 5
+    middle = size // 2
+    grid = np.full((size, 2 * size), " ")
+    grid[:, size] = "#"
+    grid[0, 0] = "S"
+    grid[size - 2, middle] = "K"
+    grid[middle, size] = "D"
+    grid[middle, -1] = "G"
+    return Map(_walled(*_rows(grid)), title="key and door", source="layout key-door")
 
 
 def cliff(options: LayoutOptions) -> Map:
@@ -153,7 +164,11 @@ _LAYOUTS: dict[str, Callable[[LayoutOptions], Map | RoomGraph]] = {
     "maze": maze,
 }
 NAMES = tuple(_LAYOUTS)
-_SIZES = {"four": range(9, map_file.MAX_SIDE + 1), "maze": range(MIN_MAZE, MAX_MAZE + 1, 2)}
+_SIZES = {
+    "four": range(9, map_file.MAX_SIDE + 1),
+    "key-door": range(3, map_file.MAX_SIDE // 2),
+    "maze": range(MIN_MAZE, MAX_MAZE + 1, 2),
+}
 _LENGTHS = {"corridor": range(1, map_file.MAX_SIDE - 2), "t-maze": range(1, map_file.MAX_SIDE - 2)}
 
 

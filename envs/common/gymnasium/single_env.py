@@ -272,7 +272,7 @@ def _generator(core: gymnasium.Env[Any, Any] | None) -> dict[str, Any]:
     if not isinstance(bits, np.random.PCG64):
         return {"known": False, "stream": np.zeros(4, np.uint64), "half": np.zeros(2, np.uint64)}
     half = np.array([bits.state["has_uint32"], bits.state["uinteger"]], np.uint64)
-    return {"known": True, "stream": streams.pack_state(bits), "half": half}
+    return {"known": True, "stream": streams.pack_state(bits, drop_half=True), "half": half}
 
 
 def _finite(space: spaces.Space[Any]) -> tuple[tuple[int, ...] | None, np.ndarray]:

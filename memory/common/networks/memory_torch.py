@@ -187,7 +187,7 @@ class NetworkMemory:
         with torch.no_grad():
             patterns: Array = self._network.generate(self._weights, n, streams).cpu().numpy()
         for state, stream in zip(self._generate_states, streams, strict=True):
-            state[:] = rng.pack_state(stream.bit_generator)  # type: ignore[arg-type]
+            state[:] = rng.pack_state(stream.bit_generator, drop_half=True)  # type: ignore[arg-type]
         return self._in_domain(patterns)
 
     def _in_domain(self, patterns: Array) -> Array:

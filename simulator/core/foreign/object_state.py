@@ -119,7 +119,7 @@ def _words(generator: np.random.Generator, place: str) -> np.ndarray:
             f"{place} draws from {type(bits).__name__}, expected numpy's PCG64, such as the rng it was given"
         )
     half = (bits.state["has_uint32"], bits.state["uinteger"])
-    return np.array([*rng.pack_state(bits), *half], np.uint64)
+    return np.array([*rng.pack_state(bits, drop_half=True), *half], np.uint64)
 
 
 def _set_words(generator: np.random.Generator, words: np.ndarray) -> None:

@@ -142,7 +142,8 @@ def test_invalid_input_is_refused():
     with pytest.raises(
         ValueError, match="hopfield: 5 patterns, expected fewer than the 5 units with rule = pseudo_inve"
     ):
-        memory.store(random_patterns(0, 1, 5, 5))
+        memory.store([1 - 2 * np.eye(5)])  # linearly independent
     memory.store(random_patterns(0, 1, 4, 5))
+    memory.store(random_patterns(0, 1, 4, 5)[:, [0, 1, 2, 3, 0, 1]])  # six, of which four are independent
     with pytest.raises(ValueError, match=r"cue 0 of seed number 0: unit 0 is 0.5, expected -1, 0 or \+1"):
         memory.recall([[[0.5, 0, -1, 0, 1]]])

@@ -99,6 +99,10 @@ def test_seeds_are_cut_into_blocks():
     [
         ({}, "expected contestants and challenges"),
         ({"agent": AGENTS}, "agent q: expected at least one env beside it"),
+        (
+            small(agent={"dqn": {"tuned": True, "recurrence": {"units": 8}}}),
+            r"agent.dqn.recurrence: no recurrence is chosen, expected agent.dqn.recurrence.name too: .*lstm \(tuned",
+        ),
         ({"env": ENVS}, "env six: expected at least one agent beside it"),
         (small(agent={"q_lerning": {}}), "q_lerning.*did you mean q_learning"),
         (small(agent={"q": {"name": "q_learning", "stepsize": 1}}), r"agent.q.stepsize: no such setting; did you mean"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from simulator.config import sockets
 from simulator.core import registry
 from simulator.core.registry import UnknownNameError, description_of, load, names, suggestions, unknown_name_message
 
@@ -107,6 +108,26 @@ def test_a_distribution_announces_a_player(lab: Path, monkeypatch: pytest.Monkey
     assert load("agents", "their_agent").name == load("agents", "their-agent").name == "their-agent"
     with pytest.raises(UnknownNameError):
         load("envs", "their_agent")
+
+
+def test_a_distribution_announces_a_component(lab: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lab / "cell.py").write_text(f'"""A cell of another distribution."""\nSOCKETS = ("recurrence",)\n{PLAYER}')
+    (lab / "broken.py").write_text("x = (")
+    announced = [
+        EntryPoint(name, f"my_lab.{file}", "engram.components")
+        for name, file in (("their-cell", "cell"), ("no-cell", "broken"), ("gone-cell", "gone"))
+    ]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: announced * (group == "engram.components"))
+    before = set(sys.modules)
+    assert {"their_cell", "no_cell", "gone_cell"} < set(names("components"))
+    assert description_of("components", "their-cell") == "A cell of another distribution."
+    assert sockets.fitting("recurrence") == ["elman", "gru", "lstm", "their_cell"]
+    assert "my_lab.cell" not in set(sys.modules) - before
+    assert sockets.find("their-cell", "recurrence", "agent.recurrence").name == "their-cell"
+    with pytest.raises(ValueError, match="'\\(' was never closed"):
+        sockets.find("no-cell", "recurrence", "agent.recurrence")
+    with pytest.raises(ValueError, match="gone"):
+        sockets.find("gone-cell", "recurrence", "agent.recurrence")
 
 
 def test_a_gymnasium_id_is_an_env_with_its_maker_bound() -> None:

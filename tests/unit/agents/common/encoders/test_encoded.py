@@ -72,6 +72,28 @@ def test_a_window_is_the_concatenation_of_the_last_observations_and_begins_anew_
     np.testing.assert_array_equal(step.final_obs, np.concatenate([x[1], x[2]], axis=1))
 
 
+def test_a_standardized_window_scales_observations_by_random_play_and_keeps_zeros_before_an_episode():
+    x = 3.0 + 2.0 * observations(22)
+    encoder = window.make(window.Config(k=2, standardize=True, collect=20)).encoder(SPEC, [0, 1])
+    assert encoder.n_collected == 20
+    assert [encoder.learn(row, t + 1) for t, row in enumerate(x[:21])] == [False] * 19 + [True, False]
+    mean = x[:20].mean(axis=0)
+    std = x[:20].std(axis=0)
+    frozen = encoder.frozen()
+    carry = encoder.make_carry()
+    first = encoder.encode(x[20], carry)
+    np.testing.assert_array_equal(first[:, :2], 0.0)
+    np.testing.assert_allclose(first[:, 2:], (x[20] - mean) / std, rtol=1e-5)
+    second = encoder.encode(x[21], carry)
+    np.testing.assert_array_equal(second[:, :2], first[:, 2:])
+    one = window.make(window.Config(k=1, standardize=True, collect=20)).encoder(SPEC, [0, 1])
+    one.restore(encoder.state())
+    np.testing.assert_allclose(one.features(x[21])[[0, 1], [0, 1]], (x[21] - mean) / std, rtol=1e-5)
+    encoder.restore(window.make(window.Config(k=2, standardize=True, collect=20)).encoder(SPEC, [0, 1]).state())
+    np.testing.assert_array_equal(encoder.encode(x[20], encoder.make_carry())[:, 2:], x[20])
+    np.testing.assert_array_equal(frozen.encode(x[20], frozen.make_carry()), first)
+
+
 def test_a_window_of_classes_has_a_unit_for_each_and_the_actions_that_led_to_them():
     spec = EnvSpec("env", spaces.Discrete(3), spaces.Discrete(3))
     agent = encoded(window.Config(k=2, actions=True), spec)

@@ -193,3 +193,18 @@ def attempt(plan, rules):
         if "expected" not in str(error):
             raise AssertionError(str(error)) from error
         return None
+
+
+def test_key_door_grows_with_its_size():
+    small, large = (layouts.find("key-door", layouts.LayoutOptions(size=size)) for size in (0, 9))
+    assert small.rows == (
+        "############",
+        "#S    #    #",
+        "#     #    #",
+        "#     D   G#",
+        "#  K  #    #",
+        "#     #    #",
+        "############",
+    )
+    assert (len(large.rows), len(large.rows[0])) == (11, 20)
+    assert [sum(row.count(sign) for row in large.rows) for sign in "SKDG"] == [1, 1, 1, 1]
