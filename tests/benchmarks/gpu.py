@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from simulator.config import presets
 from simulator.config.run import build
 from simulator.core import devices, registry
 from simulator.core.memories import PatternSpec
@@ -240,8 +241,25 @@ def _memory(name: str, device: str) -> Iterator[Difference]:
     )
 
 
-CHECKS: dict[str, tuple[Callable[..., Iterator[Difference]], tuple[str, ...]]] = {
+def _learning(preset: str, steps: int, device: str) -> Iterator[Difference]:
+    """64 seeds of a preset learn on both devices; the mean return of their policies, within three standard errors."""
+    given = {**presets.find(preset).source().values, "seeds": 64, "steps": steps, "eval_episodes": 20, "threads": 1}
+    means = []
+    for place in ("cpu", device):
+        session = Session(build({**given, "device": place}))
+        session.play(steps)
+        means.append(session.evaluator().evaluate(session.agent, steps).returns.mean(axis=1))
+    error = np.sqrt(sum(mean.var(ddof=1) / len(mean) for mean in means))
+    here, there = (float(mean.mean()) for mean in means)
+    yield Difference(
+        f"{preset}, {steps:,} steps, mean returns {here:.0f} and {there:.0f}", abs(here - there), 3.0 * error
+    )
+
+
+CHECKS: dict[str, tuple[Callable[..., Iterator[Difference]], tuple[Any, ...]]] = {
     **{f"{agent}-{cell}": (_recurrent, (agent, cell)) for cell in reversed(CELLS) for agent in ("dqn", "reinforce")},
+    "learning-dqn": (_learning, ("cartpole-dqn", 6_000)),
+    "learning-reinforce": (_learning, ("cartpole-reinforce", 12_000)),
     **{agent: (_plain, (agent,)) for agent in ("dqn", "reinforce")},
     **{f"encoder-{name}": (_encoder, (name,)) for name in ("autoencoder", "vae")},
     **{f"model-{name}": (_model, (name,)) for name in ("gan", "vae")},
@@ -360,10 +378,10 @@ def run_pong(device: str, say: Callable[[str], None], seconds: float) -> dict[st
 
 def _curve(session: Session, name: str, say: Callable[[str], None], seconds: float, n_points: int = 5) -> Any:
     points = []
-    began = time.perf_counter()
-    for k in range(n_points):
-        session.play(10**8, began + seconds * (k + 1) / n_points - time.perf_counter())
-        rate = session.step * len(session.seeds) / (time.perf_counter() - began)
+    for _ in range(n_points):
+        first, began = session.step, time.perf_counter()
+        session.play(10**8, seconds / n_points)
+        rate = (session.step - first) * len(session.seeds) / (time.perf_counter() - began)
         latest = [session.recorder.latest(i) for i in range(len(session.seeds))]
         known = [episode.total for episode in latest if episode is not None]
         mean = float(np.mean(known)) if known else None
