@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as trees
 
 from agents import dqn, reinforce
+from agents.common.replay.sequences import SequenceSettings
+from agents.components import gru
 from simulator.core import devices
+from simulator.core.components import Component
 from simulator.core.protocols import EnvSpec, Step
 
 MOVES = ("copy_", "cpu", "to", "_has_compatible_shallow_copy_type")  # what may see two devices
@@ -20,7 +25,14 @@ SEEN = {
     "picture": spaces.Box(0, 255, (40, 40, 3), np.uint8),
 }
 OFTEN = {
-    "dqn": dqn.Config(learning_starts=20, batch_size=8, buffer_size=200, prioritized=True, dueling=True),
+    "dqn": dqn.Config(
+        learning_starts=20,
+        batch_size=8,
+        buffer_size=200,
+        prioritized=True,
+        dueling=True,
+        sequence=SequenceSettings(length=6, overlap=3, burn_in=2),
+    ),
     "reinforce": reinforce.Config(baseline="value"),
 }
 
@@ -45,12 +57,15 @@ def far(monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cell", [None, gru])
 @pytest.mark.parametrize("seen", SEEN)
 @pytest.mark.parametrize("player", [dqn, reinforce], ids=["dqn", "reinforce"])
-def test_networks_stay_on_their_device(far, player, seen):
+def test_networks_stay_on_their_device(far, player, seen, cell):
     space, name = SEEN[seen], player.__name__.split(".")[-1]
     space.seed(3)
-    agent = player.make(EnvSpec("toy", space, spaces.Discrete(3)), [0, 1], OFTEN[name])
+    recurrence = None if cell is None else Component("gru", cell.Config(units=4, last_reward=True))
+    config = replace(OFTEN[name], recurrence=recurrence)
+    agent = player.make(EnvSpec("toy", space, spaces.Discrete(3)), [0, 1], config)
     obs = np.stack([space.sample() for _ in range(2)])
     for t in range(40):
         actions, following = agent.act(obs), np.stack([space.sample() for _ in range(2)])

@@ -9,6 +9,7 @@ import pytest
 from gymnasium import spaces
 
 from agents import dqn, reinforce
+from agents.common.exploration import ExploreSettings
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
@@ -201,15 +202,21 @@ def test_sequences_whose_frames_are_overwritten_are_not_learned_from():
 @pytest.mark.learning
 @pytest.mark.parametrize("agent", ["dqn", "reinforce"])
 def test_a_flag_is_remembered(agent):
+    recurrence = Component("lstm", CELLS["lstm"].Config(units=16))
     config = {
-        "dqn": dqn.Config(recurrence=Component("lstm", CELLS["lstm"].Config(units=16)), learning_starts=200),
-        "reinforce": reinforce.Config(recurrence=Component("lstm", CELLS["lstm"].Config(units=16))),
+        "dqn": dqn.Config(
+            recurrence=recurrence,
+            learning_starts=100,
+            sequence=SequenceSettings(length=4, overlap=0, burn_in=0),
+            explore=ExploreSettings(epsilon_start=1.0, epsilon_end=0.05, decay_steps=600),
+        ),
+        "reinforce": reinforce.Config(recurrence=recurrence),
     }[agent]
     seeds = [0, 1]
     env = FlagProbe(seeds, ProbeConfig(delay=3))
     learner = _torch(agent, env.spec, seeds, resolved(config) if agent == "dqn" else config)
     obs, ends = env.reset(), []
-    for _ in range(2_400):
+    for _ in range(1_800):
         actions = learner.act(obs)
         step = env.step(actions)
         learner.learn(obs, actions, step)
