@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from agents.common.encoders.encoded import FirstLayers
 from agents.common.memory_check import check_fits
 from agents.common.networks.compiled import no_carry
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.dense import NamedWeights
-from agents.common.networks.modules_torch import count_params, dense
+from agents.common.networks.modules_torch import behind, count_params, dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.replay.buffer import make_replay, replay_bytes
@@ -46,18 +47,21 @@ class TorchLearner:
         spec: the environment.
         seed_list: the run's seeds.
         config: settings of the agent.
+        first_layers: of an encoder, before the network of vectors.
     """
 
     plays_rollouts = False
     recurrence = None
 
-    def __init__(self, spec: EnvSpec, seed_list: Sequence[int], config: Any) -> None:
+    def __init__(
+        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, first_layers: FirstLayers | None = None
+    ) -> None:
         n_seeds = len(seed_list)
         n = n_actions(spec, "dqn")
         n_outputs = n + config.dueling
         hyper = make_hyperparams(config, action_lists(legal_rows(spec, n)))
         priority = config.priority if config.prioritized else None
-        self.store, build = _make_store(spec, n_seeds, config, n_outputs)
+        self.store, build = _make_store(spec, n_seeds, config, n_outputs, first_layers)
         check_fits("dqn", spec, n_seeds * WEIGHT_BYTES * count_params(build), "smaller networks, or fewer seeds")
         online = TorchNetwork(build, seed_list, config.optimizer)
         n_inputs = self.store.input_shape[0]
@@ -86,6 +90,8 @@ class TorchLearner:
         self.networks = {"online": online, "target": self.state.target_net}
         if config.eval_ema:
             self.networks["eval_net"] = self.state.eval_net
+        if first_layers:
+            first_layers.attach(list(self.networks.values()))
         self._seeds = Seeds(0, n_seeds, 0)
         self._actions = np.zeros(n_seeds, np.int64)
 
@@ -139,7 +145,7 @@ class TorchLearner:
 
 
 def _make_store(
-    spec: EnvSpec, n_seeds: int, config: Any, n_outputs: int
+    spec: EnvSpec, n_seeds: int, config: Any, n_outputs: int, first_layers: FirstLayers | None
 ) -> tuple[VectorStore | FrameStore, Callable[[], Any]]:
     """Make the observation store, and the function that builds the matching module."""
     priorities = priority_bytes(config.priority if config.prioritized else None, config.buffer_size)
@@ -154,8 +160,13 @@ def _make_store(
     adapter = make_observation_adapter(spec, "dqn", config.normalize_obs)
     replay = replay_bytes(config.buffer_size, config.n_step, 4 * adapter.n_stored)
     check_fits("dqn", spec, n_seeds * (replay + priorities), advice)
-    sizes = (adapter.n_inputs, *config.network.hidden, n_outputs)
-    return VectorStore(adapter), lambda: dense(sizes, config.network.activation == "tanh")
+    n_inputs = first_layers.n_outputs if first_layers else adapter.n_inputs
+    sizes = (n_inputs, *config.network.hidden, n_outputs)
+
+    def build() -> Any:
+        return behind(first_layers, dense(sizes, config.network.activation == "tanh"))
+
+    return VectorStore(adapter), build
 
 
 def frame_capacity(spec: EnvSpec, depth: int, buffer_size: int, n_step: int) -> int:
