@@ -1,9 +1,9 @@
 """Autoencoder: the code of a network that restores what it is given, in place of the observation.
 
 Hinton and Salakhutdinov 2006; for images convolutions (Masci et al. 2011). It learns from the observations of random
-play before the agent begins, beside the agent, or both; no gradient of the agent flows into it. Classes and numbers
-pass dense layers of tanh, images convolutions and a linear code; the loss is the cross entropy of every unit. With
-``noise`` it restores the clean observation from a damaged one (Vincent et al. 2008).
+play before the agent begins, beside the agent, or both; with ``stop_gradient`` off the agent's gradient trains it too.
+Classes and numbers pass dense layers of tanh, images convolutions and a linear code; the loss is the cross entropy of
+every unit. With ``noise`` it restores the clean observation from a damaged one (Vincent et al. 2008).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agents.common.encoders.codes import CodeEncoder
+from agents.common.encoders.joint import JointEncoder
 from agents.common.encoders.learned import LearnedConfig, make_learned
 from memory.common.networks.config import Noise
 from simulator.core.field_types import Share
@@ -36,7 +37,7 @@ class AutoencoderComponent:
 
     config: Config
 
-    def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> CodeEncoder:
+    def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> CodeEncoder | JointEncoder:
         """Make the encoders of an environment's observations.
 
         Raises:

@@ -1,9 +1,9 @@
 """Variational autoencoder: as an encoder its mean code in place of the observation; as a model imagined transitions.
 
 Kingma and Welling 2014; Ha and Schmidhuber 2018 (the code as what an agent sees); Higgins et al. 2017 for ``beta``. As
-an encoder it learns from the observations of random play before the agent begins, beside the agent, or both; no
-gradient of the agent flows into it. As a model it learns the distribution of whole transitions, and imagines some for
-replay.
+an encoder it learns from the observations of random play before the agent begins, beside the agent, or both; with
+``stop_gradient`` off the agent's gradient trains it too. As a model it learns the distribution of whole transitions,
+and imagines some for replay.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.common.encoders.codes import CodeEncoder
+from agents.common.encoders.joint import JointEncoder
 from agents.common.encoders.learned import LearnedConfig, make_learned
 from agents.common.transitions import TransitionModel, imagination_of
 from simulator.core.field_types import Count, CountOrZero, NonNegative
@@ -40,7 +41,7 @@ class VaeComponent:
 
     config: Config
 
-    def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> CodeEncoder:
+    def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> CodeEncoder | JointEncoder:
         """Make the encoders of an environment's observations.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from agents.common.encoders.encoded import EncodedAgent, with_encoder
+from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
@@ -391,16 +391,22 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN | Encod
     """
     config = resolved(config)
 
-    def make_for(seen: EnvSpec) -> DQN:
-        return build(seen, seed_list, config)
+    def make_for(seen: EnvSpec, first_layers: FirstLayers | None) -> DQN:
+        return build(seen, seed_list, config, first_layers)
 
     encoded = with_encoder(spec, seed_list, config.encoder, make_for)
     made: DQN | EncodedAgent | CuriousAgent = with_bonus(encoded, bonus_of(spec, seed_list, config.intrinsic))
     return made
 
 
-def build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
+def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, first_layers: FirstLayers | None = None) -> DQN:
     """Make learners of what an encoder gives, or of an environment's observations.
+
+    Args:
+        spec: of what they see.
+        seed_list: the run's seeds.
+        config: the settings, resolved.
+        first_layers: of an encoder that the agent's gradient trains; they are in torch networks.
 
     Raises:
         ValueError: as :func:`make`.
@@ -417,10 +423,12 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> DQN:
     if config.recurrence is not None:
         _check_sequences(config.sequence, config.learning_starts)
     recurrence = recurrence_of(config.recurrence)
-    if device() == "cpu" and not is_image(spec):
+    if first_layers:
+        refuse_layers(first_layers, recurrence=config.recurrence, model=config.model)
+    elif device() == "cpu" and not is_image(spec):
         compiled = CompiledLearner(spec, seed_list, config, recurrence)
         return DQN(spec, seed_list, compiled, imagination_of(spec, seed_list, config.model, compiled))
     from agents.dqn.learner_torch import TorchLearner  # loads torch
 
-    learner = TorchLearner(spec, seed_list, config, recurrence)
+    learner = TorchLearner(spec, seed_list, config, recurrence, first_layers)
     return DQN(spec, seed_list, learner, imagination_of(spec, seed_list, config.model, learner))

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from agents.common.encoders.encoded import FirstLayers
 from agents.common.memory_check import check_fits
 from agents.common.networks.compiled import make_carry, n_extra_inputs
 from agents.common.networks.conv import conv_builder
 from agents.common.networks.dense import NamedWeights
-from agents.common.networks.modules_torch import count_params, dense
+from agents.common.networks.modules_torch import behind, count_params, dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.recurrent import Recurrence
 from agents.common.networks.recurrent_torch import RecurrentTorchNetwork, recurrent_builder
@@ -51,12 +52,18 @@ class TorchLearner:
         seed_list: the run's seeds.
         config: settings of the agent.
         recurrence: of the networks, if they have one.
+        first_layers: of an encoder, before the network of vectors.
     """
 
     plays_rollouts = False
 
     def __init__(
-        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, recurrence: Recurrence | None = None
+        self,
+        spec: EnvSpec,
+        seed_list: Sequence[int],
+        config: Any,
+        recurrence: Recurrence | None = None,
+        first_layers: FirstLayers | None = None,
     ) -> None:
         n_seeds = len(seed_list)
         n = n_actions(spec, "dqn")
@@ -65,7 +72,7 @@ class TorchLearner:
         priority = config.priority if config.prioritized else None
         self.recurrence = recurrence
         self.store = _make_store(spec, n_seeds, config, recurrence)
-        build = _network_builder(spec, config, self.store, recurrence, n)
+        build = _network_builder(spec, config, self.store, recurrence, first_layers, n)
         check_fits("dqn", spec, n_seeds * WEIGHT_BYTES * count_params(build), "smaller networks, or fewer seeds")
         online = (RecurrentTorchNetwork if recurrence else TorchNetwork)(build, seed_list, config.optimizer)
         n_inputs = self.store.input_shape[0]
@@ -105,6 +112,8 @@ class TorchLearner:
         self.networks = {"online": online, "target": self.state.target_net}
         if config.eval_ema:
             self.networks["eval_net"] = self.state.eval_net
+        if first_layers:
+            first_layers.attach(list(self.networks.values()))
         self._seeds = Seeds(0, n_seeds, 0)
         self._actions = np.zeros(n_seeds, np.int64)
 
@@ -180,7 +189,12 @@ def _make_store(spec: EnvSpec, n_seeds: int, config: Any, recurrence: Recurrence
 
 
 def _network_builder(
-    spec: EnvSpec, config: Any, store: VectorStore | FrameStore, recurrence: Recurrence | None, n_actions: int
+    spec: EnvSpec,
+    config: Any,
+    store: VectorStore | FrameStore,
+    recurrence: Recurrence | None,
+    first_layers: FirstLayers | None,
+    n_actions: int,
 ) -> Callable[[], Any]:
     """Return the function that builds the module of one seed."""
     n_outputs = n_actions + config.dueling
@@ -189,8 +203,9 @@ def _network_builder(
         return recurrent_builder(recurrence, spec, config, store.input_shape[0], n_actions, n_outputs, burn_in)
     if is_image(spec):
         return conv_builder(config.conv, frame_shape(spec), n_outputs)
-    sizes = (store.input_shape[0], *config.network.hidden, n_outputs)
-    return lambda: dense(sizes, config.network.activation == "tanh")
+    n_inputs = first_layers.n_outputs if first_layers else store.input_shape[0]
+    sizes = (n_inputs, *config.network.hidden, n_outputs)
+    return lambda: behind(first_layers, dense(sizes, config.network.activation == "tanh"))
 
 
 def frame_capacity(spec: EnvSpec, depth: int, buffer_size: int, n_pending: int) -> int:

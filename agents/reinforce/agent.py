@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from agents.common.encoders.encoded import EncodedAgent, with_encoder
+from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
 from agents.common.networks.conv import ConvSettings
@@ -270,7 +270,13 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Reinforce |
         spec,
         seed_list,
         config.encoder,
-        lambda seen: build(seen, seed_list, config, torch=device() != "cpu" or is_image(seen)),
+        lambda seen, first_layers: build(
+            seen,
+            seed_list,
+            config,
+            torch=device() != "cpu" or is_image(seen) or first_layers is not None,
+            first_layers=first_layers,
+        ),
     )
     made: Reinforce | EncodedAgent | CuriousAgent = with_bonus(encoded, bonus_of(spec, seed_list, config.intrinsic))
     return made
@@ -289,8 +295,22 @@ def resolved(config: Config) -> Config:
     )
 
 
-def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: bool) -> Reinforce:
+def build(
+    spec: EnvSpec,
+    seed_list: Sequence[int],
+    config: Config,
+    *,
+    torch: bool,
+    first_layers: FirstLayers | None = None,
+) -> Reinforce:
     """Make learners on compiled networks, or on torch's, which images and every device but the CPU need.
+
+    Args:
+        spec: of what they see.
+        seed_list: the run's seeds.
+        config: the settings.
+        torch: on torch's networks.
+        first_layers: of an encoder that the agent's gradients train; they are in torch networks.
 
     Raises:
         ValueError: as :func:`make`.
@@ -299,6 +319,8 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, *, torch: boo
     recurrence = recurrence_of(config.recurrence)
     if not torch:
         return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence))
+    if first_layers:
+        refuse_layers(first_layers, recurrence=config.recurrence)
     from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 
-    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config, recurrence))
+    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config, recurrence, first_layers))

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from agents.common.encoders.encoded import FirstLayers
 from agents.common.memory_check import check_fits
 from agents.common.networks.compiled import make_carry
 from agents.common.networks.conv import conv_builder, make_body
 from agents.common.networks.dense import NamedWeights
-from agents.common.networks.modules_torch import dense
+from agents.common.networks.modules_torch import behind, dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.networks.recurrent import Recurrence
@@ -52,13 +53,19 @@ class TorchPolicyLearner:
         seed_list: the run's seeds.
         config: settings of the agent.
         recurrence: of the networks, if they have one.
+        first_layers: of an encoder, before either network of vectors.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have, or batches that do not fit into memory.
     """
 
     def __init__(
-        self, spec: EnvSpec, seed_list: Sequence[int], config: Any, recurrence: Recurrence | None = None
+        self,
+        spec: EnvSpec,
+        seed_list: Sequence[int],
+        config: Any,
+        recurrence: Recurrence | None = None,
+        first_layers: FirstLayers | None = None,
     ) -> None:
         n_seeds = len(seed_list)
         self.actions = make_action_adapter(spec, "reinforce")
@@ -74,9 +81,9 @@ class TorchPolicyLearner:
             pass_bytes = _conv_pass_bytes(config.conv, shape)
         else:
             adapter = make_observation_adapter(spec, "reinforce", unit_integers=True)
-            layers = (adapter.n_inputs, *config.network.hidden)
+            layers = (first_layers.n_outputs if first_layers else adapter.n_inputs, *config.network.hidden)
             tanh = config.network.activation == "tanh"
-            build_policy, build_value = (partial(dense, (*layers, n), tanh) for n in (n_outputs, 1))
+            build_policy, build_value = (partial(_build, first_layers, (*layers, n), tanh) for n in (n_outputs, 1))
             stored_bytes = n_seeds * n_rows * batch_row_bytes(adapter.n_stored, dim)
             pass_bytes = 8 * (adapter.n_inputs + 3 * sum(config.network.hidden))
         n_at_once = min(n_seeds, os.cpu_count() or 1) if device() == "cpu" else n_seeds
@@ -100,6 +107,8 @@ class TorchPolicyLearner:
         self.recurrence = recurrence
         self.policy = make_networks(kind, build_policy, seed_list, config.optimizer)
         self.value = make_networks(kind, build_value, seed_list, config.value_optimizer)
+        if first_layers:
+            first_layers.attach([self.policy, self.value])
         policy = make_approximator(self.policy, None, n_seeds, n_rows, n_outputs)
         value = make_approximator(self.value, None, n_seeds, n_rows, 1)
         carry = make_carry(recurrence, n_seeds, n_outputs)
@@ -157,6 +166,11 @@ class TorchPolicyLearner:
         return nets.forward(store.inputs(np.repeat(obs[None], len(head.outputs), axis=0)))
 
 
+def _build(first_layers: FirstLayers | None, sizes: tuple[int, ...], tanh: bool) -> Any:
+    """Build the module of one network of one seed."""
+    return behind(first_layers, dense(sizes, tanh))
+
+
 def _conv_pass_bytes(settings: Any, shape: tuple[int, int, int]) -> int:
     """Memory that one stack of frames takes on its way through both networks, in bytes."""
     body = make_body(settings, shape)
@@ -210,6 +224,16 @@ class GroupedNetworks:
     def clone(self) -> GroupedNetworks:
         """Networks of the same weights that are held still."""
         return GroupedNetworks(self.groups, [net.clone() for net in self.nets])
+
+    def parameters(self) -> dict[str, Array]:
+        """Copies of the weights by name, [S, *shape]."""
+        groups = [net.parameters() for net in self.nets]
+        return {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
+
+    def set_parameters(self, named: dict[str, Array]) -> None:
+        """Set weights by name, [S, *shape]."""
+        for seeds, net in zip(self.groups, self.nets, strict=True):
+            net.set_parameters({name: values[seeds] for name, values in named.items()})
 
     def state(self) -> State:
         """Weights and optimizers, [S, ...], however they are grouped."""

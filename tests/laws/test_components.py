@@ -21,16 +21,26 @@ SMALL = {  # what else would take long
 }
 MODEL = {"hidden": [8], "batch_size": 8, "imagined": 8, "warmup": 30}
 COLLECT = {"collect": 40}
+SEES_AT_ONCE = ("window", "true_state")  # encoders that collect nothing
 MODELS = [name for name in fitting("model") if name not in ("table", "replay")]  # these imagine nothing
 CASES = {
     **{
-        name: {"encoder": {"name": name, **SMALL.get(name, {}), **(COLLECT if name != "window" else {})}}
+        name: {
+            "encoder": {
+                "name": name,
+                **SMALL.get(name, {}),
+                **(COLLECT if name not in SEES_AT_ONCE else {}),
+            }
+        }
         for name in fitting("encoder")
     },
     "window of actions": {"encoder": {"name": "window", "k": 3, "actions": True}},
     "window of standardized": {"encoder": {"name": "window", "k": 2, "standardize": True, **COLLECT}},
     "vae beside": {"encoder": {"name": "vae", **CODE, "learn": "beside"}},
     "autoencoder both": {"encoder": {"name": "autoencoder", **CODE, **COLLECT, "learn": "both"}},
+    "vae untrained": {"encoder": {"name": "vae", **CODE, **COLLECT, "untrained": True}},
+    "autoencoder joint": {"encoder": {"name": "autoencoder", **CODE, **COLLECT, "stop_gradient": False}},
+    "vae joint beside": {"encoder": {"name": "vae", **CODE, "learn": "beside", "stop_gradient": False}},
     "window and recurrence": {
         "encoder": {"name": "window", "k": 2},
         "recurrence": {"name": "gru", "units": 4},
@@ -58,19 +68,24 @@ def test_the_rewards_of_one_seed_change_no_other_seeds_model(case):
     agents.poisoned_rewards_leave_the_others_alone(partial(session, "dqn", "FrozenLake-v1", agent_=CASES[case]))
 
 
-@pytest.mark.parametrize("case", ["window", "window of standardized", "vae", "recall"])
+@pytest.mark.parametrize("case", ["window", "window of standardized", "vae", "vae joint beside", "recall"])
 def test_reinforce_with_an_encoder(case):
     for law in LAWS:
         law(partial(session, "reinforce", "CartPole-v1", agent_=CASES[case]))
 
 
-def test_an_image_of_a_room_becomes_a_code():
-    make = partial(session, "dqn", "rooms", env_={"observation": "pixels"}, agent_=CASES["vae"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"network": "dense"}, {"stop_gradient": False, "learn": "both"}], ids=["", "dense", "joint"]
+)
+def test_an_image_of_a_room_becomes_a_code(settings):
+    env = {"observation": "pixels", "cell_pixels": 3}
+    agent = {"encoder": {"name": "vae", **CODE, **COLLECT, **settings}}
+    make = partial(session, "dqn", "rooms", env_=env, agent_=agent)
     agents.seeds_together_equal_seeds_alone(make)
     agents.continues_from_a_checkpoint(make)
 
 
-@pytest.mark.parametrize("case", ["autoencoder both", "model vae"])
+@pytest.mark.parametrize("case", ["autoencoder both", "vae joint beside", "model vae"])
 def test_threads_change_nothing(case):
     states = []
     try:

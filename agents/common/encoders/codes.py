@@ -123,6 +123,11 @@ class CodeEncoder:
         features: Array = (self._code.codes(patterns) - self._mean) * self._scale
         return features
 
+    def learns_at(self, clock: int) -> bool:
+        """Tell whether the maps change after environment step ``clock``."""
+        every = self._code.update_every
+        return clock == self.n_collected or (every > 0 and clock > self.n_collected and clock % every == 0)
+
     def learn(self, obs: Array, clock: int) -> bool:
         """Collect obs [S, *obs]; fit when all are there, or update where it is time."""
         every = self._code.update_every
@@ -131,13 +136,17 @@ class CodeEncoder:
         capacity = self._kept.shape[1]
         self._kept[:, self._n_seen % capacity] = self._adapter.encode(obs)
         self._n_seen += 1
+        if not self.learns_at(clock):
+            return False
         if clock == self.n_collected:
             self._fit()
-            return True
-        if every and clock > self.n_collected and clock % every == 0:
+        else:
             self._code.update(self._kept[:, : min(self._n_seen, capacity)])
-            return True
-        return False
+        return True
+
+    def standardization(self) -> dict[str, Array]:
+        """Return ``mean`` and ``scale`` of the codes, [S, F]: a feature is (code - mean) * scale."""
+        return {"mean": self._mean[:, 0], "scale": self._scale[:, 0]}
 
     def _fit(self) -> None:
         patterns = self._kept[:, : self.n_collected]

@@ -2,8 +2,8 @@
 
 :class:`EncodedAgent` is put around any agent, which is made for an environment whose observations are the features. The
 encoder turns every observation into features once, before the agent acts at it and learns from it, so acting and
-training see the same numbers. It learns from the observations that are acted at, and from nothing else: no gradient of
-the agent flows into it.
+training see the same numbers. It learns from the observations that are acted at. The agent's gradient reaches those
+encoders alone whose layers are in the agent's networks (:mod:`agents.common.encoders.joint`).
 
 A component for the socket ``encoder`` offers ``make(config)``, whose result has ``encoder(spec, seeds)``, an
 :class:`Encoder`. It may ask for observations before the agent begins (``n_collected``): for so many environment steps
@@ -58,8 +58,24 @@ class Encoder(Protocol):
         """Continue from ``state``."""
 
 
+class FirstLayers(Protocol):
+    """First layers of an agent's torch networks, which turn patterns [B, N] into features [B, F]."""
+
+    n_outputs: int  # F
+    field: str  # the setting that asks for them, for errors
+
+    def build(self) -> Any:
+        """Build the module of one seed; its weights are zeros until :meth:`attach`."""
+
+    def attach(self, networks: Sequence[Any]) -> None:
+        """Write the weights to networks of S seeds that begin with the layers; the first of them is trained beside."""
+
+
 def with_encoder(
-    spec: EnvSpec, seed_list: Sequence[int], component: Component | None, make: Callable[[EnvSpec], Any]
+    spec: EnvSpec,
+    seed_list: Sequence[int],
+    component: Component | None,
+    make: Callable[[EnvSpec, FirstLayers | None], Any],
 ) -> Any:
     """Make an agent, behind the encoder that was chosen if one was.
 
@@ -67,13 +83,13 @@ def with_encoder(
         spec: the environment.
         seed_list: the run's seeds.
         component: the encoder.
-        make: makes the agent for an environment.
+        make: makes the agent for an environment, with these first layers in its networks if there are any.
 
     Raises:
         ValueError: the environment does not fit the encoder, or the features do not fit the agent.
     """
     if component is None:
-        return make(spec)
+        return make(spec, None)
     if spec.legal_actions is not None and not spec.legal_actions.all():
         raise ValueError(
             f"agent.encoder = {component.name!r} on {spec.id}: which actions exist depends on the observation, which "
@@ -81,7 +97,21 @@ def with_encoder(
         )
     encoder: Encoder = registry.load("components", component.name).make(component.settings).encoder(spec, seed_list)
     seen = replace(spec, observation=encoder.space, state_obs=None, legal_actions=None, patterns=None)
-    return EncodedAgent(spec, seed_list, encoder, make(seen))
+    return EncodedAgent(spec, seed_list, encoder, make(seen, getattr(encoder, "first_layers", None)))
+
+
+def refuse_layers(first_layers: FirstLayers, **others: Component | None) -> None:
+    """Refuse an encoder in the agent's networks beside components of other sockets that do not go with it.
+
+    Raises:
+        ValueError: one of them was chosen.
+    """
+    for socket, component in others.items():
+        if component is not None:
+            raise ValueError(
+                f"{first_layers.field} and agent.{socket} = {component.name!r}: expected agent.{socket} = none, or "
+                "agent.encoder.stop_gradient = true"
+            )
 
 
 class EncodedAgent:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from agents.common.encoders.codes import CodeConfig, CodeEncoder
+from agents.common.encoders.joint import JointEncoder
 from agents.common.encoders.patterns import make_pattern_adapter
 from simulator.core.field_types import Count, Positive
 from simulator.core.protocols import EnvSpec
@@ -38,6 +39,9 @@ class LearnedConfig(CodeConfig):
     """units of the dense layers before the code; those behind it mirror them"""
     channels: tuple[Width, ...] = (16, 16)
     """maps of the convolutions before the code, each followed by pooling to half the side"""
+    stop_gradient: bool = True
+    """off: the agent's gradient trains the encoder too, which becomes the first layers of its networks; with
+    `untrained`, nothing else does"""
     updates: Count = 500
     """gradient updates on what is collected"""
     batch_size: Count = 32
@@ -67,7 +71,9 @@ def is_convolutional(spec: EnvSpec, config: LearnedConfig, shape: tuple[int, ...
     return is_picture and config.network != "dense"
 
 
-def make_learned(spec: EnvSpec, seed_list: Sequence[int], config: Any, name: str, *, variational: bool) -> CodeEncoder:
+def make_learned(
+    spec: EnvSpec, seed_list: Sequence[int], config: Any, name: str, *, variational: bool
+) -> CodeEncoder | JointEncoder:
     """Make encoders of an environment's observations.
 
     Args:
@@ -86,4 +92,6 @@ def make_learned(spec: EnvSpec, seed_list: Sequence[int], config: Any, name: str
     from agents.common.encoders.learned_torch import NetworkCode, make_network  # loads torch
 
     network = make_network(adapter.shape, config, variational=variational, convolutional=convolutional)
-    return CodeEncoder(spec, seed_list, adapter, NetworkCode(network, seed_list, config), config, field)
+    code = NetworkCode(network, seed_list, config)
+    encoder = CodeEncoder(spec, seed_list, adapter, code, config, field)
+    return encoder if config.stop_gradient else JointEncoder(encoder, code, adapter, field)

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import memory.autoencoder
 import memory.conv_autoencoder
 import memory.vae
+from agents.common.networks.modules_torch import GivenWeights
 from memory.autoencoder.model_torch import Autoencoder
 from memory.common.networks.arithmetic_torch import Adam, product
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals, tensor
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals, subset, tensor
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from memory.conv_autoencoder.model_torch import ConvAutoencoder, Encoded
 from memory.vae.model_torch import VAE, gaussian_kl
@@ -24,6 +25,8 @@ from simulator.core.devices import device
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array, State
+
+CODE_LAYERS = ("encoder.", "code.0.")  # between a pattern and its code
 
 
 def make_network(shape: tuple[int, ...], config: Any, *, variational: bool, convolutional: bool) -> Any:
@@ -113,6 +116,39 @@ class PictureCode:
         return loss.detach()
 
 
+class CodeLayers(GivenWeights):
+    """The way from patterns to standardized codes of one seed, as the first layers of an agent's network.
+
+    It computes what :meth:`NetworkCode.codes` does. Mean and scale are parameters, so that every seed has its own and
+    copies of a network have them too, but no gradient reaches them.
+
+    Args:
+        network: as :func:`make_network` makes it.
+        shapes: of the weights between a pattern and its code.
+        n_features: numbers of the code.
+    """
+
+    def __init__(self, network: Any, shapes: dict[str, tuple[int, ...]], n_features: int) -> None:
+        super().__init__()
+        self._network = network
+        self._names = {name: parameter_name(name) for name in shapes}
+        for name, shape in shapes.items():
+            self.register_parameter(self._names[name], nn.Parameter(torch.zeros(shape)))
+        self.mean = nn.Parameter(torch.zeros(n_features))
+        self.scale = nn.Parameter(torch.ones(n_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Compute the features [B, F] of patterns [B, N]."""
+        weights = {name: getattr(self, own).unsqueeze(0) for name, own in self._names.items()}
+        code: Tensor = self._network.codes(weights, x.unsqueeze(0)).squeeze(0)
+        return (code - self.mean.detach()) * self.scale.detach()
+
+
+def parameter_name(name: str) -> str:
+    """Return the name of a weight as a parameter of a module, which has no dots."""
+    return name.replace(".", "_")
+
+
 class NetworkCode:
     """S networks whose code is the feature; see :class:`agents.common.encoders.codes.PatternCode`.
 
@@ -124,6 +160,7 @@ class NetworkCode:
 
     def __init__(self, network: Any, seed_list: Sequence[int], config: Any) -> None:
         torch.set_num_threads(1)
+        self.n_seeds = len(seed_list)
         self.n_features = config.latent_dim
         self.learns_beforehand = config.learn != "beside" and not config.untrained
         self.update_every = config.train_frequency if config.learn != "beforehand" and not config.untrained else 0
@@ -172,6 +209,23 @@ class NetworkCode:
         streams = unpacked(self._stream)
         self._network.update(self._weights, self._optimizers, patterns, streams, self._config.learning_rate, 1.0)
         self._stream = packed(streams)
+
+    def code_weights(self) -> dict[str, Array]:
+        """Return copies of the weights between a pattern and its code, [S, ...]; those behind the code are left out."""
+        named = subset(self._weights, *CODE_LAYERS)
+        return {name: weight.detach().cpu().numpy().copy() for name, weight in named.items()}
+
+    def set_code_weights(self, named: dict[str, Array]) -> None:
+        """Set weights between a pattern and its code, [S, ...], in place."""
+        with torch.no_grad():
+            for name, values in named.items():
+                self._weights[name].copy_(torch.from_numpy(np.ascontiguousarray(values)))
+
+    def build_layers(self) -> CodeLayers:
+        """Build the way from patterns to features of one seed as a module, with weights of zeros."""
+        named = subset(self._weights, *CODE_LAYERS)
+        shapes = {name: tuple(weight.shape[1:]) for name, weight in named.items()}
+        return CodeLayers(self._network, shapes, self.n_features)
 
     def frozen(self) -> NetworkCode:
         """Return a copy that cannot learn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Sequence
 from itertools import pairwise
 from math import prod, sqrt
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,13 @@ from simulator.core.protocols import Array
 
 _CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
-_CONSTANT = (nn.LayerNorm, nn.GroupNorm)  # ones and zeros at first, in every seed
+
+
+class GivenWeights(nn.Module):
+    """Layers whose weights are not sampled but set, seed by seed; until then they are as built."""
+
+
+_CONSTANT = (nn.LayerNorm, nn.GroupNorm, GivenWeights)  # the same at first in every seed
 
 
 class Pixels(nn.Module):
@@ -31,6 +38,11 @@ def dense(sizes: Sequence[int], tanh: bool = False) -> nn.Sequential:
     for n, m in pairwise(sizes):
         layers += [nn.Linear(n, m), nn.Tanh() if tanh else nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def behind(first_layers: Any, layers: nn.Sequential) -> nn.Sequential:
+    """Put layers behind those of an encoder, if there is one; see ``agents.common.encoders.joint``."""
+    return nn.Sequential(first_layers.build(), *layers) if first_layers else layers
 
 
 def count_params(build: Callable[[], nn.Module]) -> int:

@@ -135,6 +135,17 @@ class TorchNetwork:
             start += size
         return named
 
+    def set_parameters(self, named: dict[str, Array]) -> None:
+        """Set weights by name, [S, *shape]; those that are not named and the optimiser's moments stay."""
+        state = self._inner.state()
+        start = 0
+        for name, shape in self._shapes:
+            size = int(np.prod(shape))
+            if name in named:
+                state["params"][:, start : start + size] = named[name].reshape(-1, size)
+            start += size
+        self._inner.restore(state)
+
     def named_weights(self) -> NamedWeights:
         """Return copies of the weights by name, and the activation function."""
         tanh = any(isinstance(part, nn.Tanh) for part in self._module.modules())

@@ -7,9 +7,11 @@ import pytest
 from gymnasium import spaces
 
 from agents.common.encoders.learned_torch import make_network, unpacked
-from agents.components import autoencoder, pca, recall, vae
+from agents.components import autoencoder, pca, recall, true_state, vae
+from envs import rooms
 from memory.common.networks.arithmetic_torch import Adam
 from simulator.core import rng
+from simulator.core.mdp.model import policy_chain, transitions, uniform_policy
 from simulator.core.protocols import EnvSpec
 
 SPEC = EnvSpec("env", spaces.Box(-1.0, 1.0, (6,), np.float32), spaces.Discrete(3))
@@ -209,3 +211,20 @@ def test_an_untrained_memory_holds_other_patterns():
 def test_what_does_not_fit_is_refused_with_both_sides(component, spec, said):
     with pytest.raises(ValueError, match=said):
         component.encoder(spec, SEEDS)
+
+
+def test_the_true_state_is_one_hot_or_the_laplacians_eigenvectors():
+    env = rooms.make(SEEDS, rooms.Config(layout="four", observation="pixels", cell_pixels=3))
+    spec = env.spec
+    onehot = true_state.make(true_state.Config()).encoder(spec, SEEDS)
+    np.testing.assert_array_equal(onehot.features(spec.state_obs)[1], np.eye(104))
+    np.testing.assert_array_equal(onehot.encode(spec.state_obs[[7, 9]], ()), np.eye(104)[[7, 9]])
+    smooth = true_state.make(true_state.Config(laplacian=103)).encoder(spec, SEEDS).features(spec.state_obs)[0]
+    np.testing.assert_allclose(smooth.T @ smooth, 104 * np.eye(103), atol=1e-3)
+    chain = policy_chain(uniform_policy(spec.mdp), transitions(spec.mdp, ())).toarray()
+    known = np.diag(chain) < 1.0  # moves from where play ends are not
+    vectors = smooth[known, :5]
+    images = (chain @ smooth[:, :5])[known]
+    eigenvalues = (images * vectors).sum(axis=0) / (vectors**2).sum(axis=0)  # P = I - L / 4 has the same eigenvectors
+    assert (np.diff(eigenvalues) < 0.0).all()
+    np.testing.assert_allclose(images, eigenvalues * vectors, atol=1e-4)
