@@ -17,10 +17,13 @@ from gymnasium import spaces
 from msgspec import Meta
 
 from agents.common.encoders.encoded import Carry
+from agents.common.networks.sequence_learner import SequenceLearner
 from agents.common.spaces import is_image, make_observation_adapter
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.sequence_learning import LearnerSettings, SequenceShape
 
 SOCKETS = ("encoder",)
+_HIDDEN = 32  # units of a learner of sequences
 
 
 @dataclass(frozen=True)
@@ -148,6 +151,12 @@ class WindowComponent:
     def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> Window:
         """Make the windows of an environment's observations."""
         return Window(spec, seed_list, self.config)
+
+    def sequence_learner(
+        self, shape: SequenceShape, seed_list: Sequence[int], settings: LearnerSettings
+    ) -> SequenceLearner:
+        """Make S learners that see the last k rows of a sequence, through a dense layer of 32 units."""
+        return SequenceLearner(None, shape, (_HIDDEN,), seed_list, settings, self.config.k)
 
 
 def make(config: Config) -> WindowComponent:
