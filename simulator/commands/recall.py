@@ -81,6 +81,8 @@ def _act_on_sequences(args: ParsedArgs) -> CommandResult:
         check_ending(Path(options.picture))
         check_place(Path(options.picture), force=options.force)
     own = {name: value for name, value in args.settings.items() if name in _OF_SEQUENCES}
+    if "csv" in args.given:  # a word with another meaning in other commands
+        own["csv"] = str(options.csv)
     config = SequenceConfig(**own)
     first = args.settings.get("first_seed", 0)
     seed_list = range(first, first + args.settings.get("seeds", 8))
