@@ -21,11 +21,14 @@ from msgspec import Meta
 from agents.common.encoders.codes import MIN_STD
 from agents.common.encoders.encoded import Carry
 from agents.common.memory_check import check_fits
+from agents.common.networks.sequence_learner import SequenceLearner
 from agents.common.spaces import is_image, make_observation_adapter
 from simulator.core.field_types import Count
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.sequence_learning import LearnerSettings, SequenceShape
 
 SOCKETS = ("encoder",)
+_HIDDEN = 32  # units of a learner of sequences
 
 
 @dataclass(frozen=True)
@@ -190,6 +193,12 @@ class WindowComponent:
     def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> Window:
         """Make the windows of an environment's observations."""
         return Window(spec, seed_list, self.config)
+
+    def sequence_learner(
+        self, shape: SequenceShape, seed_list: Sequence[int], settings: LearnerSettings
+    ) -> SequenceLearner:
+        """Make S learners that see the last k rows of a sequence, through a dense layer of 32 units."""
+        return SequenceLearner(None, shape, (_HIDDEN,), seed_list, settings, self.config.k)
 
 
 def make(config: Config) -> WindowComponent:

@@ -15,14 +15,17 @@ from simulator.commands.parsing.command import (
     check_kinds,
     lab_of,
     named_players,
+    refuse_unused,
     view_of,
 )
 from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.parsing.parser import option_of
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.codec import assemble, of_record, own_settings, read, table_at
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.recall import RecallConfig
-from simulator.config.validation import ConfigSource
+from simulator.config.sequences import SequenceConfig
+from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.notices import forget_notices
@@ -31,6 +34,8 @@ from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
+CELLS = ("window", "elman", "gru", "lstm")  # that compete in sequences by default
+_OF_SEQUENCES = {*SequenceConfig.__dataclass_fields__, "picture", "force"}
 ALL = {  # settings of --all
     "patterns": (20, 100),
     "corruption": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
@@ -43,6 +48,10 @@ def act(args: ParsedArgs) -> CommandResult:
     """Run the benchmark that the words describe."""
     from simulator.reporting import recall
 
+    if args.options.sequence:
+        return _act_on_sequences(args)
+    if unused := sorted(args.given & _OF_SEQUENCES):
+        raise ValueError(f"{option_of((unused[0],))}: expected --sequence TASK too (engram recall --help)")
     sources = _sources(args)
     names = args.names
     if all("=" not in name for name in names):
@@ -55,6 +64,57 @@ def act(args: ParsedArgs) -> CommandResult:
     options = args.options
     data, code = begin(config, lab_of(options), lambda: view_of(options, "recall"), options.label)
     return CommandResult(data, recall.show, code)
+
+
+def _act_on_sequences(args: ParsedArgs) -> CommandResult:
+    """Let cells learn sequences; nothing is stored."""
+    from pathlib import Path
+
+    from simulator.core.files.writing import check_place
+    from simulator.recall import sequence_study
+    from simulator.reporting import sequences
+    from simulator.reporting.figures import check_ending, save_pictures
+
+    options = args.options
+    refuse_unused(args, "recall", "sequences", sorted({*_OF_SEQUENCES, "seeds", "first_seed", "sequence"}))
+    if options.picture:
+        check_ending(Path(options.picture))
+        check_place(Path(options.picture), force=options.force)
+    own = {name: value for name, value in args.settings.items() if name in _OF_SEQUENCES}
+    if "csv" in args.given:  # a word with another meaning in other commands
+        own["csv"] = str(options.csv)
+    config = SequenceConfig(**own)
+    first = args.settings.get("first_seed", 0)
+    seed_list = range(first, first + args.settings.get("seeds", 8))
+    announce_compiling()
+    result = sequence_study.study(options.sequence, cells_of(args), config, seed_list)
+    if options.picture:
+        save_pictures(sequences.pictures_of(result), Path(options.picture), force=options.force)
+    return CommandResult(result, sequences.show)
+
+
+def cells_of(args: ParsedArgs) -> list[Any]:
+    """Return the cells that compete: NAME or LABEL=NAME, with their settings ``--cell.LABEL.SETTING``."""
+    from simulator.recall.sequence_study import GRADIENT, CellEntry
+
+    every = CELLS[1:] if args.options.sequence == GRADIENT else CELLS
+    tables = args.players.get("cell", {})
+    cells: dict[str, CellEntry] = {}
+    for word in args.names or every:
+        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+        name = name if sign else word
+        label = re.sub(r"\W", "_", label if sign else label_of(word))
+        if label in cells:
+            raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
+        player = registry.load("components", name)
+        known = settings(player.Config)
+        chosen = check(known, tables.get(label, {}), ConfigSource({}, flags=True), ("cell", label), name)
+        units = args.settings.get("units", SequenceConfig.units)
+        default = {"units": units} if any(setting.name == "units" for setting in known) else {}
+        cells[label] = CellEntry(label, name, merge(player.Config(), {**default, **chosen}))
+    if unknown := next((label for label in tables if label not in cells), None):
+        raise ValueError(f"--cell.{unknown}: no such cell competes, expected {', '.join(cells)}")
+    return list(cells.values())
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
@@ -102,6 +162,8 @@ def _is_memory(name: str) -> bool:
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
     """Return the settings of the named players; of one name alone, be it a memory's or a challenge's."""
+    if args.options.sequence:
+        return [player_help(("cell", cell.label), "components", cell.name) for cell in cells_of(args)]
     if len(args.names) == 1 and _is_memory(args.names[0]):
         label = re.sub(r"\W", "_", args.names[0])
         return [player_help(("memory", label), "memories", args.names[0], find_memory)]
@@ -187,14 +249,15 @@ def _begun(snapshot: RecallSnapshot) -> None:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view", "all", "presets"),
-    lambda: own_settings(RecallConfig),
-    ("memory", "challenge"),
+    ("config", "label", "view", "all", "presets", "sequence", "picture", "force"),
+    lambda: [*own_settings(RecallConfig), *settings(SequenceConfig)],
+    ("memory", "challenge", "cell"),
     _players,
     examples=(
         "recall hopfield digits",
         "recall nearest_neighbor rbm hopfield digits --corruption flip:0.2 erase:0.5 --patterns 20 50",
         "recall hopfield digits --memory.hopfield.rule storkey",
         "recall --all digits --seeds 4",
+        "recall --sequence copy --lengths 5 10 --updates 100",
     ),
 )

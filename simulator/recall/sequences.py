@@ -136,6 +136,33 @@ class KalmanFilter(NamedTuple):
         return found
 
 
+SERIES = {  # whose law is known
+    "random-walk": None,  # steps of a standard normal: nothing but the last value says anything
+    "ar2": Autoregression((1.2, -0.5), 1.0, 0.0),
+    "noisy-ar1": Autoregression((0.95,), 0.5, 1.0),
+}
+
+
+def sample_series(name: str, n: int, generator: np.random.Generator) -> Array:
+    """Sample one of ``SERIES``, float64 [n].
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if name not in SERIES:
+        raise ValueError(f"--series {name}: expected {', '.join(SERIES)}")
+    law = SERIES[name]
+    return np.cumsum(generator.standard_normal(n)) if law is None else law.sample(n, generator)
+
+
+def best_forecasts(name: str, series: Array, split: Split) -> Array:
+    """Forecast the test part of one of ``SERIES`` by its law."""
+    law = SERIES[name]
+    if law is None:
+        return persistence(series, split)
+    return law.filter().forecasts(series[: split.test_end])[split.train_end :]
+
+
 class Split(NamedTuple):
     """A part to learn from and the part that follows it, as indices of a series."""
 
@@ -212,6 +239,23 @@ def autoregressive(series: Array, split: Split, order: int) -> Array:
     weights, *_ = np.linalg.lstsq(rows, changes[order:last], rcond=None)
     predicted = _lags(changes, order, last, split.test_end - 1) @ weights
     return persistence(series, split) + predicted
+
+
+def best_order(series: Array, split: Split, largest: int) -> int:
+    """Choose the order of ``autoregressive`` by Schwarz's criterion (1978), on the training part alone.
+
+    Every order from 1 to ``largest`` is fitted to the same changes.
+    """
+    changes = np.diff(series[: split.train_end])
+    largest = min(largest, max(1, (len(changes) - 1) // 3))
+    target = changes[largest:]
+    criteria = []
+    for order in range(1, largest + 1):
+        rows = _lags(changes, order, largest, len(changes))
+        weights, *_ = np.linalg.lstsq(rows, target, rcond=None)
+        mse = max(float(((target - rows @ weights) ** 2).mean()), 1e-300)
+        criteria.append(len(target) * np.log(mse) + (order + 1) * np.log(len(target)))
+    return 1 + int(np.argmin(criteria))
 
 
 def _lags(changes: Array, order: int, start: int, stop: int) -> Array:

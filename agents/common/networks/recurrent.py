@@ -27,7 +27,8 @@ from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.jit import compiled_only, jit, jit_inline
-from simulator.core.protocols import Array
+from simulator.core.protocols import Array, EnvSpec
+from simulator.core.sequence_learning import LearnerSettings, SequenceShape
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,18 @@ class Recurrence(NamedTuple):
         else:
             from_hidden = generator.uniform(-bound, bound, (units, columns * units))
         return np.concatenate([from_input.ravel(), from_hidden.ravel(), self.biases(generator)])
+
+    def sequence_learner(self, shape: SequenceShape, seed_list: Sequence[int], settings: LearnerSettings) -> Any:
+        """Make S learners of sequences; see :class:`agents.common.networks.sequence_learner.SequenceLearner`."""
+        from agents.common.networks.sequence_learner import SequenceLearner
+
+        return SequenceLearner(self, shape, (), seed_list, settings)
+
+    def state_gradients(self, x: Array, seed_list: Sequence[int], scale: float = 1.0) -> Array:
+        """Measure dh_T/ds_t, [S, T]; see :func:`agents.common.networks.sequence_learner.state_gradients`."""
+        from agents.common.networks.sequence_learner import state_gradients
+
+        return state_gradients(self, x, seed_list, scale)
 
 
 def recurrence_of(component: Component | None) -> Recurrence | None:

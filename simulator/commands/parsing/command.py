@@ -121,6 +121,9 @@ class Options:
     """memories that compete in recall challenges, likewise"""
     challenges: tuple[str, ...] = ()
     """recall challenges, likewise"""
+    sequence: str = ""
+    """let cells learn sequences without an agent, in place of a benchmark: delayed, copy, repeat-previous, forecast, or
+    gradient (dh_T/dh_t of untrained cells); names are cells, by default window, elman, gru and lstm; not stored"""
     players: tuple[str, ...] = ()
     """agents and strategies that play games, likewise"""
     games: tuple[str, ...] = ()

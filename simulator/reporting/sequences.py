@@ -1,0 +1,105 @@
+"""Tables and pictures of sequences that cells learned without an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from simulator import console
+from simulator.reporting.figures import COLOURS, Ax, LegendEntry, Margin, Panel, Picture, axes_size
+
+_MARGIN = Margin(0.75, 0.55, 0.15, 0.35)  # inches
+_SHOWN = 6  # distances of a table of gradients
+_DASHES = {"orthogonal": "-", "uniform": (0, (4, 2))}
+
+
+def show(data: Mapping[str, Any]) -> None:
+    """Print the table of a study, and below it what it says."""
+    if "gradients" in data:
+        _show_gradients(data)
+    elif "fails_at" in data:
+        _show_symbols(data)
+    else:
+        _show_forecasts(data)
+
+
+def _interval(value: Mapping[str, Any]) -> str:
+    return console.interval(value["mean"], value["low"], value["high"])
+
+
+def _show_symbols(data: Mapping[str, Any]) -> None:
+    lengths = list(dict.fromkeys(row["length"] for row in data["rows"]))
+    cells = {(row["cell"], row["length"]): _interval(row["right"]) for row in data["rows"]}
+    title = (
+        f"{data['sequence']}: share of right answers by length, {len(data['seeds'])} seeds, mean [95 % CI]; "
+        f"best 1, chance {console.format_cell(data['chance'])}"
+    )
+    rows = [
+        [label, *(cells[label, length] for length in lengths), data["fails_at"][label] or "none"]
+        for label in data["cells"]
+    ]
+    console.print_table(title, ("cell", *map(str, lengths), "fails at"), rows)
+
+
+def _show_forecasts(data: Mapping[str, Any]) -> None:
+    title = f"{data['series']}: next value of {data['n_values']:,}, {len(data['seeds'])} seeds, mean [95 % CI]"
+    rows = [[row["method"], _interval(row["mse"]), _interval(row["skill"])] for row in data["rows"]]
+    console.print_table(title, ("method", "mean squared error", "skill over persistence"), rows)
+    for label, beats in data["beats_ar"].items():
+        console.print_result(f"{label} {'is better than' if beats else 'does not beat'} AR(p)")
+
+
+def _show_gradients(data: Mapping[str, Any]) -> None:
+    last = int(data["gradients"][0]["distance"][-1])
+    at = sorted({round(last * k / (_SHOWN - 1)) for k in range(_SHOWN)})
+    rows = [[row["cell"], row["init"], *(f"{row['norm'][t]:.2g}" for t in at)] for row in data["gradients"]]
+    console.print_table("size of dh_T/dh_t by T - t, untrained", ("cell", "init", *map(str, at)), rows)
+
+
+def pictures_of(data: Mapping[str, Any]) -> list[Picture]:
+    """Return the picture of a study: gradients by distance, right answers by length, or skill by method."""
+    colours = {label: COLOURS[k % len(COLOURS)] for k, label in enumerate(data["cells"])}
+    legend = [LegendEntry(label, colour, "-") for label, colour in colours.items()]
+    note = f"{len(data['seeds'])} seeds"
+    if "gradients" in data:
+        legend = [
+            LegendEntry(f"{row['cell']}, {row['init']}", colours[row["cell"]], _DASHES[row["init"]])
+            for row in data["gradients"]
+        ]
+        return [_picture("Size of dh_T/dh_t, untrained", note, legend, lambda ax: _paint_gradients(ax, data, colours))]
+    if "fails_at" in data:
+        title = f"{data['sequence']}: right answers by length"
+        return [_picture(title, note, legend, lambda ax: _paint_symbols(ax, data, colours))]
+    return [_picture(f"{data['series']}: skill over persistence", note, [], lambda ax: _paint_skill(ax, data["rows"]))]
+
+
+def _picture(title: str, note: str, legend: list[LegendEntry], paint: Callable[[Ax], None]) -> Picture:
+    return Picture("sequences", title, note, [Panel("", axes_size(1), _MARGIN, paint)], legend)
+
+
+def _paint_gradients(ax: Ax, data: Mapping[str, Any], colours: Mapping[str, str]) -> None:
+    for row in data["gradients"]:
+        ax.plot(row["distance"], row["norm"], color=colours[row["cell"]], linestyle=_DASHES[row["init"]])
+    ax.set_yscale("log")
+    ax.set_xlabel("T - t")
+    ax.set_ylabel("spectral norm of dh_T/dh_t")
+
+
+def _paint_symbols(ax: Ax, data: Mapping[str, Any], colours: Mapping[str, str]) -> None:
+    for label, colour in colours.items():
+        rows = [row for row in data["rows"] if row["cell"] == label]
+        ax.plot([row["length"] for row in rows], [row["right"]["mean"] for row in rows], "o-", color=colour)
+    ax.axhline(data["chance"], color="grey", linestyle=":")
+    ax.set_xlabel("rows from a symbol to its answer")
+    ax.set_ylabel("share of right answers")
+
+
+def _paint_skill(ax: Ax, rows: Sequence[Mapping[str, Any]]) -> None:
+    for k, row in enumerate(rows):
+        skill = row["skill"]
+        if skill["low"] is not None:
+            ax.plot([k, k], [skill["low"], skill["high"]], color=COLOURS[0])
+        ax.plot([k], [skill["mean"]], "o", color=COLOURS[0])
+    ax.set_xticks(range(len(rows)), [row["method"] for row in rows])
+    ax.axhline(0.0, color="grey", linestyle=":")
+    ax.set_ylabel("1 - MSE / MSE of persistence")
