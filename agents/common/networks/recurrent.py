@@ -27,7 +27,7 @@ from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.jit import compiled_only, jit, jit_inline
-from simulator.core.protocols import Array, EnvSpec
+from simulator.core.protocols import Array
 from simulator.core.sequence_learning import LearnerSettings, SequenceShape
 
 
