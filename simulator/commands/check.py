@@ -100,7 +100,6 @@ COMMAND = Command(
     list,
     ("agent", "memory", "env", "component"),
     examples=(
-        "check my_agent.py",
         "check my_agent.py rooms",
         "check class/*.py rooms",
         "check my_memory.py --kind memory",

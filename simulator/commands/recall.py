@@ -257,7 +257,6 @@ COMMAND = Command(
         "recall hopfield digits",
         "recall nearest_neighbor rbm hopfield digits --corruption flip:0.2 erase:0.5 --patterns 20 50",
         "recall hopfield digits --memory.hopfield.rule storkey",
-        "recall --all digits --seeds 4",
         "recall --sequence copy --lengths 5 10 --updates 100",
     ),
 )

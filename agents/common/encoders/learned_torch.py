@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import memory.autoencoder
 import memory.conv_autoencoder
 import memory.vae
-from agents.common.networks.modules_torch import GivenWeights
+from agents.common.networks.modules_torch import PresetModule
 from memory.autoencoder.model_torch import Autoencoder
 from memory.common.networks.arithmetic_torch import Adam, product
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals, subset, tensor
@@ -116,7 +116,7 @@ class PictureCode:
         return loss.detach()
 
 
-class CodeLayers(GivenWeights):
+class CodeLayers(PresetModule):
     """The way from patterns to standardized codes of one seed, as the first layers of an agent's network.
 
     It computes what :meth:`NetworkCode.codes` does. Mean and scale are parameters, so that every seed has its own and

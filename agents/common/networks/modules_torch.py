@@ -17,11 +17,11 @@ _CONVOLUTION = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTran
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
-class GivenWeights(nn.Module):
-    """Layers whose weights are not sampled but set, seed by seed; until then they are as built."""
+class PresetModule(nn.Module):
+    """Module whose weights are not sampled but set, seed by seed; until then they are as built."""
 
 
-_CONSTANT = (nn.LayerNorm, nn.GroupNorm, GivenWeights)  # the same at first in every seed
+_CONSTANT = (nn.LayerNorm, nn.GroupNorm, PresetModule)  # the same at first in every seed
 
 
 class Pixels(nn.Module):

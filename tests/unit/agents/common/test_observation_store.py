@@ -111,7 +111,7 @@ class _Film:
         """Return a batch of these transitions, or of others where their frames are overwritten."""
         batch = make_batch(2, indices.shape[1], (1,), np.uint8, 2, 2)
         batch.indices[:], batch.weights[:] = indices, weights
-        replace_overwritten(self.replay, batch, self.store.oldest())
+        replace_overwritten(self.replay.obs[..., 0], self.replay.n_added, batch, self.store.oldest())
         return batch
 
 

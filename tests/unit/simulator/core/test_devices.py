@@ -27,7 +27,9 @@ def torch_with(monkeypatch, n_devices):
     """Make torch report so many GPUs, and record its threads."""
     cuda = SimpleNamespace(is_available=lambda: n_devices > 0, device_count=lambda: n_devices)
     threads = []
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda, set_num_threads=threads.append, device=str))
+    backends = SimpleNamespace(cudnn=SimpleNamespace())
+    torch = SimpleNamespace(cuda=cuda, backends=backends, set_num_threads=threads.append, device=str)
+    monkeypatch.setitem(sys.modules, "torch", torch)
     return threads
 
 

@@ -46,7 +46,7 @@ def player(function: str = "act") -> Any:
     """Return the function ``act`` of the manual, or that for a recurrence, ``act_on``."""
     page = (ROOT / "docs/guides/python.md").read_text("utf-8")
     (text,) = re.findall(r"```python\n(import numpy as np\n\n\ndef act.*?)\npolicy = dict", page, re.DOTALL)
-    (carrying,) = re.findall(r"```python\n(def act_on.*?)\naction, state = ", page, re.DOTALL)
+    (carrying,) = re.findall(r"```python\n(def act_on.*?)```", page, re.DOTALL)
     space: dict[str, Any] = {}
     exec(text + carrying, space)
     return space[function]
