@@ -17,6 +17,7 @@ from simulator.config.codec import from_stored, of_record, to_toml
 from simulator.config.run import RunConfig, eval_episodes
 from simulator.config.validation import of_run
 from simulator.core import registry
+from simulator.core.devices import set_device
 from simulator.core.errors import BadInputError
 from simulator.core.field_types import ENDLESS
 from simulator.core.files.reading import parse_toml
@@ -197,6 +198,7 @@ class Trainer:
                 from images or with a recurrence, or no reward where a recurrence sees it.
         """
         row = self._row(seed)
+        set_device(self._session.config.device)
         env = self._session.env
         chosen = env.chosen_parts(observation) if hasattr(env, "chosen_parts") else observation
         obs, is_single = _batch(chosen, self._spaces.observation, env.spec.observation)
@@ -265,6 +267,7 @@ class Trainer:
             else _count(episodes, "evaluate: episodes", 1)
         )
         longest = config.eval_max_steps if max_steps is None else _count(max_steps, "evaluate: max_steps", 1)
+        set_device(config.device)
         make = registry.load("envs", config.env).make
         evaluator = Evaluator(make, config.env_settings, self.seeds, n, longest)
         return evaluator.evaluate(session.agent, session.step).returns.mean(axis=1)

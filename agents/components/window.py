@@ -131,7 +131,8 @@ class Window:
             return False
         kept = self._kept[:, : self._n_seen].astype(np.float64)
         self._mean[...] = kept.mean(axis=1)
-        self._scale[...] = 1.0 / np.maximum(kept.std(axis=1), MIN_STD)
+        std = kept.std(axis=1)
+        self._scale[...] = 1.0 / np.where(std > MIN_STD, std, 1.0)  # what did not vary may do so later
         self._kept = self._kept[:, :0].copy()
         self._n_seen = 0
         return True
@@ -157,6 +158,7 @@ class Window:
         self._mean[...] = state["mean"]
         self._scale[...] = state["scale"]
         self._n_seen = 0
+        self._kept = np.zeros((self._n_seeds, self.n_collected, self._n_obs), np.float32)
         if "replay" in state:
             self._n_seen = state["n_seen"]
             self._kept[:, : self._n_seen] = state["replay"]["observations"]

@@ -160,7 +160,7 @@ def episode_inputs(state: ReinforceState, group: slice, active: Array, n_after: 
     is_input = t < length + n_after
     obs = state.observations.inputs(stored.reshape(n_seeds, -1, stored.shape[-1]), group)
     obs = obs.reshape(*row.shape, *obs.shape[2:])
-    before = (at[0], np.maximum(row - 1, 0))
+    before = (at[0], np.clip(begin[..., None] + t - 1, 0, n_rows - 1))  # also of a final observation in the last row
     n_action = carry.action.shape[1]
     extras = np.zeros((*row.shape, n_action + carry.reward.shape[1]), np.float32)
     actions = batch.action[group][before]

@@ -15,6 +15,8 @@ def set_device(name: str) -> None:
         ValueError: torch finds no such device here.
     """
     global _device
+    if name == _device:
+        return
     if name != "cpu":
         torch = import_module("torch")
         n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0

@@ -114,6 +114,7 @@ class Session:
         Raises:
             ValueError: a reward or an observation is not finite, or the environment refused an action.
         """
+        set_device(self.config.device)  # another session may have set its own meanwhile
         until = time.perf_counter() + seconds
         end = self.step + n
         with errors_name_run_seeds((), self.seeds):

@@ -198,7 +198,7 @@ def _encoder(name: str, device: str) -> Iterator[Difference]:
             for t in range(60):
                 encoder.learn(_observed(spec, generator), t + 1)
             codes.append(encoder.encode(_observed(spec, generator), encoder.make_carry()))
-        yield Difference(f"encoder {name}, {spec.id}s: codes", _largest(*codes), 1e-2)
+        yield Difference(f"encoder {name}, {spec.id}s: codes", _largest(*codes), 1e-3)
 
 
 def _model(name: str, device: str) -> Iterator[Difference]:
@@ -216,7 +216,7 @@ def _model(name: str, device: str) -> Iterator[Difference]:
             model.learn(obs, generator.integers(0, 4, len(SEEDS)), reward, following, np.zeros(len(SEEDS), bool))
         imagined.append(model.imagine(64))
     for field in ("obs", "next_obs", "reward"):
-        yield Difference(f"model {name}: imagined {field}", _largest(*(getattr(m, field) for m in imagined)), 2e-2)
+        yield Difference(f"model {name}: imagined {field}", _largest(*(getattr(m, field) for m in imagined)), 5e-3)
 
 
 def _memory(name: str, device: str) -> Iterator[Difference]:

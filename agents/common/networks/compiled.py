@@ -110,8 +110,9 @@ def recurrence_arrays(recurrence: Recurrence | None, carry: Carry) -> dict[str, 
     """Return what an export says of a recurrence: its cell, and what it sees beside the observation; or nothing."""
     if recurrence is None:
         return {}
+    cell = type(recurrence.cell)
     return {
-        "recurrence": type(recurrence.cell).__name__.lower(),
+        "recurrence": cell.__name__.lower() if cell.__module__.startswith("agents.components.") else "own",
         "skip": np.array(recurrence.settings.skip),
         "n_last_action": np.array(carry.action.shape[1]),
         "n_last_reward": np.array(carry.reward.shape[1]),

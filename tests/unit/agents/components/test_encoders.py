@@ -7,7 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from agents.common.encoders.learned_torch import make_network, unpacked
-from agents.components import autoencoder, pca, recall, true_state, vae
+from agents.components import autoencoder, pca, recall, true_state, vae, window
 from envs import rooms
 from memory.common.networks.arithmetic_torch import Adam
 from simulator.core import rng
@@ -228,3 +228,24 @@ def test_the_true_state_is_one_hot_or_the_laplacians_eigenvectors():
     eigenvalues = (images * vectors).sum(axis=0) / (vectors**2).sum(axis=0)  # P = I - L / 4 has the same eigenvectors
     assert (np.diff(eigenvalues) < 0.0).all()
     np.testing.assert_allclose(images, eigenvalues * vectors, atol=1e-4)
+
+
+def test_a_window_standardizes_what_varied_and_leaves_what_did_not():
+    config = window.Config(k=1, standardize=True, collect=30)
+    x = numbers()
+    x[..., 2] = 0.25  # a number that stands still in random play
+    encoder = window.make(config).encoder(SPEC, SEEDS)
+    begun = encoder.state()
+    for t, row in enumerate(x):
+        encoder.learn(row, t + 1)
+    features = np.stack([encoder.encode(row, encoder.make_carry()) for row in x])
+    np.testing.assert_allclose(features.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(np.delete(features.std(axis=0), 2, axis=1), 1.0, rtol=1e-3)
+    moved = x[0].copy()
+    moved[:, 2] += 0.5
+    np.testing.assert_allclose(encoder.encode(moved, encoder.make_carry())[:, 2], 0.5, rtol=1e-5)
+    encoder.restore(begun)  # as if nothing had been seen
+    for t, row in enumerate(x):
+        encoder.learn(row, t + 1)
+    again = np.stack([encoder.encode(row, encoder.make_carry()) for row in x])
+    np.testing.assert_array_equal(again, features)

@@ -126,6 +126,27 @@ def test_torch_learns_what_the_compiled_networks_learn(agent, cell, variant):
     )
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_last_observation_of_a_full_batch_follows_its_own_step(cell):
+    """Where time cuts every episode at the limit no row is left behind the last one."""
+    config = replace(_config("reinforce", cell, last_reward=True), episodes_per_update=2, max_episode_steps=5)
+    spec = EnvSpec("cut", VECTOR.observation, VECTOR.action, 5)
+    bootstraps = []
+    for agent in (reinforce.make(spec, [0, 1], config), _torch("reinforce", spec, [0, 1], config)):
+        streams = [np.random.default_rng(seed) for seed in (0, 1)]
+        obs = _observed(spec, streams)
+        for t in range(10):
+            actions = agent.act(obs).copy()
+            following = _observed(spec, streams)
+            reward = np.array([stream.normal() for stream in streams], np.float32)
+            cut = np.full(2, t % 5 == 4)
+            agent.learn(obs, actions, Step(_observed(spec, streams), reward, ~cut & cut, cut, following))
+            obs = following
+        bootstraps.append({**_weights(agent), "loss": agent.state()["policy_loss"]})
+    for name, values in bootstraps[0].items():
+        np.testing.assert_allclose(values, bootstraps[1][name], atol=1e-5, rtol=1e-4, err_msg=name)
+
+
 def test_continuous_actions_are_carried_as_numbers():
     config = _config("reinforce", "gru")
     compiled, other = reinforce.make(FORCE, [0, 1], config), _torch("reinforce", FORCE, [0, 1], config)
