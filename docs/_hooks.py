@@ -242,7 +242,9 @@ def _mean(found: dict[str, float]) -> str:
 def _machine(name: str) -> str:
     found = _stored(name)
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    return f"`{found['command']}`, on {described(found['machine'])}; {versions}."
+    machines = found.get("machines") or [found["machine"]]
+    command = found.get("command", f"engram tournament --preset {name}")
+    return f"`{command}`, on {' and '.join(map(described, machines))}; {versions}."
 
 
 def _tournament(name: str) -> str:

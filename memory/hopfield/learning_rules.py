@@ -16,6 +16,7 @@ from simulator.core.jit import parallel_for
 from simulator.core.protocols import Array
 
 _EXACT_FLOAT32 = 2**24  # whole numbers up to here are exact in float32
+_SMALLEST_PROJECTION = 1e-9  # far above the rounding errors of a projection, and below its weights
 _MAX_RATE_EXPONENT = 50.0  # of the flow: larger ones overflow where the line search steps too far
 
 
@@ -108,10 +109,15 @@ def storkey(x: Array) -> Array:
 
 
 def pseudo_inverse(x: Array) -> Array:
-    """Project on the span of the patterns (Personnaz, Guyon and Dreyfus 1985); they may be linearly dependent."""
+    """Project on the span of the patterns (Personnaz, Guyon and Dreyfus 1985); they may be linearly dependent.
+
+    Weights of rounding errors alone become 0: a unit that no other determines keeps what the cue says of it.
+    """
     patterns = x.astype(np.float64)
     inverse = np.linalg.pinv(patterns @ patterns.T, hermitian=True)
-    return patterns.T @ (inverse @ patterns)
+    weights = patterns.T @ (inverse @ patterns)
+    weights[np.abs(weights) < _SMALLEST_PROJECTION] = 0.0
+    return weights
 
 
 def perceptron(x: Array, margin: float, n_epochs: int, constant_unit: bool = False) -> Array:

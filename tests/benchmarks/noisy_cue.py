@@ -29,7 +29,6 @@ EPISODES = 2_000
 MEMORIES: Mapping[str, recall.Config] = {
     "Hebb": recall.Config("hopfield"),
     "pseudo-inverse": recall.Config("hopfield", {"rule": "pseudo_inverse"}),
-    "pseudo-inverse with its diagonal": recall.Config("hopfield", {"rule": "pseudo_inverse", "zero_diagonal": False}),
     "RBM": recall.Config("rbm"),
     "denoising autoencoder": recall.Config("autoencoder"),
     "modern Hopfield": recall.Config("modern_hopfield"),

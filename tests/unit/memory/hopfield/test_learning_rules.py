@@ -17,6 +17,7 @@ from memory.hopfield.learning_rules import (
     pseudo_inverse,
     storkey,
 )
+from simulator.core.memories import PatternSpec
 from tests.helpers.hopfield import hopfield_with
 from tests.helpers.patterns import random_patterns
 
@@ -46,6 +47,17 @@ def test_the_pseudo_inverse_projects_on_the_patterns():
     np.testing.assert_allclose(weights, weights.T, atol=1e-12)
     np.testing.assert_allclose(x @ weights, x, atol=1e-12)
     assert np.trace(weights) == pytest.approx(5.0)
+
+
+def test_a_unit_that_no_other_determines_keeps_its_value_under_the_pseudo_inverse():
+    x = np.ones((4, 5))
+    x[1:, :3] -= 2.0 * np.eye(3)  # units 0 to 2 are independent, 3 and 4 always +1
+    off_diagonal = pseudo_inverse(x) * (1 - np.eye(5))
+    np.testing.assert_array_equal(off_diagonal[:3], np.zeros((3, 5)))
+    memory = hopfield.make(PatternSpec((5,)), [0], hopfield.Config(rule="pseudo_inverse"))
+    memory.store(x[None])
+    cue = np.array([[[-1.0, 1.0, -1.0, 1.0, 1.0]]])
+    np.testing.assert_array_equal(memory.recall(cue).patterns, cue)
 
 
 def test_the_perceptron_s_first_two_corrections_by_hand():
