@@ -17,7 +17,7 @@ class SequenceConfig:
     """Cells that learn sequences without an agent; see ``--sequence``."""
 
     lengths: Annotated[tuple[_Length, ...], Meta(min_length=1)] = (5, 10, 20)
-    """with --sequence: rows from a symbol to its answer, each a condition of its own; of gradient the last counts"""
+    """with --sequence: rows from a symbol to its answer, each a condition of its own; of gradient the longest counts"""
     symbols: Annotated[int, Meta(ge=2, le=1_000)] = 4
     """with --sequence: kinds of symbols"""
     copied: Annotated[int, Meta(ge=1, le=1_000)] = 3

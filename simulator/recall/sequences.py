@@ -38,6 +38,11 @@ class SymbolSequences(NamedTuple):
     weight: Array  # float32 [N, T], 1 where the answer counts
 
 
+def n_rows(task: Task, delay: int, copied: int) -> int:
+    """Return the rows of a sequence; see ``sample_symbols``."""
+    return {"delayed": delay + 1, "copy": delay + copied, "repeat-previous": 2 * delay}[task]
+
+
 def sample_symbols(
     task: Task, n: int, generator: np.random.Generator, *, delay: int, symbols: int = 4, copied: int = 5
 ) -> SymbolSequences:
@@ -59,8 +64,8 @@ def sample_symbols(
             f"{task}: delay = {delay}, symbols = {symbols}, copied = {copied}: expected delay >= 1, symbols >= 2, "
             "and 1 <= copied <= delay"
         )
-    shown = {"delayed": 1, "copy": copied, "repeat-previous": 2 * delay}[task]
-    length = shown if task == "repeat-previous" else delay + shown
+    length = n_rows(task, delay, copied)
+    shown = length if task == "repeat-previous" else length - delay
     symbol = generator.integers(symbols, size=(n, shown))
     x = np.zeros((n, length, symbols + 1), np.float32)
     target = np.zeros((n, length), np.int64)
@@ -161,6 +166,12 @@ def best_forecasts(name: str, series: Array, split: Split) -> Array:
     if law is None:
         return persistence(series, split)
     return law.filter().forecasts(series[: split.test_end])[split.train_end :]
+
+
+def optimal_mse(name: str) -> float:
+    """Return the mean squared error of the best forecast of one of ``SERIES``, in the long run."""
+    law = SERIES[name]
+    return 1.0 if law is None else law.filter().mse
 
 
 class Split(NamedTuple):
