@@ -24,8 +24,8 @@ class SequenceConfig:
     """with --sequence copy: symbols to copy"""
     units: Annotated[int, Meta(ge=1, le=4_096)] = 32
     """with --sequence: units of every cell"""
-    updates: Annotated[int, Meta(ge=1, le=10**7)] = 1_000
-    """with --sequence: gradient steps"""
+    updates: Annotated[int, Meta(ge=0, le=10**7)] = 0
+    """with --sequence: gradient steps; 0: 1,000 of symbols, 150 of a series, as more of them learn its noise"""
     batch: Annotated[int, Meta(ge=1, le=4_096)] = 32
     """with --sequence: sequences in a gradient step"""
     learning_rate: Positive = 0.003

@@ -11,9 +11,9 @@ repeat-previous    symbols without end: which one was it ``delay`` rows ago?
 The best possible answer is always right; without memory it is right in 1 of K (Hochreiter and Schmidhuber 1997;
 Arjovsky, Shah and Bengio 2016; Morad et al. 2023).
 
-A series is forecast one step ahead, from its past alone. Every model forecasts the *change* to the next value: a model
-of the value itself looks good as soon as it repeats the last one. Splits walk forward, and scale and models come from
-the part before: what comes later says nothing.
+A series is forecast one step ahead, from its past alone. A network forecasts the *change* to the next value: one of the
+value itself looks good as soon as it repeats the last one. Splits walk forward, and scale and models come from the part
+before: what comes later says nothing.
 """
 
 from __future__ import annotations
@@ -236,42 +236,49 @@ def drift(series: Array, split: Split) -> Array:
     return persistence(series, split) + float(np.diff(series[: split.train_end]).mean())
 
 
-def autoregressive(series: Array, split: Split, order: int) -> Array:
-    """Forecast the change as a linear function of the last ``order`` changes, by least squares on the training part.
+def autoregressive(series: Array, split: Split, order: int, *, of_changes: bool) -> Array:
+    """Forecast the next value as a linear function of the last ``order`` ones, by least squares on the training part.
+
+    Args:
+        series: [T].
+        split: the training part and the test part.
+        order: lags.
+        of_changes: forecast the change from the last changes instead, ARIMA(order, 1, 0).
 
     Raises:
         ValueError: the training part is too short for this order.
     """
-    changes = np.diff(series)
-    last = split.train_end - 1  # changes of the training part
+    values = np.diff(series) if of_changes else series
+    last = split.train_end - int(of_changes)  # values of the training part
     if order < 1 or last < 3 * order + 1:
         raise ValueError(f"order = {order}: expected 1 to {max(0, (last - 1) // 3)}, by the training part")
-    rows = _lags(changes, order, order, last)
-    weights, *_ = np.linalg.lstsq(rows, changes[order:last], rcond=None)
-    predicted = _lags(changes, order, last, split.test_end - 1) @ weights
-    return persistence(series, split) + predicted
+    rows = _lags(values, order, order, last)
+    weights, *_ = np.linalg.lstsq(rows, values[order:last], rcond=None)
+    predicted = np.asarray(_lags(values, order, last, split.test_end - int(of_changes)) @ weights)
+    return persistence(series, split) + predicted if of_changes else predicted
 
 
-def best_order(series: Array, split: Split, largest: int) -> int:
+def best_order(series: Array, split: Split, largest: int, *, of_changes: bool) -> int:
     """Choose the order of ``autoregressive`` by Schwarz's criterion (1978), on the training part alone.
 
-    Every order from 1 to ``largest`` is fitted to the same changes.
+    Every order from 1 to ``largest`` is fitted to the same values.
     """
-    changes = np.diff(series[: split.train_end])
-    largest = min(largest, max(1, (len(changes) - 1) // 3))
-    target = changes[largest:]
+    train = series[: split.train_end]
+    values = np.diff(train) if of_changes else train
+    largest = min(largest, max(1, (len(values) - 1) // 3))
+    target = values[largest:]
     criteria = []
     for order in range(1, largest + 1):
-        rows = _lags(changes, order, largest, len(changes))
+        rows = _lags(values, order, largest, len(values))
         weights, *_ = np.linalg.lstsq(rows, target, rcond=None)
         mse = max(float(((target - rows @ weights) ** 2).mean()), 1e-300)
         criteria.append(len(target) * np.log(mse) + (order + 1) * np.log(len(target)))
     return 1 + int(np.argmin(criteria))
 
 
-def _lags(changes: Array, order: int, start: int, stop: int) -> Array:
-    """Return rows [stop - start, 1 + order]: 1, and the ``order`` changes before each, the latest first."""
-    lags = [changes[start - k : stop - k] for k in range(1, order + 1)]
+def _lags(values: Array, order: int, start: int, stop: int) -> Array:
+    """Return rows [stop - start, 1 + order]: 1, and the ``order`` values before each, the latest first."""
+    lags = [values[start - k : stop - k] for k in range(1, order + 1)]
     return np.stack([np.ones(stop - start), *lags], axis=1)
 
 

@@ -72,13 +72,14 @@ def _show_gradients(data: Mapping[str, Any]) -> None:
 def pictures_of(data: Mapping[str, Any]) -> list[Picture]:
     """Return the picture of a study: gradients by distance, right answers by length, or skill by method."""
     colours = {label: COLOURS[k % len(COLOURS)] for k, label in enumerate(data["cells"])}
-    legend = [LegendEntry(label, colour, "-") for label, colour in colours.items()]
+    dashes = {label: DASHES[k // len(COLOURS) % len(DASHES)] for k, label in enumerate(data["cells"])}
+    legend = [LegendEntry(label, colour, dashes[label]) for label, colour in colours.items()]
     note = f"{len(data['seeds'])} seeds"
     if "gradients" in data:
         return [_gradient_picture(data, colours, note)]
     if "fails_at" in data:
         title = f"{data['sequence']}: right answers by length"
-        return [_picture(title, note, legend, lambda ax: _paint_symbols(ax, data, colours))]
+        return [_picture(title, note, legend, lambda ax: _paint_symbols(ax, data, legend))]
     return [_picture(f"{data['series']}: skill over persistence", note, [], lambda ax: _paint_skill(ax, data["rows"]))]
 
 
@@ -106,17 +107,26 @@ def _gradient_picture(data: Mapping[str, Any], colours: Mapping[str, str], note:
         ax.set_yscale("log")
         low, high = ax.get_ylim()
         ax.set_ylim(max(low, _SMALLEST_DRAWN), high)
+        ax.yaxis.set_major_formatter(lambda norm, _: f"{norm:g}")
         ax.set_xlabel("T - t")
         ax.set_ylabel("spectral norm of dh_T/dh_t")
 
-    return _picture("Size of dh_T/dh_t, untrained", f"{note}; dots: exact", entries, paint)
+    return _picture("Size of dh_T/dh_t, untrained", f"{note}; of an LSTM by h and c; dots: exact", entries, paint)
 
 
-def _paint_symbols(ax: Ax, data: Mapping[str, Any], colours: Mapping[str, str]) -> None:
-    for label, colour in colours.items():
-        rows = [row for row in data["rows"] if row["cell"] == label]
-        ax.plot([row["length"] for row in rows], [row["right"]["mean"] for row in rows], "o-", color=colour)
+def _paint_symbols(ax: Ax, data: Mapping[str, Any], legend: Sequence[LegendEntry]) -> None:
+    lengths = list(dict.fromkeys(row["length"] for row in data["rows"]))
+    for entry in legend:
+        found = [row["right"] for row in data["rows"] if row["cell"] == entry.label]
+        ax.plot(lengths, [right["mean"] for right in found], "o", color=entry.colour, linestyle=entry.dash)
+        for length, right in zip(lengths, found, strict=True):
+            if right["low"] is not None:
+                ax.plot([length, length], [right["low"], right["high"]], color=entry.colour, linewidth=1.0)
     ax.axhline(data["chance"], color="grey", linestyle=":")
+    ax.set_xscale("log")
+    ax.set_xticks(lengths, [f"{length:,}" for length in lengths])
+    ax.set_xticks([], minor=True)
+    ax.set_ylim(0.0, 1.05)
     ax.set_xlabel("rows from a symbol to its answer")
     ax.set_ylabel("share of right answers")
 

@@ -19,9 +19,12 @@ from simulator.reporting import sequences
 
 SEEDS = tuple(range(16))
 UNITS = 32
-LENGTHS = {"delayed": (5, 10, 20, 40), "copy": (5, 10, 20, 40), "repeat-previous": (2, 4, 8, 16)}
+CHRONO = 80
+LENGTHS = {"delayed": (10, 20, 40, 80), "copy": (5, 10, 20, 40), "repeat-previous": (2, 4, 8, 16)}
 FORECAST_UNITS = 16
-GRADIENT_LENGTH = 100
+UPDATES = {"delayed": 400, "copy": 500, "repeat-previous": 500}
+LEARNING_RATES = {"delayed": 0.003, "copy": 0.01, "repeat-previous": 0.01}
+GRADIENT_LENGTH = 50
 
 
 class Entry(NamedTuple):
@@ -38,9 +41,9 @@ SYMBOL_CELLS = (
     Entry("the last 16 rows", "window", {"k": 16}),
     Entry("Elman", "elman", {"units": UNITS}),
     Entry("GRU", "gru", {"units": UNITS}),
-    Entry("GRU, chrono", "gru", {"units": UNITS, "chrono": 40}),
+    Entry("GRU, chrono", "gru", {"units": UNITS, "chrono": CHRONO}),
     Entry("LSTM", "lstm", {"units": UNITS}),
-    Entry("LSTM, chrono", "lstm", {"units": UNITS, "chrono": 40}),
+    Entry("LSTM, chrono", "lstm", {"units": UNITS, "chrono": CHRONO}),
     Entry("LSTM, untrained", "lstm", {"units": UNITS, "trainable": False}),
 )
 FORECAST_CELLS = (
@@ -68,10 +71,12 @@ def studies() -> Iterator[tuple[str, dict[str, Any]]]:
     gradient = SequenceConfig(lengths=(GRADIENT_LENGTH,), units=UNITS)
     yield GRADIENT, study(GRADIENT, _cells(GRADIENT_CELLS), gradient, SEEDS)
     for series in SERIES:
-        config = SequenceConfig(series=series, updates=500, batch=16, learning_rate=0.003)
+        config = SequenceConfig(series=series, updates=150, batch=8, learning_rate=0.003)
         yield series, study(FORECAST, _cells(FORECAST_CELLS), config, SEEDS)
     for task in TASKS:
-        config = SequenceConfig(lengths=LENGTHS[task], updates=1_000, batch=16, learning_rate=0.01)
+        config = SequenceConfig(
+            lengths=LENGTHS[task], updates=UPDATES[task], batch=16, learning_rate=LEARNING_RATES[task]
+        )
         yield task, study(task, _cells(SYMBOL_CELLS), config, SEEDS)
 
 

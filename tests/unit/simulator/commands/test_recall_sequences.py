@@ -41,7 +41,13 @@ def test_a_column_of_a_file_is_forecast_beside_persistence_drift_and_autoregress
     Path("prices.csv").write_text("day,close\n" + "".join(f"{k},{x!r}\n" for k, x in enumerate(series.tolist())))
     words = ("recall", "--sequence", "forecast", "window", "--csv", "prices.csv", "--column", "close", *QUICK)
     data = json.loads(engram(*words, "--json").out)
-    assert [row["method"] for row in data["rows"]] == ["persistence", "drift", "AR(p)", "window"]
+    assert [row["method"] for row in data["rows"]] == [
+        "persistence",
+        "drift",
+        "AR(p)",
+        "AR(p) of changes",
+        "window",
+    ]
     assert data["rows"][0]["skill"]["mean"] == 0.0
     test = slice(data["splits"][0]["train_end"], data["splits"][-1]["test_end"])
     assert data["rows"][0]["mse"]["mean"] == pytest.approx((np.diff(series, prepend=0.0)[test] ** 2).mean())

@@ -15,7 +15,7 @@ def gradients():
     norm = 0.5**DISTANCE
     rows = [{"cell": "gru", "init": "uniform", "distance": DISTANCE, "norm": norm, "low": norm, "high": norm}]
     exact = 0.9**DISTANCE
-    rows.append({**rows[0], "cell": "linear elman", "init": "radius 0.9", "norm": exact, "exact": exact})
+    rows.append({**rows[0], "cell": "linear", "init": "radius 0.9", "norm": exact, "exact": exact})
     return {"sequence": "gradient", "seeds": [0, 1], "cells": {"gru": "gru"}, "units": 4, "gradients": rows}
 
 
