@@ -55,7 +55,8 @@ def test_a_column_of_a_file_is_forecast_beside_persistence_drift_and_autoregress
     assert lines[0] == "prices.csv: next value of 60, 2 seeds, mean [95 % CI]"
     assert any(line.startswith("window ") and line.endswith(" AR(p)") for line in lines)
     assert "<svg" in Path("skill.svg").read_text("utf-8")
-    assert "expected another file or --force" in engram(*words, "--picture", "skill.svg", code=2).err
+    Path("skill.svg").write_text("a drawing of another program")
+    assert "skill.svg already exists" in engram(*words, "--picture", "skill.svg", code=2).err
 
 
 @pytest.mark.parametrize(
