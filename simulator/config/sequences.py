@@ -31,7 +31,7 @@ class SequenceConfig:
     learning_rate: Positive = 0.003
     """with --sequence: step size of Adam"""
     series: str = ""
-    """with --sequence forecast: random-walk, ar2 or noisy-ar1, whose best forecast is known; by default ar2"""
+    """with --sequence forecast: random-walk, ar2, noisy-ar1 or tent, whose best forecast is known; by default ar2"""
     n_values: Annotated[int, Meta(ge=24, le=10**6)] = 1_000
     """with --sequence forecast: values of the series"""
     csv: str = ""

@@ -141,10 +141,40 @@ class KalmanFilter(NamedTuple):
         return found
 
 
-SERIES = {  # whose law is known
+class TentMap(NamedTuple):
+    """A series x_t = 1 - slope abs(x_t-1) + noise, chaotic where the slope is above 1: no linear model follows it."""
+
+    slope: float
+    noise: float  # standard deviation
+
+    def sample(self, n: int, generator: np.random.Generator) -> Array:
+        """Sample n values, float64, after a start that is forgotten."""
+        skipped = 1_000
+        x = np.zeros(skipped + n)
+        noise = generator.standard_normal(len(x)) * self.noise
+        for t in range(1, len(x)):
+            x[t] = 1.0 - self.slope * abs(x[t - 1]) + noise[t]
+        return x[skipped:]
+
+    def filter(self) -> TentMap:
+        """Return the best forecaster: itself, as nothing is hidden."""
+        return self
+
+    @property
+    def mse(self) -> float:
+        """Mean squared error of the best forecasts."""
+        return self.noise**2
+
+    def forecasts(self, series: Array) -> Array:
+        """Forecast every value from the one before it, [T]; the first one is 0."""
+        return np.concatenate([[0.0], 1.0 - self.slope * np.abs(series[:-1])])
+
+
+SERIES: dict[str, Autoregression | TentMap | None] = {  # whose law is known
     "random-walk": None,  # steps of a standard normal: nothing but the last value says anything
     "ar2": Autoregression((1.2, -0.5), 1.0, 0.0),
     "noisy-ar1": Autoregression((0.95,), 0.5, 1.0),
+    "tent": TentMap(1.5, 0.1),
 }
 
 

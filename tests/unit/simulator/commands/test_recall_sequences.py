@@ -75,7 +75,7 @@ def test_a_column_of_a_file_is_forecast_beside_persistence_drift_and_autoregress
         ("--sequence copy window window", "window: window competes already, expected another label"),
         ("--sequence copy --picture a.txt", "a.txt: expected a file that ends in .svg, .png, .pdf"),
         ("--sequence copy window --lengths 9999 --seeds 99999", "GiB are free, expected shorter sequences"),
-        ("--sequence forecast --series x", "--series x: expected random-walk, ar2, noisy-ar1"),
+        ("--sequence forecast --series x", "--series x: expected random-walk, ar2, noisy-ar1, tent"),
         ("--sequence forecast --column b", "--column: expected --csv FILE too"),
         ("--sequence forecast --csv none.csv --column b", "none.csv: cannot be read: No such file or directory"),
         ("--sequence forecast --csv text.csv", "text.csv: no --column, expected one of a, b"),
