@@ -13,6 +13,7 @@
 ``{{ group_means N G ROWS }}``   the same of one group G: the things whose names begin with ROWS
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
+``{{ sequences STUDY }}``       the table of a task or a series of ``engram bench sequences --store``
 ``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
 ``{{ machine NAME }}``          the machine and the versions that they were measured with
 ==============================  ==================================================================
@@ -196,6 +197,33 @@ def _recall() -> str:
     return _tables(recall.load_tables(_stored("recall")["measured"]))
 
 
+def _sequences(study: str) -> str:
+    """Table of a study of sequences: gradients by distance, right answers by length, or errors by method."""
+    found = _stored("sequences")["measured"][study]
+    if "gradients" in found:
+        distances = [t for t in (1, 5, 10, 20, 30, 50) if t in found["gradients"][0]["distance"]]
+        rows = []
+        for row in found["gradients"]:
+            spans = [f"{row['norm'][t]:.2g} [{row['low'][t]:.2g}, {row['high'][t]:.2g}]" for t in distances]
+            exact = [f"{row['norm'][t]:.2g}, exact {row['exact'][t]:.2g}" for t in distances] if "exact" in row else []
+            rows.append([row["cell"], row["init"], *(exact or spans)])
+        return _table(("cell", "first weights", *(f"T - t = {t}" for t in distances)), rows)
+    if "fails_at" in found:
+        lengths = list(dict.fromkeys(row["length"] for row in found["rows"]))
+        cells = {(row["cell"], row["length"]): _mean(row["right"]) for row in found["rows"]}
+        rows = []
+        for cell, fails_at in found["fails_at"].items():
+            rows.append([cell, *(cells[cell, length] for length in lengths), fails_at or f"none up to {lengths[-1]}"])
+        return _table(("", *map(str, lengths), "fails at"), rows)
+    beats = {True: "yes", False: "no", None: ""}
+    rows = []
+    for row in found["rows"]:
+        better = beats[found["beats_ar"].get(row["method"])]
+        rows.append([row["method"], _mean(row["mse"]), _mean(row["skill"]), better])
+    exact = f"mean squared error; exact optimum {_number(found['optimal_mse'])}"
+    return _table(("", exact, "skill over persistence", "better than AR(p)"), rows)
+
+
 def _bench(name: str) -> str:
     """Numbers of a measurement: a table for each group, with a row for each number."""
     return "\n\n".join(_group(name, group) for name, group in _groups(_stored(name)["measured"]))
@@ -236,6 +264,8 @@ def _group_means(name: str, group: str, rows: str) -> str:
 
 
 def _mean(found: dict[str, float]) -> str:
+    if found["low"] is None:
+        return _number(found["mean"])
     return f"{_number(found['mean'])} [{_number(found['low'])}, {_number(found['high'])}]"
 
 
@@ -315,6 +345,7 @@ MACROS: dict[str, Callable[..., str]] = {
     "means": _means,
     "runs": _runs,
     "recall": _recall,
+    "sequences": _sequences,
     "bench": _bench,
     "group_means": _group_means,
     "machine": _machine,

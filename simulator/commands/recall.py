@@ -30,12 +30,22 @@ from simulator.core import registry
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.notices import forget_notices
 from simulator.core.snapshots import RECALL, RecallSnapshot
+from simulator.progress import ProgressBar
 from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
 CELLS = ("window", "elman", "gru", "lstm")  # that compete in sequences by default
 _OF_SEQUENCES = {*SequenceConfig.__dataclass_fields__, "picture", "force"}
+_OF_EVERY_TASK = {"sequence", "seeds", "first_seed", "picture", "force", "units"}
+_LEARNED = {"updates", "batch", "learning_rate"}
+_OF_TASK = {  # options that count in a task, besides those of every one
+    "delayed": {*_LEARNED, "lengths", "symbols"},
+    "copy": {*_LEARNED, "lengths", "symbols", "copied"},
+    "repeat-previous": {*_LEARNED, "lengths", "symbols"},
+    "forecast": {*_LEARNED, "series", "n_values", "csv", "column", "splits", "unroll", "order"},
+    "gradient": {"lengths"},
+}
 ALL = {  # settings of --all
     "patterns": (20, 100),
     "corruption": ("flip:0.1", "flip:0.2", "flip:0.3", "erase:0.5", "block:0.5"),
@@ -76,7 +86,9 @@ def _act_on_sequences(args: ParsedArgs) -> CommandResult:
     from simulator.reporting.figures import check_ending, save_pictures
 
     options = args.options
-    refuse_unused(args, "recall", "sequences", sorted({*_OF_SEQUENCES, "seeds", "first_seed", "sequence"}))
+    sequence_study.check_task(options.sequence)
+    used = _OF_EVERY_TASK | _OF_TASK[options.sequence] - ({"n_values", "series"} if "csv" in args.given else set())
+    refuse_unused(args, "recall", f"--sequence {options.sequence}", sorted(used))
     if options.picture:
         check_ending(Path(options.picture))
         check_place(Path(options.picture), force=options.force)
@@ -86,8 +98,13 @@ def _act_on_sequences(args: ParsedArgs) -> CommandResult:
     config = SequenceConfig(**own)
     first = args.settings.get("first_seed", 0)
     seed_list = range(first, first + args.settings.get("seeds", 8))
+    cells = cells_of(args)
     announce_compiling()
-    result = sequence_study.study(options.sequence, cells_of(args), config, seed_list)
+    bar = ProgressBar(f"recall --sequence {options.sequence}")
+    try:
+        result = sequence_study.study(options.sequence, cells, config, seed_list, bar.update)
+    finally:
+        bar.close()
     if options.picture:
         save_pictures(sequences.pictures_of(result), Path(options.picture), force=options.force)
     return CommandResult(result, sequences.show)

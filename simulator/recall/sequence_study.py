@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +23,14 @@ from simulator.statistics.estimates import estimate
 FORECAST = "forecast"
 GRADIENT = "gradient"
 STUDIES = (*sequences.TASKS, FORECAST, GRADIENT)
+AUTOREGRESSIONS = {"AR(p)": False, "AR(p) of changes": True}  # label -> whether of changes
 SOLVED = 0.95  # mean share of right answers from which a length counts as solved
+UPDATES_OF_SYMBOLS = 1_000
+UPDATES_OF_SERIES = 150
 _TESTED = 200  # sequences of a test
+LINEAR = "elman"  # a cell without inputs and biases is linear at rest
+RADII = (0.9, 1.0, 1.1)  # spectral radii of the linear cell
+Progress = Callable[[int, int, str], None]  # conditions that are done, of how many, and the one that begins
 
 
 class CellEntry(NamedTuple):
@@ -34,21 +41,45 @@ class CellEntry(NamedTuple):
     settings: Any
 
 
-def study(task: str, cells: Sequence[CellEntry], config: SequenceConfig, seed_list: Sequence[int]) -> dict[str, Any]:
+def check_task(task: str) -> None:
+    """Refuse a task that is none of ``STUDIES``."""
+    if task not in STUDIES:
+        raise ValueError(f"--sequence {task}: expected {', '.join(STUDIES)}")
+
+
+def study(
+    task: str,
+    cells: Sequence[CellEntry],
+    config: SequenceConfig,
+    seed_list: Sequence[int],
+    progress: Progress = lambda done, total, note: None,
+) -> dict[str, Any]:
     """Run a study; see ``engram recall --sequence`` in the manual's page of JSON.
 
     Raises:
-        ValueError: an unknown task, a component that learns no sequences, or a series that fits none; one line.
+        ValueError: an unknown task, a component that learns no sequences, lengths or a series that fit none; one line.
     """
-    if task not in STUDIES:
-        raise ValueError(f"--sequence {task}: expected {', '.join(STUDIES)}")
+    check_task(task)
+    lengths = sorted(set(config.lengths))
+    if task == "copy" and lengths[0] < config.copied:
+        raise ValueError(
+            f"--lengths {lengths[0]}: expected at least --copied {config.copied}, as the symbols are shown before that"
+        )
+    if not config.updates:
+        config = replace(config, updates=UPDATES_OF_SERIES if task == FORECAST else UPDATES_OF_SYMBOLS)
     made = {cell.label: _make(cell, task) for cell in cells}
-    head = {"sequence": task, "seeds": list(seed_list), "cells": {cell.label: cell.name for cell in cells}}
+    names = {cell.label: cell.name for cell in cells}
+    head: dict[str, Any] = {"sequence": task, "seeds": list(seed_list), "cells": names}
     if task == GRADIENT:
-        return {**head, "units": config.units, "gradients": _gradients(made, config, seed_list)}
+        return {**head, "units": config.units, "gradients": _gradients(cells, config, seed_list, progress)}
     if task == FORECAST:
-        return {**head, **_forecasts(made, config, seed_list)}
-    rows = [row for length in config.lengths for row in _symbols(task, length, made, config, seed_list)]
+        return {**head, **_forecasts(made, config, seed_list, progress)}
+    rows = []
+    for length in lengths:
+        for label, component in made.items():
+            progress(len(rows), len(lengths) * len(made), f"length {length}, {label}")
+            right = _share_right(task, length, component, config, seed_list)
+            rows.append({"length": length, "cell": label, "right": summarised(right, (0.0, 1.0))})
     fails = {
         label: next((row["length"] for row in rows if row["cell"] == label and row["right"]["mean"] < SOLVED), None)
         for label in made
@@ -75,23 +106,23 @@ def summarised(values: Array, bounds: tuple[float, float] = (-np.inf, np.inf)) -
 # Symbols.
 
 
-def _symbols(
-    task: str, length: int, made: Mapping[str, Any], config: SequenceConfig, seed_list: Sequence[int]
-) -> list[dict[str, Any]]:
-    found = []
-    for label, component in made.items():
-        training = rng.generators(seed_list, "training")
-        test = _sampled(task, length, config, rng.generators(seed_list, "evaluation"), _TESTED)
-        n_steps = test.x.shape[2]
-        shape = SequenceShape(test.x.shape[3], config.symbols, n_steps * max(_TESTED, config.batch), _TESTED)
-        shape = shape._replace(max_sequences=max(_TESTED, config.batch))
-        learner = component.sequence_learner(shape, seed_list, LearnerSettings(config.learning_rate))
-        for _ in range(config.updates):
-            learner.update(*_sampled(task, length, config, training, config.batch))
-        right = (learner.outputs(test.x).argmax(axis=-1) == test.target) * test.weight
-        share = right.sum(axis=(1, 2)) / test.weight.sum(axis=(1, 2))
-        found.append({"length": length, "cell": label, "right": summarised(share, (0.0, 1.0))})
-    return found
+def _share_right(task: str, length: int, component: Any, config: SequenceConfig, seed_list: Sequence[int]) -> Array:
+    """Train on sequences of one length, and return the share of right answers to others, [S]."""
+    n_steps = sequences.n_rows(task, length, config.copied)
+    shape = SequenceShape(config.symbols + 1, config.symbols, n_steps * config.batch, config.batch)
+    learner = component.sequence_learner(shape, seed_list, LearnerSettings(config.learning_rate))
+    training = rng.generators(seed_list, "training")
+    for _ in range(config.updates):
+        learner.update(*_sampled(task, length, config, training, config.batch))
+    test = rng.generators(seed_list, "evaluation")
+    right = np.zeros(len(seed_list))
+    asked = 0.0
+    for first in range(0, _TESTED, config.batch):
+        sampled = _sampled(task, length, config, test, min(config.batch, _TESTED - first))
+        is_right = (learner.outputs(sampled.x).argmax(axis=-1) == sampled.target) * sampled.weight
+        right += is_right.sum(axis=(1, 2))
+        asked += float(sampled.weight[0].sum())
+    return right / asked
 
 
 def _sampled(
@@ -116,8 +147,11 @@ def read_column(path: str, column: str) -> Array:
     """
     rows = csv.DictReader(io.StringIO(read_text(path)))
     names = list(rows.fieldnames or ())
+    if not names:
+        raise ValueError(f"{path}: it is empty, expected a line with the names of the columns, and numbers below")
     if column not in names:
-        raise ValueError(f"{path}: no column {column!r}, expected --column and one of {', '.join(names) or 'none'}")
+        missing = f"no column {column!r}" if column else "no --column"
+        raise ValueError(f"{path}: {missing}, expected one of {', '.join(names)}")
     values = []
     for line, row in enumerate(rows, start=2):
         text = row[column] or ""
@@ -131,7 +165,9 @@ def read_column(path: str, column: str) -> Array:
     return np.array(values)
 
 
-def _forecasts(made: Mapping[str, Any], config: SequenceConfig, seed_list: Sequence[int]) -> dict[str, Any]:
+def _forecasts(
+    made: Mapping[str, Any], config: SequenceConfig, seed_list: Sequence[int], progress: Progress
+) -> dict[str, Any]:
     known = "" if config.csv else config.series or "ar2"
     if config.csv and config.series:
         raise ValueError("--csv and --series: expected one of them")
@@ -145,7 +181,8 @@ def _forecasts(made: Mapping[str, Any], config: SequenceConfig, seed_list: Seque
         series = [read_column(config.csv, config.column)] * len(seed_list)
     splits = sequences.walk_forward(len(series[0]), config.splits)
     errors: dict[str, list[list[Array]]] = {}  # method -> split -> seed
-    for split in splits:
+    for done, split in enumerate(splits):
+        progress(done, len(splits), f"after {split.train_end:,} values")
         for label, forecasts in _split_forecasts(made, config, known, np.stack(series), split, seed_list).items():
             found = [sequences.squared_errors(each, split, own) for each, own in zip(series, forecasts, strict=True)]
             errors.setdefault(label, []).append(found)
@@ -158,11 +195,13 @@ def _forecasts(made: Mapping[str, Any], config: SequenceConfig, seed_list: Seque
         }
         for label, mse in means.items()
     ]
-    ar = means["AR(p)"]
-    beats = {label: bool((summarised(ar - means[label])["low"] or 0.0) > 0.0) for label in made}
+    ar = min((means[label] for label in AUTOREGRESSIONS), key=np.mean)  # the better one, by these very test parts
+    gains = {label: summarised(ar - means[label]) for label in made}
+    beats = {label: None if gain["low"] is None else bool(gain["low"] > 0.0) for label, gain in gains.items()}
     return {
         "series": known or config.csv,
         "n_values": len(series[0]),
+        "optimal_mse": sequences.optimal_mse(known) if known else None,
         "splits": [split._asdict() for split in splits],
         "updates": config.updates,
         "rows": rows,
@@ -179,12 +218,16 @@ def _split_forecasts(
     seed_list: Sequence[int],
 ) -> dict[str, list[Array]]:
     """Forecast the test part of a split by every method: method -> seed -> [test]."""
-    orders = [sequences.best_order(each, split, config.order) for each in series]
     found = {
         "persistence": [sequences.persistence(each, split) for each in series],
         "drift": [sequences.drift(each, split) for each in series],
-        "AR(p)": [sequences.autoregressive(each, split, p) for each, p in zip(series, orders, strict=True)],
     }
+    for label, of_changes in AUTOREGRESSIONS.items():
+        orders = [sequences.best_order(each, split, config.order, of_changes=of_changes) for each in series]
+        found[label] = [
+            sequences.autoregressive(each, split, order, of_changes=of_changes)
+            for each, order in zip(series, orders, strict=True)
+        ]
     for label, component in made.items():
         found[label] = network_forecasts(component, config, series, split, seed_list)
     if known:
@@ -221,15 +264,47 @@ def network_forecasts(
 # Gradients.
 
 
-def _gradients(made: Mapping[str, Any], config: SequenceConfig, seed_list: Sequence[int]) -> list[dict[str, Any]]:
-    """Measure dh_T/ds_t of untrained cells at inputs of a standard normal, for both initial weights."""
-    n_steps = config.lengths[-1] + 1
-    x = np.stack([each.standard_normal((n_steps, 1)) for each in rng.generators(seed_list, "evaluation")])
+def _gradients(
+    cells: Sequence[CellEntry], config: SequenceConfig, seed_list: Sequence[int], progress: Progress
+) -> list[dict[str, Any]]:
+    """Measure dh_T/ds_t of untrained cells at inputs of a standard normal, for each of their initial weights.
+
+    Beside Elman's cell stands the linear one, for which it is known: spectral radius ** (T - t).
+    """
+    length = max(config.lengths)
+    n_steps = length + 1
+    normal = np.stack([each.standard_normal((n_steps, 1)) for each in rng.generators(seed_list, "evaluation")])
+    x = normal.astype(np.float32)
+    wanted: list[tuple[dict[str, Any], Callable[[], Array]]] = []
+    for cell in cells:
+        for init, settings in _inits(cell.settings, length).items():
+            component = _make(cell._replace(settings=settings), GRADIENT)
+            wanted.append(({"cell": cell.label, "init": init}, partial(component.state_gradients, x, seed_list)))
+    if any(cell.name == LINEAR for cell in cells):
+        player = registry.load("components", LINEAR)
+        linear = player.make(player.Config(units=config.units))
+        for radius in RADII:
+            row = {"cell": "linear", "init": f"radius {radius:g}", "exact": radius ** np.arange(n_steps)}
+            wanted.append((row, partial(linear.state_gradients, np.zeros_like(x), seed_list, radius)))
     rows = []
-    for label, component in made.items():
-        for init in ("orthogonal", "uniform"):
-            one = component._replace(settings=replace(component.settings, init=init))
-            norms = one.state_gradients(x.astype(np.float32), seed_list)
-            curve = np.exp(np.log(np.maximum(norms, 1e-45)).mean(axis=0))[::-1]  # by the distance T - t
-            rows.append({"cell": label, "init": init, "distance": np.arange(n_steps), "norm": curve})
+    for done, (row, measure) in enumerate(wanted):
+        progress(done, len(wanted), f"{row['cell']}, {row['init']}")
+        logs = np.log(np.maximum(measure(), _SMALLEST))[:, ::-1]  # [S, T], by the distance T - t
+        means = {"norm": np.exp(logs.mean(axis=0)), "low": None, "high": None}
+        if len(seed_list) > 1:
+            _, low, high = estimate(logs, np.mean)
+            means = {**means, "low": np.exp(low), "high": np.exp(high)}
+        rows.append({**row, "distance": np.arange(n_steps), **means})
     return rows
+
+
+_SMALLEST = 1e-45  # norm: single precision knows no smaller number
+
+
+def _inits(settings: Any, length: int) -> dict[str, Any]:
+    """Return the settings of a cell for each kind of initial weights; chrono where it has it, for this length."""
+    plain = replace(settings, chrono=0) if hasattr(settings, "chrono") else settings
+    found = {init: replace(plain, init=init) for init in ("orthogonal", "uniform")}
+    if hasattr(settings, "chrono"):
+        found["chrono"] = replace(settings, init="orthogonal", chrono=settings.chrono or length)
+    return found

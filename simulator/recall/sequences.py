@@ -11,9 +11,9 @@ repeat-previous    symbols without end: which one was it ``delay`` rows ago?
 The best possible answer is always right; without memory it is right in 1 of K (Hochreiter and Schmidhuber 1997;
 Arjovsky, Shah and Bengio 2016; Morad et al. 2023).
 
-A series is forecast one step ahead, from its past alone. Every model forecasts the *change* to the next value: a model
-of the value itself looks good as soon as it repeats the last one. Splits walk forward, and scale and models come from
-the part before: what comes later says nothing.
+A series is forecast one step ahead, from its past alone. A network forecasts the *change* to the next value: one of the
+value itself looks good as soon as it repeats the last one. Splits walk forward, and scale and models come from the part
+before: what comes later says nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ class SymbolSequences(NamedTuple):
     weight: Array  # float32 [N, T], 1 where the answer counts
 
 
+def n_rows(task: Task, delay: int, copied: int) -> int:
+    """Return the rows of a sequence; see ``sample_symbols``."""
+    return {"delayed": delay + 1, "copy": delay + copied, "repeat-previous": 2 * delay}[task]
+
+
 def sample_symbols(
     task: Task, n: int, generator: np.random.Generator, *, delay: int, symbols: int = 4, copied: int = 5
 ) -> SymbolSequences:
@@ -59,8 +64,8 @@ def sample_symbols(
             f"{task}: delay = {delay}, symbols = {symbols}, copied = {copied}: expected delay >= 1, symbols >= 2, "
             "and 1 <= copied <= delay"
         )
-    shown = {"delayed": 1, "copy": copied, "repeat-previous": 2 * delay}[task]
-    length = shown if task == "repeat-previous" else delay + shown
+    length = n_rows(task, delay, copied)
+    shown = length if task == "repeat-previous" else length - delay
     symbol = generator.integers(symbols, size=(n, shown))
     x = np.zeros((n, length, symbols + 1), np.float32)
     target = np.zeros((n, length), np.int64)
@@ -136,10 +141,40 @@ class KalmanFilter(NamedTuple):
         return found
 
 
-SERIES = {  # whose law is known
+class TentMap(NamedTuple):
+    """A series x_t = 1 - slope abs(x_t-1) + noise, chaotic where the slope is above 1: no linear model follows it."""
+
+    slope: float
+    noise: float  # standard deviation
+
+    def sample(self, n: int, generator: np.random.Generator) -> Array:
+        """Sample n values, float64, after a start that is forgotten."""
+        skipped = 1_000
+        x = np.zeros(skipped + n)
+        noise = generator.standard_normal(len(x)) * self.noise
+        for t in range(1, len(x)):
+            x[t] = 1.0 - self.slope * abs(x[t - 1]) + noise[t]
+        return x[skipped:]
+
+    def filter(self) -> TentMap:
+        """Return the best forecaster: itself, as nothing is hidden."""
+        return self
+
+    @property
+    def mse(self) -> float:
+        """Mean squared error of the best forecasts."""
+        return self.noise**2
+
+    def forecasts(self, series: Array) -> Array:
+        """Forecast every value from the one before it, [T]; the first one is 0."""
+        return np.concatenate([[0.0], 1.0 - self.slope * np.abs(series[:-1])])
+
+
+SERIES: dict[str, Autoregression | TentMap | None] = {  # whose law is known
     "random-walk": None,  # steps of a standard normal: nothing but the last value says anything
     "ar2": Autoregression((1.2, -0.5), 1.0, 0.0),
     "noisy-ar1": Autoregression((0.95,), 0.5, 1.0),
+    "tent": TentMap(1.5, 0.1),
 }
 
 
@@ -161,6 +196,12 @@ def best_forecasts(name: str, series: Array, split: Split) -> Array:
     if law is None:
         return persistence(series, split)
     return law.filter().forecasts(series[: split.test_end])[split.train_end :]
+
+
+def optimal_mse(name: str) -> float:
+    """Return the mean squared error of the best forecast of one of ``SERIES``, in the long run."""
+    law = SERIES[name]
+    return 1.0 if law is None else law.filter().mse
 
 
 class Split(NamedTuple):
@@ -225,42 +266,49 @@ def drift(series: Array, split: Split) -> Array:
     return persistence(series, split) + float(np.diff(series[: split.train_end]).mean())
 
 
-def autoregressive(series: Array, split: Split, order: int) -> Array:
-    """Forecast the change as a linear function of the last ``order`` changes, by least squares on the training part.
+def autoregressive(series: Array, split: Split, order: int, *, of_changes: bool) -> Array:
+    """Forecast the next value as a linear function of the last ``order`` ones, by least squares on the training part.
+
+    Args:
+        series: [T].
+        split: the training part and the test part.
+        order: lags.
+        of_changes: forecast the change from the last changes instead, ARIMA(order, 1, 0).
 
     Raises:
         ValueError: the training part is too short for this order.
     """
-    changes = np.diff(series)
-    last = split.train_end - 1  # changes of the training part
+    values = np.diff(series) if of_changes else series
+    last = split.train_end - int(of_changes)  # values of the training part
     if order < 1 or last < 3 * order + 1:
         raise ValueError(f"order = {order}: expected 1 to {max(0, (last - 1) // 3)}, by the training part")
-    rows = _lags(changes, order, order, last)
-    weights, *_ = np.linalg.lstsq(rows, changes[order:last], rcond=None)
-    predicted = _lags(changes, order, last, split.test_end - 1) @ weights
-    return persistence(series, split) + predicted
+    rows = _lags(values, order, order, last)
+    weights, *_ = np.linalg.lstsq(rows, values[order:last], rcond=None)
+    predicted = np.asarray(_lags(values, order, last, split.test_end - int(of_changes)) @ weights)
+    return persistence(series, split) + predicted if of_changes else predicted
 
 
-def best_order(series: Array, split: Split, largest: int) -> int:
+def best_order(series: Array, split: Split, largest: int, *, of_changes: bool) -> int:
     """Choose the order of ``autoregressive`` by Schwarz's criterion (1978), on the training part alone.
 
-    Every order from 1 to ``largest`` is fitted to the same changes.
+    Every order from 1 to ``largest`` is fitted to the same values.
     """
-    changes = np.diff(series[: split.train_end])
-    largest = min(largest, max(1, (len(changes) - 1) // 3))
-    target = changes[largest:]
+    train = series[: split.train_end]
+    values = np.diff(train) if of_changes else train
+    largest = min(largest, max(1, (len(values) - 1) // 3))
+    target = values[largest:]
     criteria = []
     for order in range(1, largest + 1):
-        rows = _lags(changes, order, largest, len(changes))
+        rows = _lags(values, order, largest, len(values))
         weights, *_ = np.linalg.lstsq(rows, target, rcond=None)
         mse = max(float(((target - rows @ weights) ** 2).mean()), 1e-300)
         criteria.append(len(target) * np.log(mse) + (order + 1) * np.log(len(target)))
     return 1 + int(np.argmin(criteria))
 
 
-def _lags(changes: Array, order: int, start: int, stop: int) -> Array:
-    """Return rows [stop - start, 1 + order]: 1, and the ``order`` changes before each, the latest first."""
-    lags = [changes[start - k : stop - k] for k in range(1, order + 1)]
+def _lags(values: Array, order: int, start: int, stop: int) -> Array:
+    """Return rows [stop - start, 1 + order]: 1, and the ``order`` values before each, the latest first."""
+    lags = [values[start - k : stop - k] for k in range(1, order + 1)]
     return np.stack([np.ones(stop - start), *lags], axis=1)
 
 

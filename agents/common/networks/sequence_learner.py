@@ -12,7 +12,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from agents.common.networks.compiled import AnyNet, backward, copy_outputs, episodes, forward, make_network
+from agents.common.memory_check import free_bytes
+from agents.common.networks.compiled import (
+    AnyNet,
+    backward,
+    copy_outputs,
+    episodes,
+    forward,
+    make_network,
+    network_bytes,
+)
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, clip_and_update, make_optimizer
 from agents.common.networks.recurrent import Recurrence, RecurrenceConfig, Sequences, make_recurrent_net
@@ -31,6 +40,9 @@ class SequenceLearner:
         seed_list: the seeds, each with weights from its own streams.
         settings: the optimiser's.
         window: rows that a dense network sees at once, the latest among them; zeros stand before the first.
+
+    Raises:
+        ValueError: the networks need more memory than there is.
     """
 
     def __init__(
@@ -43,6 +55,8 @@ class SequenceLearner:
         window: int = 1,
     ) -> None:
         network = NetworkSettings(hidden=tuple(hidden), activation="tanh")
+        n_bytes = network_bytes(shape.n_in * window, network, shape.n_outputs, recurrence, shape.max_rows)
+        _check_memory(len(seed_list), shape.max_rows, n_bytes)
         self._window = window
         self.net: AnyNet = make_network(
             shape.n_in * window,
@@ -166,6 +180,8 @@ def state_gradients(recurrence: Recurrence, x: Array, seed_list: Sequence[int], 
     alone = recurrence._replace(settings=_alone(recurrence))
     n_seeds, n_steps, n_in = x.shape
     units = alone.settings.units
+    n_bytes = network_bytes(n_in, NetworkSettings(hidden=()), units, alone, n_steps * units)
+    _check_memory(n_seeds, n_steps * units, n_bytes)
     net = make_recurrent_net(alone, n_in, (), units, True, seed_list, n_steps * units, units)
     head = net.head.first
     net.params[:, head:] = 0.0
@@ -185,6 +201,15 @@ def state_gradients(recurrence: Recurrence, x: Array, seed_list: Sequence[int], 
         _jacobians(net, rest, dy, Sequences(end, carry[0], np.full(units, _TO_THE_CARRY)), carry, jacobian)
         norms[:, t - 1] = np.linalg.norm(jacobian.astype(np.float64), ord=2, axis=(1, 2))
     return norms
+
+
+def _check_memory(n_seeds: int, n_rows: int, n_bytes: int) -> None:
+    """Refuse networks of ``n_bytes`` a seed that do not fit."""
+    if n_seeds * n_bytes > free_bytes():
+        raise ValueError(
+            f"{n_rows:,} rows at once, of {n_seeds:,} seeds, need {n_seeds * n_bytes / 2**30:,.1f} GiB and "
+            f"{free_bytes() / 2**30:,.1f} GiB are free, expected shorter sequences, fewer of them or fewer seeds"
+        )
 
 
 _TO_THE_CARRY = -1  # burn-in with which the gradient flows back into a sequence's carry

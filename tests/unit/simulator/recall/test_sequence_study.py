@@ -55,18 +55,35 @@ def test_the_future_changes_no_earlier_forecast(changed):
     np.testing.assert_array_equal(one[:until], other[:until])
     assert len(one) == N - SPLIT.train_end
     assert changed == N - 1 or (one[until:] != other[until:]).all()
-    assert best_order(before, SPLIT, 8) == best_order(after, SPLIT, 8)
-    for forecasts in (persistence, lambda x, split: autoregressive(x, split, 2)):
+    for of_changes in (False, True):
+        orders = [best_order(each, SPLIT, 8, of_changes=of_changes) for each in (before, after)]
+        assert orders[0] == orders[1]
+    for forecasts in (
+        persistence,
+        lambda x, split: autoregressive(x, split, 2, of_changes=False),
+        lambda x, split: autoregressive(x, split, 2, of_changes=True),
+    ):
         np.testing.assert_array_equal(forecasts(before, SPLIT)[:until], forecasts(after, SPLIT)[:until])
 
 
+@pytest.mark.parametrize("of_changes", [False, True])
 @pytest.mark.parametrize("name", SERIES)
-def test_no_order_of_autoregression_beats_the_law_of_a_series(name):
+def test_no_order_of_autoregression_beats_the_law_of_a_series(name, of_changes):
     values = sample_series(name, 20_000, np.random.default_rng(1))
     split = Split(10_000, 20_000)
     test = values[split.train_end :]
     best = ((test - best_forecasts(name, values, split)) ** 2).mean()
-    assert best <= 1.005 * ((test - autoregressive(values, split, best_order(values, split, 8))) ** 2).mean()
+    order = best_order(values, split, 8, of_changes=of_changes)
+    assert best <= 1.005 * ((test - autoregressive(values, split, order, of_changes=of_changes)) ** 2).mean()
+
+
+def test_an_autoregression_of_the_values_of_a_series_of_order_2_reaches_its_law():
+    values = sample_series("ar2", 20_000, np.random.default_rng(1))
+    split = Split(10_000, 20_000)
+    order = best_order(values, split, 8, of_changes=False)
+    forecasts = autoregressive(values, split, order, of_changes=False)
+    assert order == 2
+    np.testing.assert_allclose(forecasts, best_forecasts("ar2", values, split), atol=0.2)
 
 
 @pytest.mark.parametrize(

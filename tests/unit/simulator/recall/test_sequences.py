@@ -55,7 +55,11 @@ def test_the_optimum_of_a_series_without_error_is_its_noise_and_with_error_what_
     errors = (series - best.forecasts(series))[100:] ** 2
     assert errors.mean() == pytest.approx(best.mse, rel=0.02)
     split = walk_forward(len(series), 1)[0]
-    for forecasts in (persistence(series, split), drift(series, split), autoregressive(series, split, 3)):
+    for forecasts in (
+        persistence(series, split),
+        drift(series, split),
+        autoregressive(series, split, 3, of_changes=True),
+    ):
         assert squared_errors(series, split, forecasts).mean() > best.mse
 
 
@@ -68,7 +72,7 @@ def test_least_squares_finds_the_law_of_the_changes():
     changes = Autoregression((0.5, 0.3), 1.0, 0.0).sample(40_000, generator())
     series = np.cumsum(changes)
     split = walk_forward(len(series), 1)[0]
-    own = squared_errors(series, split, autoregressive(series, split, 2))
+    own = squared_errors(series, split, autoregressive(series, split, 2, of_changes=True))
     assert own.mean() == pytest.approx(1.0, rel=0.03)
     assert skill([own], [squared_errors(series, split, persistence(series, split))]) > 0.3
 
@@ -82,7 +86,9 @@ def test_splits_walk_forward_and_meet_every_value_after_the_first_part_once():
         walk_forward(39, 4)
 
 
-@pytest.mark.parametrize("model", [persistence, drift, lambda series, split: autoregressive(series, split, 2)])
+@pytest.mark.parametrize(
+    "model", [persistence, drift, lambda series, split: autoregressive(series, split, 2, of_changes=True)]
+)
 def test_nothing_that_comes_later_changes_a_forecast(model):
     series = generator().standard_normal(120).cumsum()
     split = walk_forward(120, 3)[1]

@@ -48,7 +48,7 @@ def test_the_gradient_of_the_cross_entropy_is_that_of_torch():
         total = total - (answers[torch.arange(4), torch.tensor(target[0, :, t])] * torch.tensor(weight[0, :, t])).sum()
     total = total / weight.sum()
     total.backward()
-    assert loss[0] == pytest.approx(float(total), rel=1e-5)
+    assert loss[0] == pytest.approx(total.item(), rel=1e-5)
     np.testing.assert_allclose(gradient, params.grad.numpy(), rtol=1e-3, atol=1e-6)
 
 
