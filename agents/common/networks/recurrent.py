@@ -286,7 +286,8 @@ def net_bytes(recurrence: Recurrence, n_in: int, hidden: Sequence[int], n_output
     n_top = settings.units + (n_in if settings.skip else 0)
     total = recurrence.n_params(n_in) + n_params((n_top, *hidden, n_outputs))
     per_layer = shape.columns + shape.carried + shape.saved + 2
-    per_row = settings.units * (settings.layers * per_layer + 2 * shape.columns + 1) + 2 * n_top + 3 * sum(hidden)
+    n_grads = 1 if shape.sums else 2
+    per_row = settings.units * (settings.layers * per_layer + n_grads * shape.columns + 1) + 2 * n_top + 3 * sum(hidden)
     return 4 * (5 * total + n_rows * per_row)
 
 
