@@ -12,7 +12,7 @@ from agents.common.networks.recurrent import CellShape, Recurrence, RecurrenceCo
 from simulator.core.jit import jit_implementation
 
 SOCKETS = ("recurrence",)
-SHAPE = CellShape(columns=1, carried=1, saved=0, hidden_biases=0)
+SHAPE = CellShape(columns=1, carried=1, saved=0, hidden_biases=0, sums=True)
 
 
 @dataclass(frozen=True)

@@ -49,25 +49,38 @@ def _forward(cell, z, u, before, after, saved):
     n = cell.units
     for k in range(2 * n):
         z[k] = sigmoid(z[k] + u[k])
+    reset = z[:n]
+    update = z[n : 2 * n]
+    candidate = z[2 * n : 3 * n]
+    from_hidden = u[2 * n : 3 * n]
     for k in range(n):
-        saved[k] = u[2 * n + k]
+        saved[k] = from_hidden[k]
     for k in range(n):
-        z[2 * n + k] = tanh(z[2 * n + k] + z[k] * saved[k])
+        candidate[k] = tanh(candidate[k] + reset[k] * saved[k])
     for k in range(n):
-        after[k] = (_ONE - z[n + k]) * before[k] + z[n + k] * z[2 * n + k]
+        after[k] = (_ONE - update[k]) * before[k] + update[k] * candidate[k]
 
 
 @jit_implementation(cell_backward, inline=True, of=Gru)
 def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
     n = cell.units
+    reset = z[:n]
+    update = z[n : 2 * n]
+    candidate = z[2 * n : 3 * n]
+    reset_grad = z_grad[:n]
+    update_grad = z_grad[n : 2 * n]
+    candidate_grad = z_grad[2 * n : 3 * n]
+    from_hidden_grad = u_grad[2 * n : 3 * n]
     for k in range(n):
-        reset, update, candidate = z[k], z[n + k], z[2 * n + k]
-        candidate_grad = after_grad[k] * update * (_ONE - candidate * candidate)
-        z_grad[2 * n + k] = candidate_grad
-        u_grad[2 * n + k] = candidate_grad * reset
-        z_grad[k] = candidate_grad * saved[k] * reset * (_ONE - reset)
-        z_grad[n + k] = after_grad[k] * (candidate - before[k]) * update * (_ONE - update)
-        before_grad[k] = after_grad[k] * (_ONE - update)
+        candidate_grad[k] = after_grad[k] * update[k] * (_ONE - candidate[k] * candidate[k])
+    for k in range(n):
+        from_hidden_grad[k] = candidate_grad[k] * reset[k]
+    for k in range(n):
+        reset_grad[k] = candidate_grad[k] * saved[k] * reset[k] * (_ONE - reset[k])
+    for k in range(n):
+        update_grad[k] = after_grad[k] * (candidate[k] - before[k]) * update[k] * (_ONE - update[k])
+    for k in range(n):
+        before_grad[k] = after_grad[k] * (_ONE - update[k])
     for k in range(2 * n):
         u_grad[k] = z_grad[k]
 

@@ -24,7 +24,7 @@ from simulator.core.jit import jit_implementation
 from simulator.core.protocols import Array
 
 SOCKETS = ("recurrence",)
-SHAPE = CellShape(columns=4, carried=2, saved=1, hidden_biases=0)
+SHAPE = CellShape(columns=4, carried=2, saved=1, hidden_biases=0, sums=True)
 _ONE = np.float32(1.0)
 
 
@@ -50,31 +50,53 @@ def _forward(cell, z, u, before, after, saved):
     n = cell.units
     for k in range(4 * n):
         z[k] += u[k]
+    input_and_forget = z[: 2 * n]
     for k in range(2 * n):
-        z[k] = sigmoid(z[k])
-    for k in range(2 * n, 3 * n):
-        z[k] = tanh(z[k])
-    for k in range(3 * n, 4 * n):
-        z[k] = sigmoid(z[k])
+        input_and_forget[k] = sigmoid(input_and_forget[k])
+    g = z[2 * n : 3 * n]
     for k in range(n):
-        after[n + k] = z[n + k] * before[n + k] + z[k] * z[2 * n + k]
+        g[k] = tanh(g[k])
+    o = z[3 * n : 4 * n]
     for k in range(n):
-        saved[k] = tanh(after[n + k])
+        o[k] = sigmoid(o[k])
+    i = z[:n]
+    f = z[n : 2 * n]
+    c_before = before[n : 2 * n]
+    c = after[n : 2 * n]
     for k in range(n):
-        after[k] = z[3 * n + k] * saved[k]
+        c[k] = f[k] * c_before[k] + i[k] * g[k]
+    for k in range(n):
+        saved[k] = tanh(c[k])
+    for k in range(n):
+        after[k] = o[k] * saved[k]
 
 
 @jit_implementation(cell_backward, inline=True, of=Lstm)
 def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
     n = cell.units
+    i = z[:n]
+    f = z[n : 2 * n]
+    g = z[2 * n : 3 * n]
+    o = z[3 * n : 4 * n]
+    c_before = before[n : 2 * n]
+    i_grad = z_grad[:n]
+    f_grad = z_grad[n : 2 * n]
+    g_grad = z_grad[2 * n : 3 * n]
+    o_grad = z_grad[3 * n : 4 * n]
+    c_after_grad = after_grad[n : 2 * n]
+    c_grad = before_grad[n : 2 * n]  # at c; the last loop makes it that at c'
     for k in range(n):
-        i, f, g, o = z[k], z[n + k], z[2 * n + k], z[3 * n + k]
-        c_grad = after_grad[n + k] + after_grad[k] * o * (_ONE - saved[k] * saved[k])
-        z_grad[k] = c_grad * g * i * (_ONE - i)
-        z_grad[n + k] = c_grad * before[n + k] * f * (_ONE - f)
-        z_grad[2 * n + k] = c_grad * i * (_ONE - g * g)
-        z_grad[3 * n + k] = after_grad[k] * saved[k] * o * (_ONE - o)
-        before_grad[n + k] = c_grad * f
+        c_grad[k] = c_after_grad[k] + after_grad[k] * o[k] * (_ONE - saved[k] * saved[k])
+    for k in range(n):
+        i_grad[k] = c_grad[k] * g[k] * i[k] * (_ONE - i[k])
+    for k in range(n):
+        f_grad[k] = c_grad[k] * c_before[k] * f[k] * (_ONE - f[k])
+    for k in range(n):
+        g_grad[k] = c_grad[k] * i[k] * (_ONE - g[k] * g[k])
+    for k in range(n):
+        o_grad[k] = after_grad[k] * saved[k] * o[k] * (_ONE - o[k])
+    for k in range(n):
+        c_grad[k] *= f[k]
         before_grad[k] = np.float32(0.0)
     for k in range(4 * n):
         u_grad[k] = z_grad[k]

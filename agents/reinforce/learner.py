@@ -99,12 +99,13 @@ def expand_last_steps(state, i, row, n_obs):
 
 
 @jit_implementation(forward, inline=True)
-def _forward(state, approximator, chunk, seeds):
+def _forward(state, approximator, chunk, passed, seeds):
     net = approximator.net
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
         n = min(chunk.n, state.batch.n_rows[i]) if is_recurrent(net) else chunk.n
-        forward_rows(net, i, row, state.inputs[row, :n], episodes(net, state.batch.end[i]))
+        if not passed:
+            forward_rows(net, i, row, state.inputs[row, :n], episodes(net, state.batch.end[i]))
         copy_outputs(net, row, approximator.outputs[row, :n])
 
 
@@ -124,9 +125,11 @@ def _forward_final(state, seeds):
     batch = state.batch
     carry = state.head.carry
     n_action = carry.action.shape[1]
+    passed = is_recurrent(value.net)
     for i in range(seeds.first, seeds.last):
         row = seeds.row + i - seeds.first
         n_rows = batch.n_rows[i]
+        passed &= batch.truncated[i].any()
         if is_recurrent(value.net) and batch.truncated[i].any():
             encode(state, Chunk(0, n_rows), Seeds(i, i + 1, row))
             forward_rows(value.net, i, row, state.inputs[row, :n_rows], episodes(value.net, batch.end[i]))
@@ -141,6 +144,7 @@ def _forward_final(state, seeds):
                     x[n_obs + n_action] = batch.reward[i, last]
                 forward_after(value.net, i, row, last, n_rows, x, value.outputs[row, 0])
                 state.work.bootstrap_value[row, e] = value.outputs[row, 0, 0]
+    return passed
 
 
 @jit_implementation(backward, inline=True)

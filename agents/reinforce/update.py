@@ -304,8 +304,11 @@ def encode(state: ReinforceState, chunk: Chunk, seeds: Seeds) -> None:
         inputs.x = state.observations.inputs(state.batch.obs[group, : chunk.n], group)
 
 
-def forward(state: ReinforceState, approximator: Approximator, chunk: Chunk, seeds: Seeds) -> None:
-    """Write the outputs [W, B, out] at ``state.inputs``; what the gradient needs is kept."""
+def forward(state: ReinforceState, approximator: Approximator, chunk: Chunk, passed: bool, seeds: Seeds) -> None:
+    """Write the outputs [W, B, out] at ``state.inputs``; what the gradient needs is kept.
+
+    With ``passed`` the latest pass of the compiled networks was over the same rows, and with the same weights.
+    """
     outputs = approximator.outputs[work_rows(seeds), : chunk.n]
     episodes = state.inputs.episodes
     if episodes is None:
@@ -319,11 +322,15 @@ def forward_obs(net: Any, observations: Any, head: PolicyHead, obs: Array, seeds
     step_networks(net, observations.inputs(obs[:, None])[:, 0], head.carry, head.outputs)
 
 
-def forward_final(state: ReinforceState, seeds: Seeds) -> None:
-    """Write the values of final observations to ``work.bootstrap_value`` [W, E], at least of truncated episodes."""
+def forward_final(state: ReinforceState, seeds: Seeds) -> bool:
+    """Write the values of final observations to ``work.bootstrap_value`` [W, E], at least of truncated episodes.
+
+    Returns:
+        Whether the value networks had to pass over the batch for that, as they do for the values of its rows.
+    """
     group = slice(seeds.first, seeds.last)
     if not state.batch.truncated[group].any():
-        return
+        return False
     if state.value.net.is_recurrent:
         episodes = episode_inputs(state, group, state.work.active[work_rows(seeds)], 1)
         values = state.value.net.unroll(episodes.sequences, keep=False)[..., 0]  # [G, E, L + 1]
@@ -332,6 +339,7 @@ def forward_final(state: ReinforceState, seeds: Seeds) -> None:
     else:
         x = state.observations.inputs(state.batch.final_obs[group], group)
         state.work.bootstrap_value[work_rows(seeds)] = state.value.net.forward(x, keep=False)[..., 0]
+    return False  # torch kept nothing that a gradient needs
 
 
 def backward(state: ReinforceState, approximator: Approximator, chunk: Chunk, seeds: Seeds) -> None:
@@ -488,12 +496,11 @@ def update(state, policy_lr_scale, value_lr_scale, seeds):
     if n_rows == 0:
         return
 
-    if hyper.bootstrap:
-        forward_final(state, seeds)  # work.bootstrap_value [E]
+    passed = hyper.bootstrap and forward_final(state, seeds)  # work.bootstrap_value [E]
     compute_returns(hyper, batch, work, seeds)  # work.returns [T]
 
     if hyper.baseline == VALUE:
-        value_pass(state, n_rows, seeds)  # work.value [T] before any step, and the gradient of its squared error
+        value_pass(state, n_rows, passed, seeds)  # work.value [T] before a step, and the gradient of its error
     compute_advantages(hyper, batch, work, seeds)  # work.advantage [T]
 
     policy_pass(state, n_rows, seeds)
@@ -504,7 +511,7 @@ def update(state, policy_lr_scale, value_lr_scale, seeds):
 
     for value_step in range(hyper.value_steps):
         if value_step > 0:
-            value_pass(state, n_rows, seeds)
+            value_pass(state, n_rows, False, seeds)
         apply_gradient(state, state.value, value_lr_scale, seeds)
     finish_update(batch, work, state.status, seeds)
 
@@ -551,14 +558,17 @@ def returns_to_go(reward, end, bootstrap_value, gamma, returns):
 
 
 @jit_or_python(inline=False)
-def value_pass(state, n_rows, seeds):
-    """Write the values of all ``n_rows`` to ``work.value``, and form the gradient of half their mean squared error."""
+def value_pass(state, n_rows, passed, seeds):
+    """Write the values of all ``n_rows`` to ``work.value``, and form the gradient of half their mean squared error.
+
+    ``passed`` is what :func:`forward_final` returned, as long as the weights are the same.
+    """
     value = state.value
     size = value.outputs.shape[1]
     for start in range(0, n_rows, size):
         chunk = Chunk(start, min(size, n_rows - start))
         encode(state, chunk, seeds)  # inputs [B, *in]
-        forward(state, value, chunk, seeds)  # outputs [B, 1]
+        forward(state, value, chunk, passed, seeds)  # outputs [B, 1]
         value_gradient(state.batch, state.work, value.outputs, value.output_grad, chunk, seeds)  # output_grad [B, 1]
         backward(state, value, chunk, seeds)
 
@@ -661,7 +671,7 @@ def policy_pass(state, n_rows, seeds):
     for start in range(0, n_rows, size):
         chunk = Chunk(start, min(size, n_rows - start))
         encode(state, chunk, seeds)  # inputs [B, *in]
-        forward(state, policy, chunk, seeds)  # outputs [B, out]
+        forward(state, policy, chunk, False, seeds)  # outputs [B, out]
         policy_gradient(
             state.hyper, state.batch, state.head, state.work, policy.outputs, policy.output_grad, chunk, seeds
         )  # output_grad [B, out]

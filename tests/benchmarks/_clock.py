@@ -49,11 +49,11 @@ def show(title: str, found: dict[str, Any], json: bool) -> dict[str, Any]:
     if not json:
         print(title.splitlines()[0])
         for name, value in _flat(found):
-            print(f"  {name:<58} {value:>16,.2f}")
+            print(f"  {name:<58} {value if isinstance(value, str) else format(value, ',.2f'):>16}")
     return found
 
 
-def _flat(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float]]:
+def _flat(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float | str]]:
     for name, value in found.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{before}{name} / ")

@@ -1,9 +1,8 @@
 """Recurrent agents of other libraries with the network and the numbers of :mod:`tests.benchmarks.components`.
 
 An LSTM on the observation and one linear layer on its output, in MountainCar with episodes of 192 steps, three
-sequences each. What
-:func:`sb3_contrib` and :func:`tianshou` return trains one model on by so many environment steps; models are made
-outside the clock.
+sequences each. What :func:`sb3_contrib` and :func:`tianshou` return trains one model on by so many environment steps;
+models are made outside the clock.
 """
 
 from __future__ import annotations
@@ -15,10 +14,18 @@ from typing import Any
 import torch
 from torch import nn
 
-ENV, UNITS, LENGTH, SEQUENCES = "MountainCar-v0", 64, 64, 32
+ENV = "MountainCar-v0"
+UNITS = 64
+LENGTH = 64
+SEQUENCES = 32
 EPISODE = 3 * LENGTH
-PERIOD, COPY, START, CAPACITY = 10, 500, 2_500, 50_000
-RATE, GAMMA, EPSILON = 1e-3, 0.99, 0.05
+PERIOD = 10
+COPY = 500
+START = 2_500
+CAPACITY = 50_000
+RATE = 1e-3
+GAMMA = 0.99
+EPSILON = 0.05
 
 
 def sb3_contrib() -> Callable[[int], Any]:

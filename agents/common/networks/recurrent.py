@@ -60,6 +60,7 @@ class CellShape(NamedTuple):
     carried: int  # from step to step; the first is its output
     saved: int  # for the gradient, beside z
     hidden_biases: int  # of u, in its last columns
+    sums: bool = False  # the cell reads z + u alone, so that both have one gradient; it need not be kept twice
 
 
 class Recurrence(NamedTuple):
@@ -176,6 +177,7 @@ class RecurrentNet(NamedTuple):
     carried: int  # numbers that a layer carries
     saved: int
     hidden_biases: int
+    sums: bool
     skip: bool
     truncate: int
     trainable: bool
@@ -184,7 +186,7 @@ class RecurrentNet(NamedTuple):
     head: Net  # dense layers
     z: Array  # float32 [W, L, T * G]; a cell leaves its gates there
     z_grad: Array  # float32 [W, T * G]
-    u_grad: Array  # float32 [W, T * G]
+    u_grad: Array  # float32 [W, T * G]; empty where it is z_grad
     state: Array  # float32 [W, L, T * carried], after every step
     hidden: Array  # float32 [W, L, T * H], output of every step
     hidden_before: Array  # float32 [W, L, T * H], output of the step before
@@ -199,6 +201,7 @@ class RecurrentNet(NamedTuple):
     rows: Array  # int64 [W, 2, B], scratch: rows of the sequences that go on, and their numbers
     step_hidden: Array  # float32 [W, B * H], of the sequences that go on
     step_u: Array  # float32 [W, B * G]
+    weight_h: Array  # float32 [W, G * H], a layer's Wh transposed once, for the products of the way back
     acting: Array  # float32 [W, 2 G + carried + saved + H + in], scratch of a single step
 
     @property
@@ -248,6 +251,7 @@ def make_recurrent_net(
         carried=carried,
         saved=saved,
         hidden_biases=shape.hidden_biases * units,
+        sums=shape.sums,
         skip=settings.skip,
         truncate=settings.truncate,
         trainable=settings.trainable,
@@ -256,7 +260,7 @@ def make_recurrent_net(
         head=head,
         z=space(n_layers, n_rows * columns),
         z_grad=space(n_rows * columns),
-        u_grad=space(n_rows * columns),
+        u_grad=space(0 if shape.sums else n_rows * columns),
         state=space(n_layers, n_rows * carried),
         hidden=space(n_layers, n_rows * units),
         hidden_before=space(n_layers, n_rows * units),
@@ -271,6 +275,7 @@ def make_recurrent_net(
         rows=np.zeros((n_seeds, 2, n_sequences), np.int64),
         step_hidden=space(n_sequences * units),
         step_u=space(n_sequences * columns),
+        weight_h=space(columns * units),
         acting=space(2 * columns + carried + saved + n_top),
     )
 
@@ -281,7 +286,8 @@ def net_bytes(recurrence: Recurrence, n_in: int, hidden: Sequence[int], n_output
     n_top = settings.units + (n_in if settings.skip else 0)
     total = recurrence.n_params(n_in) + n_params((n_top, *hidden, n_outputs))
     per_layer = shape.columns + shape.carried + shape.saved + 2
-    per_row = settings.units * (settings.layers * per_layer + 2 * shape.columns + 1) + 2 * n_top + 3 * sum(hidden)
+    n_grads = 1 if shape.sums else 2
+    per_row = settings.units * (settings.layers * per_layer + n_grads * shape.columns + 1) + 2 * n_top + 3 * sum(hidden)
     return 4 * (5 * total + n_rows * per_row)
 
 
@@ -437,9 +443,6 @@ def _forward_layer(net, at, i, w, inputs, sequences):
     parts = _parts_of(net, layer)
     z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
     product(inputs, net.params[i, layer.first : parts.weight_h].reshape((layer.n_in, columns)), z)
-    for r in range(n_rows):
-        for c in range(columns):
-            z[r, c] += net.params[i, parts.bias + c]
     rows = net.rows[w]
     for t in range(_longest(sequences.end)):
         n = _rows_at(sequences.end, t, rows)
@@ -468,11 +471,16 @@ def _forward_time(net, at, i, w, z, carry, t, rows):
             h[j, k] = before[k]
             hidden_before[row, k] = before[k]
     product(h, net.params[i, parts.weight_h : parts.bias].reshape((units, columns)), u)
+    bias = net.params[i, parts.bias : parts.hidden_bias]
+    hidden_bias = net.params[i, parts.hidden_bias : parts.hidden_bias + net.hidden_biases]
     for j in range(n):
         row = rows[0, j]
+        for c in range(columns):
+            z[row, c] += bias[c]
         before = carry[rows[1, j], layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
+        last_columns = u[j, columns - net.hidden_biases :]
         for c in range(net.hidden_biases):
-            u[j, columns - net.hidden_biases + c] += net.params[i, parts.hidden_bias + c]
+            last_columns[c] += hidden_bias[c]
         cell_forward(net.cell, z[row], u[j], before, state[row], kept[row])
         for k in range(units):
             hidden[row, k] = state[row, k]
@@ -510,8 +518,13 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
     n_rows = inputs.shape[0]
     parts = _parts_of(net, layer)
     z_grad = net.z_grad[w, : n_rows * columns].reshape((n_rows, columns))
-    u_grad = net.u_grad[w, : n_rows * columns].reshape((n_rows, columns))
+    u_grad = z_grad if net.sums else net.u_grad[w, : n_rows * columns].reshape((n_rows, columns))
     net.carry_grad[w, :, :] = np.float32(0.0)
+    weight_h = net.params[i, parts.weight_h : parts.bias].reshape((units, columns))
+    transposed = net.weight_h[w].reshape((columns, units))
+    for k in range(units):
+        for c in range(columns):
+            transposed[c, k] = weight_h[k, c]
     rows = net.rows[w]
     longest = _longest(sequences.end)
     for back in range(longest):
@@ -522,12 +535,17 @@ def _backward_layer(net, at, i, w, inputs, output_grad, gradient, sequences):
     product(inputs.T, z_grad, gradient[layer.first : parts.weight_h].reshape((layer.n_in, columns)))
     hidden_before = net.hidden_before[w, at, : n_rows * units].reshape((n_rows, units))
     product(hidden_before.T, u_grad, gradient[parts.weight_h : parts.bias].reshape((units, columns)))
-    gradient[parts.bias : parts.hidden_bias + net.hidden_biases] = np.float32(0.0)
+    bias_grad = gradient[parts.bias : parts.hidden_bias]
+    bias_grad[:] = np.float32(0.0)
     for r in range(n_rows):
         for c in range(columns):
-            gradient[parts.bias + c] += z_grad[r, c]
+            bias_grad[c] += z_grad[r, c]
+    hidden_bias_grad = gradient[parts.hidden_bias : parts.hidden_bias + net.hidden_biases]
+    hidden_bias_grad[:] = np.float32(0.0)
+    for r in range(n_rows):
+        last_columns = u_grad[r, columns - net.hidden_biases :]
         for c in range(net.hidden_biases):
-            gradient[parts.hidden_bias + c] += u_grad[r, columns - net.hidden_biases + c]
+            hidden_bias_grad[c] += last_columns[c]
     if at > 0:
         product(z_grad, net.params[i, layer.first : parts.weight_h].reshape((layer.n_in, columns)).T, output_grad)
 
@@ -540,10 +558,8 @@ def _backward_time(net, at, i, w, output_grad, sequences, t, rows):
     columns = net.columns
     n_rows = output_grad.shape[0]
     n = rows.shape[1]
-    parts = _parts_of(net, layer)
     z = net.z[w, at, : n_rows * columns].reshape((n_rows, columns))
     z_grad = net.z_grad[w, : n_rows * columns].reshape((n_rows, columns))
-    u_grad = net.u_grad[w, : n_rows * columns].reshape((n_rows, columns))
     state = net.state[w, at, : n_rows * net.carried].reshape((n_rows, net.carried))
     kept = net.kept[w, at, : n_rows * net.saved].reshape((n_rows, net.saved))
     after_grad = net.row[w]
@@ -555,17 +571,19 @@ def _backward_time(net, at, i, w, output_grad, sequences, t, rows):
         carry_grad = net.carry_grad[w, b]
         if t < sequences.burn_in[b]:
             z_grad[row] = np.float32(0.0)
-            u_grad[row] = np.float32(0.0)
+            u[j] = np.float32(0.0)
         else:
             for k in range(net.carried):
                 after_grad[k] = carry_grad[k]
             for k in range(units):
                 after_grad[k] += output_grad[row, k]
             before = sequences.carry[b, layer.carry : layer.carry + net.carried] if t == 0 else state[row - 1]
-            cell_backward(net.cell, z[row], kept[row], before, after_grad, z_grad[row], u_grad[row], carry_grad)
-        for c in range(columns):
-            u[j, c] = u_grad[row, c]
-    product(u, net.params[i, parts.weight_h : parts.bias].reshape((units, columns)).T, h_grad)
+            cell_backward(net.cell, z[row], kept[row], before, after_grad, z_grad[row], u[j], carry_grad)
+        if not net.sums:
+            u_grad = net.u_grad[w, row * columns : (row + 1) * columns]
+            for c in range(columns):
+                u_grad[c] = u[j, c]
+    product(u, net.weight_h[w].reshape((columns, units)), h_grad)
     cut = net.truncate > 0 and t % net.truncate == 0
     for j in range(n):
         carry_grad = net.carry_grad[w, rows[1, j]]
@@ -605,25 +623,45 @@ def _step_layer(net, layer, i, inputs, state, scratch):
     after = scratch[2 * columns : 2 * columns + net.carried]
     saved = scratch[2 * columns + net.carried : 2 * columns + net.carried + net.saved]
     before = state[layer.carry : layer.carry + net.carried]
+    bias = net.params[i, parts.bias : parts.hidden_bias]
     for c in range(columns):
-        z[c] = net.params[i, parts.bias + c]
+        z[c] = bias[c]
         u[c] = np.float32(0.0)
+    hidden_bias = net.params[i, parts.hidden_bias : parts.hidden_bias + net.hidden_biases]
+    last_columns = u[columns - net.hidden_biases :]
     for c in range(net.hidden_biases):
-        u[columns - net.hidden_biases + c] = net.params[i, parts.hidden_bias + c]
+        last_columns[c] = hidden_bias[c]
     for k in range(layer.n_in):
         value = inputs[k]
         if value != np.float32(0.0):
             weights = net.params[i, layer.first + k * columns : layer.first + (k + 1) * columns]
             for c in range(columns):
                 z[c] += value * weights[c]
-    for k in range(net.units):
-        value = before[k]
-        weights = net.params[i, parts.weight_h + k * columns : parts.weight_h + (k + 1) * columns]
-        for c in range(columns):
-            u[c] += value * weights[c]
+    weight_h = net.params[i, parts.weight_h : parts.bias].reshape((net.units, columns))
+    _add_product(before[: net.units], weight_h, u)
     cell_forward(net.cell, z, u, before, after, saved)
     for k in range(net.carried):
         before[k] = after[k]
+
+
+@jit_inline
+def _add_product(x, matrix, out):
+    """Add the product x [K] matrix [K, C] to ``out``, four rows at once: it is read and written a quarter as often."""
+    whole = len(x) - len(x) % 4
+    for k in range(0, whole, 4):
+        x0 = x[k]
+        x1 = x[k + 1]
+        x2 = x[k + 2]
+        x3 = x[k + 3]
+        row0 = matrix[k]
+        row1 = matrix[k + 1]
+        row2 = matrix[k + 2]
+        row3 = matrix[k + 3]
+        for c in range(len(out)):
+            out[c] = out[c] + x0 * row0[c] + x1 * row1[c] + x2 * row2[c] + x3 * row3[c]
+    for k in range(whole, len(x)):
+        for c in range(len(out)):
+            out[c] += x[k] * matrix[k, c]
 
 
 # Checks.
