@@ -18,7 +18,7 @@ from simulator.core.jit import set_threads
 from simulator.training.loop import Session
 from tests.benchmarks._clock import ROUNDS, cpu_seconds, ratio, show
 
-PLANNING_STEPS, ROLLOUT_STEPS, PEER_STEPS, WARM_STEPS = 50, 8_192, 400, 20_000
+PLANNING_STEPS, ROLLOUT_STEPS, PEER_STEPS, WARM_STEPS = 50, 8_192, 400, 100_000
 GAMMA, STEP_SIZE, EPSILON, MIN_PRIORITY = 0.95, 0.5, 0.1, 1e-9
 TABLES = {
     "Dyna-Q": {},
@@ -80,12 +80,16 @@ def _rollouts(env: dict[str, Any], table: dict[str, Any]) -> Work:
     run = {"seeds": 1, "steps": 10**12, "threads": 1, "agent": {**agent, "model": {"name": "table", **table}}}
     session = Session(build({**run, "env": env}))
     set_threads(1)
-    session.agent.rollout(session.env.env_batch, WARM_STEPS)  # until the goal was met, and there is something to plan
+    while not session.agent.rollout(session.env.env_batch, WARM_STEPS).reward.any():
+        pass  # before the goal is met sweeping has nothing to carry back
+
+    def n_updates() -> int:
+        return int(session.agent.state()["transitions"]["n_updates"][0])
 
     def work() -> int:
-        before = int(session.agent.state()["transitions"]["n_updates"][0])
+        before = n_updates()
         session.agent.rollout(session.env.env_batch, ROLLOUT_STEPS)
-        return int(session.agent.state()["transitions"]["n_updates"][0]) - before
+        return n_updates() - before
 
     return work
 
