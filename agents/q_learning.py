@@ -61,11 +61,11 @@ from agents.components.table import (
     Table,
     TablePlanning,
     draw_pair,
+    first_pair,
     observe_transition,
     sample_outcome,
     set_gains,
     set_priority,
-    take_first,
 )
 from simulator.core import registry, rng
 from simulator.core.components import Intrinsic, Model
@@ -457,11 +457,12 @@ def _sweep(planning, state, hyper, work, i, visited):
     _refresh_target(planning, state, hyper, work, i, visited)
     _queue_error(planning, state, hyper, work, i, visited, visited // n_actions)
     for _ in range(planning.n_steps):
-        if planning.queue.n_queued[i] == 0:
+        if planning.queue.priority[i, 0] == 0.0:
             return
-        pair = take_first(planning.queue, i)
+        pair = first_pair(planning.queue.priority[i])
         pair_state = pair // n_actions
-        _refresh_target(planning, state, hyper, work, i, pair)
+        if hyper.target != MAX or hyper.trace_decay > 0.0:  # values of other states than the updated one change too
+            _refresh_target(planning, state, hyper, work, i, pair)
         _update_planned(planning, state, hyper, work, i, pair, pair_state)
         if state.failed_at[i] > 0:
             return
@@ -521,7 +522,7 @@ def _queue_error(planning, state, hyper, work, i, pair, pair_state):
     """Queue a pair by its error, after its own value changed, and the pairs that lead to its state."""
     _carry_back(planning, state, hyper, work, i, pair_state)
     error = abs(planning.queue.target[i, pair] - state.q[i, 0, pair_state, pair - pair_state * state.q.shape[3]])
-    set_priority(planning.queue, i, pair, error, planning.min_priority)
+    set_priority(planning.queue.priority[i], pair, error, planning.min_priority)
 
 
 @jit_inline
@@ -535,6 +536,7 @@ def _carry_back(planning, state, hyper, work, i, next_state):
     queue.value[i, next_state] = value
     q = state.q[i, 0].reshape(-1)  # by pair
     targets = queue.target[i]
+    tree = queue.priority[i]
     gains = queue.gain[i].reshape(-1)
     next_edges = queue.next_edge[i].reshape(-1)
     n_outcomes = queue.gain.shape[2]
@@ -544,7 +546,7 @@ def _carry_back(planning, state, hyper, work, i, next_state):
         slot = np.uint64(pair * n_outcomes + (edge - (pair << planning.successor_bits)))
         target = targets[np.uint64(pair)] + gains[slot] * change
         targets[np.uint64(pair)] = target
-        set_priority(queue, i, np.uint64(pair), abs(target - q[np.uint64(pair)]), planning.min_priority)
+        set_priority(tree, pair, abs(target - q[np.uint64(pair)]), planning.min_priority)
         edge = np.int64(next_edges[slot])
 
 
@@ -599,25 +601,6 @@ def _planned_value(state, hyper, work, i, planned_state):
     if hyper.target == MAX:
         return highest(q, legal_actions)
     return expectation(q, q, legal_actions, hyper.explore, state.env_steps[i])
-
-
-@jit_inline
-def _queue_errors(planning, state, hyper, work, i, pair, changed):
-    """Queue a pair by its error, and where the value of its state changed, all pairs that lead there."""
-    n_actions = state.q.shape[3]
-    n_outcomes = planning.transitions.code.shape[2]
-    edge = np.int64(-1)
-    if changed:
-        edge = np.int64(planning.queue.first_edge[i, pair // n_actions])
-    while True:
-        pair_state = pair // n_actions
-        target = _mean_target(planning, state, hyper, work, i, pair, 0, planning.transitions.n_outcomes[i, pair])
-        error = abs(target - state.q[i, 0, pair_state, pair - pair_state * n_actions])
-        set_priority(planning.queue, i, pair, error, planning.min_priority)
-        if edge < 0:
-            return
-        pair = edge // n_outcomes
-        edge = np.int64(planning.queue.next_edge[i, edge])
 
 
 @jit_inline

@@ -23,7 +23,8 @@ Departures: prioritized sweeping keeps the update after every step in the enviro
 ``planning_steps``, and a pair stays in the queue where an update leaves some of its error; errors of pairs in the queue
 are kept up to date, also where they fall. A change of a state's value is added to the expected targets of the pairs
 that lead there, by their probability, in place of computing these anew (the small backups of van Seijen and Sutton
-2013), so that an update costs one addition and one move in a binary heap for every pair that leads to its state.
+2013), so that an update costs one addition for every pair that leads to its state, and a walk up a tree of maxima that
+mostly ends after one node.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from simulator.core.rng_compiled import below, uniform
 
 SOCKETS = ("model",)
 _UNKNOWN_SUCCESSORS = 16  # where no finite MDP tells how many there are
+_CHILDREN_BITS = np.uint64(3)
+_CHILDREN = 8  # of a node of the queue's tree
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,10 @@ class Transitions(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """Pairs that wait for an update, the largest error first, and which pairs lead where; empty if planning is uniform.
+    """Errors of the pairs that wait for an update, and which pairs lead where; empty if planning is uniform.
 
-    An edge is an outcome k of a pair: ``pair << successor_bits | k``.
+    An edge is an outcome k of a pair: ``pair << successor_bits | k``. Node n of the tree has the children 8 n + 1 to
+    8 n + 8; of its M nodes the last M - M // 8 are pairs, and those above hold the maximum of their children.
     """
 
     first_edge: Array  # int32 [S, N], into each state, or -1
@@ -94,10 +98,7 @@ class Queue(NamedTuple):
     value: Array  # float64 [S, N], the state values that targets stand for
     reward: Array  # float64 [S, N A], mean over a pair's outcomes
     target: Array  # float64 [S, N A], expected target of each pair that has outcomes
-    heap: Array  # int32 [S, N A], pairs
-    priority: Array  # float64 [S, N A], in the order of the heap
-    position: Array  # int32 [S, N A], in the heap, or -1
-    n_queued: Array  # int64 [S]
+    priority: Array  # float64 [S, M], a tree of maxima over pairs; 0 where a pair does not wait
 
 
 class TablePlanning(NamedTuple):
@@ -177,66 +178,49 @@ def set_gains(planning, i, pair, gamma):
 
 
 @jit_inline
-def set_priority(queue, i, pair, priority, min_priority):
-    """Queue a pair of seed i, move it, or take it out where its priority is no more than ``min_priority``."""
-    position = np.int64(queue.position[i, pair])
-    if priority > min_priority:
-        if position < 0:
-            position = queue.n_queued[i]
-            queue.n_queued[i] += 1
-        _settle(queue, i, pair, priority, position)
-    elif position >= 0:
-        _remove(queue, i, position)
+def set_priority(tree, pair, priority, min_priority):
+    """Let a pair wait with a priority, or no longer where that is at most ``min_priority``.
+
+    The walk up the tree ends at the first node whose maximum stays.
+    """
+    node = np.uint64(tree.shape[0] // _CHILDREN) + np.uint64(pair)
+    new = priority if priority > min_priority else 0.0
+    old = tree[node]
+    tree[node] = new
+    while node > 0:
+        node = (node - np.uint64(1)) >> _CHILDREN_BITS
+        largest = tree[node]
+        if new <= largest:
+            if old < largest:
+                return
+            new = _largest_child(tree, node)
+            if new == largest:
+                return
+        tree[node] = new
+        old = largest
 
 
 @jit_inline
-def take_first(queue, i):
-    """Take the pair of the largest priority out of the queue of seed i."""
-    pair = np.int64(queue.heap[i, 0])
-    _remove(queue, i, np.int64(0))
-    return pair
+def _largest_child(tree, node):
+    """Return the maximum over the children of a node."""
+    first = (node << _CHILDREN_BITS) + np.uint64(1)
+    largest = tree[first]
+    for k in range(1, _CHILDREN):
+        value = tree[first + np.uint64(k)]
+        largest = value if value > largest else largest
+    return largest
 
 
 @jit_inline
-def _remove(queue, i, position):
-    queue.position[i, queue.heap[i, position]] = -1
-    last = queue.n_queued[i] - 1
-    queue.n_queued[i] = last
-    if position < last:
-        _settle(queue, i, np.int64(queue.heap[i, last]), queue.priority[i, last], position)
-
-
-@jit_inline
-def _settle(queue, i, pair, priority, position):
-    """Put a pair into the heap, where ``position`` is free, by sifting it up or down from there."""
-    heap = queue.heap[i]
-    places = queue.position[i]
-    priorities = queue.priority[i]
-    at = position
-    while at > 0:
-        parent = (at - 1) >> 1
-        if priorities[parent] >= priority:
-            break
-        heap[at] = heap[parent]
-        priorities[at] = priorities[parent]
-        places[heap[at]] = at
-        at = parent
-    n = queue.n_queued[i]
-    while True:
-        child = 2 * at + 1
-        if child >= n:
-            break
-        if child + 1 < n and priorities[child + 1] > priorities[child]:
-            child += 1
-        if priorities[child] <= priority:
-            break
-        heap[at] = heap[child]
-        priorities[at] = priorities[child]
-        places[heap[at]] = at
-        at = child
-    heap[at] = pair
-    priorities[at] = priority
-    places[pair] = at
+def first_pair(tree):
+    """Return the pair of the largest priority, which is the root's."""
+    n_inner = np.uint64(tree.shape[0] // _CHILDREN)
+    node = np.uint64(0)
+    while node < n_inner:
+        node = (node << _CHILDREN_BITS) + np.uint64(1)
+        while tree[node] != tree[0]:
+            node += np.uint64(1)
+    return np.int64(node - n_inner)
 
 
 class Table(NamedTuple):
@@ -323,10 +307,7 @@ def _empty_queue(shape: tuple[int, int, int], n_states: int, init_value: float) 
         value=np.full((n_seeds, n_states), init_value),
         reward=np.zeros((n_seeds, n_pairs)),
         target=np.zeros((n_seeds, n_pairs)),
-        heap=np.zeros((n_seeds, n_pairs), np.int32),
-        priority=np.zeros((n_seeds, n_pairs)),
-        position=np.full((n_seeds, n_pairs), -1, np.int32),
-        n_queued=np.zeros(n_seeds, np.int64),
+        priority=np.zeros((n_seeds, 1 + _CHILDREN * _n_inner(n_pairs))),
     )
 
 
@@ -375,14 +356,19 @@ def _queue_all(planning: TablePlanning, gamma: float, init_value: float) -> None
     bootstrap = np.where(table.code[0] % 2 == 0, gamma * init_value, 0.0)
     target = (share * (table.reward[0] + bootstrap)).sum(axis=1)
     error = np.where(table.n_outcomes[0] > 0, np.abs(target - init_value), 0.0)
-    waiting = np.argsort(-error, kind="stable")[: (error > planning.min_priority).sum()]  # in order, so a heap
     queue.gain[:] = gamma * share
     queue.reward[:] = (share * table.reward[0]).sum(axis=1)
     queue.target[:] = target
-    queue.priority[:, : len(waiting)] = error[waiting]
-    queue.heap[:, : len(waiting)] = waiting
-    queue.position[:, waiting] = np.arange(len(waiting))
-    queue.n_queued[:] = len(waiting)
+    n_inner = _n_inner(len(error))
+    queue.priority[:, n_inner : n_inner + len(error)] = np.where(error > planning.min_priority, error, 0.0)
+    for node in reversed(range(n_inner)):
+        first = 1 + _CHILDREN * node
+        queue.priority[:, node] = queue.priority[:, first : first + _CHILDREN].max(axis=1)
+
+
+def _n_inner(n_pairs: int) -> int:
+    """Return how many nodes are above the pairs."""
+    return -(-(n_pairs - 1) // (_CHILDREN - 1)) if n_pairs else 0
 
 
 def _met(mdp: FiniteMDP) -> Array:

@@ -18,7 +18,7 @@ from simulator.core.jit import set_threads
 from simulator.training.loop import Session
 from tests.benchmarks._clock import ROUNDS, cpu_seconds, ratio, show
 
-PLANNING_STEPS, ROLLOUT_STEPS, PEER_STEPS, WARM_STEPS = 50, 8_192, 400, 20_000
+PLANNING_STEPS, ROLLOUT_STEPS, PEER_STEPS, WARM_STEPS = 50, 8_192, 400, 100_000
 GAMMA, STEP_SIZE, EPSILON, MIN_PRIORITY = 0.95, 0.5, 0.1, 1e-9
 TABLES = {
     "Dyna-Q": {},
@@ -80,12 +80,16 @@ def _rollouts(env: dict[str, Any], table: dict[str, Any]) -> Work:
     run = {"seeds": 1, "steps": 10**12, "threads": 1, "agent": {**agent, "model": {"name": "table", **table}}}
     session = Session(build({**run, "env": env}))
     set_threads(1)
-    session.agent.rollout(session.env.env_batch, WARM_STEPS)  # until the goal was met, and there is something to plan
+    while not session.agent.rollout(session.env.env_batch, WARM_STEPS).reward.any():
+        pass  # before the goal is met sweeping has nothing to carry back
+
+    def n_updates() -> int:
+        return int(session.agent.state()["transitions"]["n_updates"][0])
 
     def work() -> int:
-        before = int(session.agent.state()["transitions"]["n_updates"][0])
+        before = n_updates()
         session.agent.rollout(session.env.env_batch, ROLLOUT_STEPS)
-        return int(session.agent.state()["transitions"]["n_updates"][0]) - before
+        return n_updates() - before
 
     return work
 
@@ -99,9 +103,12 @@ class _PlainLoop:
         self.generator = np.random.default_rng(0)
         self.q = np.zeros((self.env.observation_space.n, self.env.action_space.n))
         self.counts: dict[tuple[int, int], dict[tuple[float, int, bool], int]] = {}
+        self.pairs: list[tuple[int, int]] = []
         self.leads: dict[int, set[tuple[int, int]]] = {}
         self.queue: list[tuple[float, tuple[int, int]]] = []
         self.obs = self.env.reset(seed=0)[0]
+        while not self._step():
+            pass  # as above
 
     def __call__(self) -> int:
         n_updates = 0
@@ -114,17 +121,21 @@ class _PlainLoop:
                 n_updates += 1
         return n_updates
 
-    def _step(self) -> None:
-        greedy = self.generator.random() >= EPSILON
+    def _step(self) -> float:
+        greedy = self.generator.random() >= EPSILON and self.q[self.obs].any()
         action = int(np.argmax(self.q[self.obs]) if greedy else self.generator.integers(self.q.shape[1]))
         then, reward, terminated, truncated, _ = self.env.step(action)
         pair = (int(self.obs), action)
-        outcomes = self.counts.setdefault(pair, {})
+        if pair not in self.counts:
+            self.counts[pair] = {}
+            self.pairs.append(pair)
+        outcomes = self.counts[pair]
         key = (float(reward), int(then), bool(terminated))
         outcomes[key] = outcomes.get(key, 0) + 1
         self.leads.setdefault(int(then), set()).add(pair)
         self._queue(pair)
         self.obs = self.env.reset()[0] if terminated or truncated else then
+        return float(reward)
 
     def _plan(self) -> None:
         if self.sweeps:
@@ -133,8 +144,7 @@ class _PlainLoop:
             for before in self.leads.get(pair[0], ()):
                 self._queue(before)
         else:
-            pairs = list(self.counts)
-            pair = pairs[self.generator.integers(len(pairs))]
+            pair = self.pairs[self.generator.integers(len(self.pairs))]
             self.q[pair] += STEP_SIZE * (self._target(pair) - self.q[pair])
 
     def _target(self, pair: tuple[int, int]) -> float:
