@@ -152,7 +152,7 @@ class FrameStore:
         return gather(rows, np.maximum(stored[..., 0], oldest_positions(rows)[:, None]))
 
     def single(self, obs: Array) -> Array | None:
-        """Network inputs uint8 [B, C, H, W] of obs [B, H, W] or [B, H, W, C]; None where a stack has other frames too."""
+        """Network inputs uint8 [B, C, H, W] of obs [B, H, W] or [B, H, W, C]; None with several frames in a stack."""
         if self._ring.depth > 1:
             return None
         store = FrameStore(self._spec, len(obs), 1, 1)
