@@ -151,6 +151,13 @@ class FrameStore:
         rows = FrameRing(ring.frames[seeds], ring.n_before[seeds], ring.n_added[seeds], ring.depth)
         return gather(rows, np.maximum(stored[..., 0], oldest_positions(rows)[:, None]))
 
+    def single(self, obs: Array) -> Array | None:
+        """Network inputs uint8 [B, C, H, W] of obs [B, H, W] or [B, H, W, C]; None with several frames in a stack."""
+        if self._ring.depth > 1:
+            return None
+        store = FrameStore(self._spec, len(obs), 1, 1)
+        return store.inputs(store.observe(obs, np.ones(len(obs), np.bool_))[:, None])[:, 0]
+
     def oldest(self) -> Array:
         """First position of every seed whose stack is complete, int64 [S]."""
         return oldest_positions(self._ring)

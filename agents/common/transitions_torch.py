@@ -33,7 +33,7 @@ from agents.common.transitions import ImaginationSettings, Transitions
 from memory.common.networks.arithmetic_torch import Adam
 from memory.common.networks.layers_torch import Weights
 from simulator.core import rng
-from simulator.core.devices import device
+from simulator.core.devices import device, hold_torch
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array, EnvSpec, State
 
@@ -97,6 +97,7 @@ class GenerativeTransitions:
         n_kept = min(self._n_seen, self._settings.buffer_size)
         is_time = self._n_seen % self._settings.train_frequency == 0 and n_kept >= self._settings.batch_size
         if is_time and not self._settings.untrained:
+            hold_torch(1)  # threads for every operation wait for one another longer than these take
             streams = unpacked(self._stream)
             rate = self._settings.learning_rate
             self._network.update(self._weights, self._optimizers, self._kept[:, :n_kept], streams, rate, 1.0)
@@ -146,6 +147,7 @@ class GenerativeTransitions:
 
     def imagine(self, n: int) -> Transitions:
         """Generate n transitions for every seed."""
+        hold_torch(1)
         streams = unpacked(self._stream)
         with torch.no_grad():
             patterns = self._network.generate(self._weights, n, streams).cpu().numpy()

@@ -16,6 +16,7 @@ from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.networks.recurrent import Carry, recurrence_of
+from agents.common.observation_store import FrameStore
 from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
 from agents.common.replay.sequences import SequenceSettings, begin_in_episode, load_sequences, save_sequences
@@ -344,14 +345,23 @@ class DQNPolicy:
 
     def values(self, obs: Array) -> Array | None:
         """Return action values [S, B, A] at obs [B, *obs], 0 for illegal actions; None where the past counts too."""
-        if not isinstance(self._learner, CompiledLearner) or self._learner.recurrence:
+        if self._learner.recurrence:
             return None  # they depend on the observations before
-        return self._learner.values(self._net, self._store, self._hyper, self._sampler, self._store.current(obs))
+        if isinstance(self._learner, CompiledLearner):
+            return self._learner.values(self._net, self._store, self._hyper, self._sampler, self._store.current(obs))
+        inputs = self._store.single(obs) if isinstance(self._store, FrameStore) else None
+        if inputs is None:
+            return None
+        values: Array = self._learner.values_of_inputs(self._net, self._hyper, len(self._sampler.stream), inputs)
+        return values
 
     def probs(self, obs: Array) -> Array | None:
         """Return probabilities [S, B, A], uniform over the best actions; None where the past counts too."""
         values = self.values(obs)
-        return None if values is None else uniform_best(values, self._hyper.legal_actions, self._store.current(obs))
+        if values is None:
+            return None
+        stored = np.zeros((len(obs), 1)) if isinstance(self._store, FrameStore) else self._store.current(obs)
+        return uniform_best(values, self._hyper.legal_actions, stored)
 
 
 def resolved(config: Config) -> Config:

@@ -165,6 +165,15 @@ class TorchLearner:
         """Write the actions [S] of a policy at stored observations [S, F]."""
         act(net, store, hyper, sampler, obs, 0, actions, Seeds(0, len(actions), 0))
 
+    @staticmethod
+    def values_of_inputs(net: TorchNetwork, hyper: DQNHyperparams, n_seeds: int, inputs: Array) -> Array:
+        """Return action values float64 [S, B, A] of network inputs [B, *in]."""
+        outputs = net.forward(np.repeat(inputs[None], n_seeds, axis=0), keep=False).astype(np.float64)
+        if not hyper.dueling:
+            return outputs
+        advantages = outputs[..., 1:]
+        return outputs[..., :1] + advantages - advantages.mean(axis=-1, keepdims=True)
+
 
 def _make_store(spec: EnvSpec, n_seeds: int, config: Any, recurrence: Recurrence | None) -> VectorStore | FrameStore:
     """Make the observation store, if it and a replay of what it stores fit into memory."""

@@ -75,7 +75,8 @@ def _run(task: Task, tick: Tick) -> Result:
     limits = limits_of(task, settings.seeds)
     with Store(task.scratch) as store:
         last = None
-        snapshots = loop.run(settings, store, _stored(store, tick), checkpoint_every=task.checkpoint_every)
+        found = _stored(store, tick)
+        snapshots = loop.run(settings, store, found, checkpoint_every=task.checkpoint_every, pictures=False)
         try:
             for last in snapshots:
                 tick()

@@ -45,6 +45,7 @@ def run(
     stride: Stride | None = None,
     keep_replay: bool = False,
     stop_at: int | None = None,
+    pictures: bool = True,
 ) -> Generator[RunSnapshot, None, None]:
     """Train, evaluate and store.
 
@@ -57,6 +58,7 @@ def run(
         stride: steps between snapshots, for a driver that changes them; None: a tenth of a second's.
         keep_replay: keep the replay of a run that is over; a stored one that did so does so again.
         stop_at: environment step at which to stop with a checkpoint, as if interrupted there.
+        pictures: snapshots have what views draw of the agent; off where nobody sees them.
 
     Yields:
         Snapshots, about ten a second unless ``stride`` says otherwise; the last has the phase "done", or "failed"
@@ -72,7 +74,9 @@ def run(
     )
 
     def make() -> TrainingLoop:
-        return TrainingLoop(Session(config), lease, checkpoint_every, stride or Stride(), keep_replay, stop_at)
+        return TrainingLoop(
+            Session(config), lease, checkpoint_every, stride or Stride(), keep_replay, stop_at, pictures
+        )
 
     yield from hosted(lease, make)
 
@@ -87,6 +91,7 @@ class TrainingLoop:
         stride: steps between snapshots.
         keep_replay: see :func:`run`, as for the next one.
         stop_at: likewise.
+        pictures: likewise.
     """
 
     def __init__(
@@ -97,6 +102,7 @@ class TrainingLoop:
         stride: Stride,
         keep_replay: bool = False,
         stop_at: int | None = None,
+        pictures: bool = True,
     ) -> None:
         self._session = session
         self._store = lease.store
@@ -116,6 +122,7 @@ class TrainingLoop:
         if keep_replay:
             self._provenance["keep_replay"] = True
         self._stop_at = stop_at or session.config.steps
+        self._pictures = pictures
         self._warnings = resumed.warnings
         if resumed.saved is not None:
             self._restore(resumed.record, resumed.saved)
@@ -265,7 +272,7 @@ class TrainingLoop:
             curve=session.recorder.curve(),
             evaluations=tuple(self._evaluations),
             metrics={name: values.copy() for name, values in session.metrics.items()},
-            picture=session.picture(),
+            picture=session.picture() if self._pictures else None,
             optimum=self._optimum,
             random_score=session.env.spec.random_score,
             reward_threshold=session.env.spec.reward_threshold,

@@ -21,7 +21,7 @@ from memory.common.networks.training_torch import add_noise, cross_entropy, samp
 from memory.conv_autoencoder.model_torch import ConvAutoencoder, Encoded
 from memory.vae.model_torch import VAE, gaussian_kl
 from simulator.core import rng
-from simulator.core.devices import device
+from simulator.core.devices import device, hold_torch
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array, State
@@ -174,6 +174,7 @@ class NetworkCode:
 
     def codes(self, patterns: Array) -> Array:
         """Compute codes float32 [S, B, F] of patterns [S, B, N]."""
+        hold_torch(1)  # threads for every operation wait for one another longer than these take
         with torch.no_grad():
             codes: Array = self._network.codes(self._weights, tensor(np.ascontiguousarray(patterns))).cpu().numpy()
         return codes
@@ -206,6 +207,7 @@ class NetworkCode:
 
     def update(self, patterns: Array) -> None:
         """Take one step of training on some of the latest patterns [S, P, N]."""
+        hold_torch(1)
         streams = unpacked(self._stream)
         self._network.update(self._weights, self._optimizers, patterns, streams, self._config.learning_rate, 1.0)
         self._stream = packed(streams)
