@@ -72,7 +72,7 @@ class RandomProjection:
 
 @dataclass(frozen=True)
 class ProjectionComponent:
-    """What the socket takes."""
+    """A random projection with its settings, until the environment is known."""
 
     config: Config
 

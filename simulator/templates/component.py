@@ -54,7 +54,7 @@ class MyComponent:
 
 @dataclass(frozen=True)
 class Bonus:
-    """What the socket takes: the settings, with the scale of the bonus, and for_env."""
+    """Settings with the scale of the bonus, and for_env: the socket takes these."""
 
     config: Config
 
