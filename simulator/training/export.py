@@ -1,4 +1,4 @@
-"""One file with all that a run learned, to be played without Engram: ``.npz``, ``.safetensors``, or ``.onnx`` of one seed.
+"""One file with all that a run learned, played without Engram: ``.npz``, ``.safetensors``, or ``.onnx`` of one seed.
 
 ========================  =============================================================================================
 ``kind``                  ``table`` or ``network``, see below; ``probabilities`` or ``values`` where there is no more
