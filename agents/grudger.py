@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.core.games import CD, COOPERATE, DD, DEFECT, START, is_iterated
+from simulator.core.games.game import CD, COOPERATE, DD, DEFECT, START, is_iterated
 from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 TRAINABLE = False

@@ -15,7 +15,7 @@ import numpy as np
 
 from simulator.core import rng
 from simulator.core.field_types import Share
-from simulator.core.games import COOPERATE, DEFECT, is_iterated
+from simulator.core.games.game import COOPERATE, DEFECT, is_iterated
 from simulator.core.jit import jit
 from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 from simulator.core.rng_compiled import uniform

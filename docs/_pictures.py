@@ -1,11 +1,13 @@
 """Draw every picture of the manual: ``python docs/_pictures.py [PAGE ...]``, or ``make pictures`` for all.
 
 A page shows beside a picture the commands that draw it; they are run as they stand there, in a lab of their own. So
-no picture can say something else than its commands.
+no picture can say something else than its commands. A picture ``KIND-NAME.svg`` is of the tournament that is stored in
+``tests/benchmarks/results/NAME.json``, and of a kind of ``engram plot``.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -14,15 +16,24 @@ import sys
 import tempfile
 from pathlib import Path
 
+from simulator.reporting import plot
+from simulator.reporting.report import TOURNAMENT
+
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+STORED = re.compile(rf"pictures/(({'|'.join(plot.KINDS[TOURNAMENT])})-([\w-]+)\.svg)")
 
 
 def main(pages: list[str]) -> None:
-    """Run the blocks of commands with a picture in some pages, or in README.md and every page."""
+    """Draw the pictures of some pages, or of README.md and every page."""
     paths = [Path(page) for page in pages] or [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     for path in paths:
-        for block in BLOCK.findall(path.read_text("utf-8")):
+        text = path.read_text("utf-8")
+        for file, kind, name in STORED.findall(text):
+            print(path, flush=True)
+            summary = json.loads((ROOT / "tests" / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+            plot.draw(plot.drawing_of(TOURNAMENT, summary, [kind]), ROOT / "docs" / "pictures" / file, force=True)
+        for block in BLOCK.findall(text):
             if "--picture docs/pictures/" in block:
                 print(path, flush=True)
                 _run(block)

@@ -81,7 +81,7 @@ class Config:
 
 
 class Bounds(NamedTuple):
-    """What can be known of the room, as the mean probability of the best choice."""
+    """Mean probability of the best choice."""
 
     with_memory: float  # by all looks
     without: float  # by the last look alone

@@ -351,7 +351,7 @@ class TournamentResult:
         """Return a figure of matplotlib.
 
         Args:
-            what: "tiers", "profiles", "pairs", "curves", or "all" of them on one sheet.
+            what: "tiers", "profiles", "pairs", "curves", "solved", or "all": the first four on one sheet.
 
         Raises:
             ValueError: an unknown kind, or nothing to draw.

@@ -32,7 +32,7 @@ class IntrinsicConfig:
 
 
 class Novelty(Protocol):
-    """What S learners have met, each of them for itself."""
+    """Memory of the observations that S learners have met, one for each."""
 
     def visit(self, obs: Array) -> Array:
         """Tell how new obs [S, *obs] are, float64 [S], about 1 where nothing like it was met; and remember them."""
@@ -45,7 +45,7 @@ class Novelty(Protocol):
 
 
 class IntrinsicComponent(Protocol):
-    """What ``make`` of a component of the socket ``intrinsic`` gives."""
+    """A bonus with its settings, until the environment is known: ``make`` of a component returns it."""
 
     config: IntrinsicConfig
 

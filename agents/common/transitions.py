@@ -17,7 +17,7 @@ from simulator.core.protocols import Array, State
 Width = Annotated[int, Meta(ge=1, le=65_536)]
 
 
-class Transitions(NamedTuple):
+class TransitionBatch(NamedTuple):
     """Imagined transitions of S seeds, n each."""
 
     obs: Array  # [S, n, *obs]
@@ -36,7 +36,7 @@ class TransitionModel(Protocol):
     def learn(self, obs: Array, actions: Array, reward: Array, next_obs: Array, done: Array) -> None:
         """Learn from one step of every seed: obs [S, *obs] led by actions [S] to next_obs; ``done``: it terminated."""
 
-    def imagine(self, n: int) -> Transitions:
+    def imagine(self, n: int) -> TransitionBatch:
         """Imagine n transitions for every seed."""
 
     def state(self) -> State:

@@ -29,7 +29,7 @@ from agents.common.encoders.learned_torch import packed, unpacked
 from agents.common.encoders.patterns import make_pattern_adapter
 from agents.common.memory_check import check_fits
 from agents.common.spaces import is_image, legal_rows, n_actions
-from agents.common.transitions import ImaginationSettings, Transitions
+from agents.common.transitions import ImaginationSettings, TransitionBatch
 from memory.common.networks.arithmetic_torch import Adam
 from memory.common.networks.layers_torch import Weights
 from simulator.core import rng
@@ -145,7 +145,7 @@ class GenerativeTransitions:
         half = (self._high - self._low) / 2.0
         return np.where(half > 0.0, half, 1.0)
 
-    def imagine(self, n: int) -> Transitions:
+    def imagine(self, n: int) -> TransitionBatch:
         """Generate n transitions for every seed."""
         hold_torch(1)
         streams = unpacked(self._stream)
@@ -154,7 +154,7 @@ class GenerativeTransitions:
         self._stream = packed(streams)
         return self._decoded(patterns)
 
-    def _decoded(self, patterns: Array) -> Transitions:
+    def _decoded(self, patterns: Array) -> TransitionBatch:
         """Read patterns [S, n, N] as transitions."""
         n_seeds, n_rows = patterns.shape[:2]
         n = self._adapter.n
@@ -170,7 +170,7 @@ class GenerativeTransitions:
             preference = np.where(self._legal[obs].reshape(preference.shape), preference, -np.inf)
         half = np.where(self._high > self._low, self._half(), 0.0)  # where every reward was the same, so are these
         reward = patterns[..., -2] * half[:, None] + self._middle()[:, None]
-        return Transitions(
+        return TransitionBatch(
             obs.reshape(n_seeds, n_rows, *obs.shape[1:]),
             preference.argmax(axis=-1),
             reward.astype(np.float32),

@@ -1,1 +1,1 @@
-"""What agents carry inside: recurrences, encoders, models and bonuses, one file each."""
+"""Components of agents: recurrences, encoders, models and bonuses, one file each."""

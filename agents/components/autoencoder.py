@@ -33,7 +33,7 @@ class Config(LearnedConfig):
 
 @dataclass(frozen=True)
 class AutoencoderComponent:
-    """What the socket takes."""
+    """An autoencoder with its settings, until the environment is known."""
 
     config: Config
 

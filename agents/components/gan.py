@@ -48,7 +48,7 @@ class Config:
 
 @dataclass(frozen=True)
 class GanComponent:
-    """What the socket takes."""
+    """A GAN with its settings, until the environment is known."""
 
     config: Config
 

@@ -112,7 +112,7 @@ def principal_directions(x: Array, n: int) -> Array:
 
 @dataclass(frozen=True)
 class PcaComponent:
-    """What the socket takes."""
+    """Principal components with their settings, until the environment is known."""
 
     config: Config
 

@@ -54,7 +54,7 @@ class Config(IntrinsicConfig):
 
 
 class Moments(NamedTuple):
-    """What S learners have met."""
+    """Running moments of observations and errors, of S learners."""
 
     mean: Array  # float64 [S, F], of observations
     square: Array  # float64 [S, F], sum of squared deviations

@@ -29,7 +29,7 @@ class Config(CodeConfig):
     """random directions"""
 
 
-class RandomProjection:
+class RandomProjectionCode:
     """S projections; see :class:`agents.common.encoders.codes.PatternCode`.
 
     Args:
@@ -57,7 +57,7 @@ class RandomProjection:
     def update(self, patterns: Array) -> None:
         """Do nothing."""
 
-    def frozen(self) -> RandomProjection:
+    def frozen(self) -> RandomProjectionCode:
         """Return itself: it never changes."""
         return self
 
@@ -72,7 +72,7 @@ class RandomProjection:
 
 @dataclass(frozen=True)
 class ProjectionComponent:
-    """What the socket takes."""
+    """A random projection with its settings, until the environment is known."""
 
     config: Config
 
@@ -84,7 +84,7 @@ class ProjectionComponent:
         """
         field = "agent.encoder = 'random_projection'"
         adapter = make_pattern_adapter(spec, field, self.config.image_side)
-        code = RandomProjection(adapter.n, seed_list, self.config.components)
+        code = RandomProjectionCode(adapter.n, seed_list, self.config.components)
         return CodeEncoder(spec, seed_list, adapter, code, self.config, field)
 
 

@@ -246,7 +246,7 @@ def _most_frequent(rows: Array, n: int) -> Array:
 
 @dataclass(frozen=True)
 class RecallComponent:
-    """What the socket takes."""
+    """A memory with its settings, until the environment is known."""
 
     config: Config
 

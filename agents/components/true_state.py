@@ -124,7 +124,7 @@ def laplacian_eigenvectors(mdp: FiniteMDP) -> Array:
 
 @dataclass(frozen=True)
 class TrueStateComponent:
-    """What the socket takes."""
+    """Settings of the lookup, until the environment is known."""
 
     config: Config
 

@@ -37,7 +37,7 @@ class Config(LearnedConfig):
 
 @dataclass(frozen=True)
 class VaeComponent:
-    """What both sockets take."""
+    """A variational autoencoder with its settings, until the environment is known: for both sockets."""
 
     config: Config
 

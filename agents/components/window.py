@@ -188,7 +188,7 @@ def _bounds(spec: EnvSpec, n: int) -> tuple[Array, Array]:
 
 @dataclass(frozen=True)
 class WindowComponent:
-    """What the socket takes."""
+    """A window with its settings, until the environment is known."""
 
     config: Config
 

@@ -21,7 +21,7 @@ from agents.common.exploration import Explore, argmax, choose, make_explore, sch
 from agents.common.networks.compiled import is_recurrent, step_networks, write_one_hot
 from agents.common.networks.optimizers import linear_decay
 from agents.common.networks.recurrent import Carry
-from agents.common.replay.buffer import Replay, add_step, replay_size
+from agents.common.replay.buffer import ReplayBuffer, add_step, replay_size
 from agents.common.replay.prioritized import Priorities, add_priority, sample, update_priority
 from agents.common.spaces import legal_row
 from simulator.core.field_types import steps_of_run
@@ -111,7 +111,7 @@ class TrainState(NamedTuple):
     target_net: Any
     eval_net: Any  # running average of the online weights, or the online networks themselves
     optimizer: Any  # of the compiled backend; torch's networks hold their own
-    replay: Replay
+    replay: ReplayBuffer
     priorities: Priorities
     sample_stream: Array  # uint64 [S, 4]
     observations: Any  # a store of observations, or its ``VectorEncoding`` with the compiled backend
@@ -385,7 +385,7 @@ def train(state: TrainState, params: UpdateParams, seeds: Seeds) -> None:
     """Update the networks ``gradient_steps`` times, in the way of the replay: on transitions, or on sequences."""
 
 
-@jit_implementation(train, inline=False, of=Replay)
+@jit_implementation(train, inline=False, of=ReplayBuffer)
 def train_transitions(state, params, seeds):
     """Update the networks ``gradient_steps`` times on batches of transitions."""
     batch = state.batch

@@ -40,7 +40,7 @@ from msgspec import Meta
 from simulator.core import rng
 from simulator.core.field_types import CountOrZero, PartShare, Share
 from simulator.core.foreign.casts import action_indices
-from simulator.core.games import CC, START, memory_one_payoffs
+from simulator.core.games.game import CC, START, memory_one_payoffs
 from simulator.core.jit import jit
 from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import uniform
@@ -108,7 +108,7 @@ def _round_buffers(n_seeds: int) -> RoundBuffers:
 
 
 class IteratedMatrix:
-    """S copies of the game; see :class:`simulator.core.games.RoundGame`."""
+    """S copies of the game; see :class:`simulator.core.games.game.RoundGame`."""
 
     simultaneous = True
 
@@ -152,7 +152,7 @@ class IteratedMatrix:
         return buffers.step(0), buffers.step(1)
 
     def expected(self, first: Array, second: Array) -> tuple[Array, Array]:
-        """Return exact payoffs per round; see :func:`simulator.core.games.memory_one_payoffs`."""
+        """Return exact payoffs per round; see :func:`simulator.core.games.game.memory_one_payoffs`."""
         return memory_one_payoffs(
             (first, second),
             self._rules.payoffs,

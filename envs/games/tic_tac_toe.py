@@ -35,7 +35,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.common.games.board_game import BoardGame, BoardGameRules, show_board
-from simulator.core.game_tree import GameTree, against, perfect
+from simulator.core.games.tree import GameTree, against, perfect
 from simulator.core.protocols import EnvSpec
 
 N_SQUARES = 9

@@ -9,9 +9,9 @@ import numpy as np
 
 from simulator.checks.comparison import differences, state_of_seed
 from simulator.checks.laws import Law, LawBroken
-from simulator.core.non_finite import arrays_with_nan
 from simulator.core.protocols import Array
 from simulator.store import checkpoints
+from simulator.training.non_finite import arrays_with_nan
 from simulator.training.session import Session
 
 STEPS = 150  # of training

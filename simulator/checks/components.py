@@ -30,7 +30,7 @@ QUICK: dict[str, dict[str, Any]] = {  # agents that components are put into, wit
 }
 
 
-class Case(NamedTuple):
+class ComponentCase(NamedTuple):
     """A component in an environment."""
 
     make: Callable[[Sequence[int]], Any]  # for seeds: an encoder, or the memory of a bonus
@@ -85,11 +85,11 @@ def _features(encoder: Any, seen: Array) -> Array:
     return np.stack([np.array(encoder.encode(obs.copy(), carry)) for obs in seen])
 
 
-def _seen(case: Case, seeds: Sequence[int] = SEEDS) -> Array:
+def _seen(case: ComponentCase, seeds: Sequence[int] = SEEDS) -> Array:
     return case.observations(seeds, STEPS + case.make(list(seeds)).n_collected)
 
 
-def features_are_of_their_space(case: Case) -> None:
+def features_are_of_their_space(case: ComponentCase) -> None:
     """Encode random play: features are float32 [S, F], finite, and as many as the space says.
 
     Raises:
@@ -112,7 +112,7 @@ def features_are_of_their_space(case: Case) -> None:
         raise LawBroken("encode", "it gave features that are not finite, expected finite ones")
 
 
-def encoders_of_seeds_do_not_meet(case: Case) -> None:
+def encoders_of_seeds_do_not_meet(case: ComponentCase) -> None:
     """Encode seeds together and each alone, and once with other observations in one seed: the same features.
 
     Raises:
@@ -131,7 +131,7 @@ def encoders_of_seeds_do_not_meet(case: Case) -> None:
             raise LawBroken("learn", f"seed {SEEDS[i]} has other features where seed {SEEDS[1]} sees something else")
 
 
-def a_frozen_copy_learns_nothing(case: Case) -> None:
+def a_frozen_copy_learns_nothing(case: ComponentCase) -> None:
     """Freeze an encoder and let it learn on: the copy encodes as before.
 
     Raises:
@@ -148,7 +148,7 @@ def a_frozen_copy_learns_nothing(case: Case) -> None:
         raise LawBroken("frozen", "the copy encodes differently after its encoder learned on, expected the same bits")
 
 
-def features_say_what_encode_says(case: Case) -> None:
+def features_say_what_encode_says(case: ComponentCase) -> None:
     """Compare ``features`` of observations with ``encode`` at an episode's beginning, where there are any.
 
     Raises:
@@ -170,7 +170,7 @@ def features_say_what_encode_says(case: Case) -> None:
         raise LawBroken("features", f"they are not what encode gives where an episode begins; {expected}")
 
 
-def a_restored_encoder_goes_on(case: Case) -> None:
+def a_restored_encoder_goes_on(case: ComponentCase) -> None:
     """Restore an encoder's state in a new one and let both learn on: the same bits.
 
     Raises:
@@ -198,7 +198,7 @@ def _visited(novelty: Any, seen: Array) -> Array:
     return np.stack([np.array(novelty.visit(obs.copy())) for obs in seen])
 
 
-def novelty_is_a_number_for_each_seed(case: Case) -> None:
+def novelty_is_a_number_for_each_seed(case: ComponentCase) -> None:
     """Visit random play: one finite number >= 0 for each seed and visit.
 
     Raises:
@@ -212,7 +212,7 @@ def novelty_is_a_number_for_each_seed(case: Case) -> None:
         raise LawBroken("visit", f"it gave {found.min():g} to {found.max():g}, expected finite numbers >= 0")
 
 
-def what_is_met_often_is_less_new(case: Case) -> None:
+def what_is_met_often_is_less_new(case: ComponentCase) -> None:
     """Visit one observation many times: it is less new in the end than at first.
 
     Raises:
@@ -225,7 +225,7 @@ def what_is_met_often_is_less_new(case: Case) -> None:
         raise LawBroken("visit", f"{said}, expected less")
 
 
-def bonuses_of_seeds_do_not_meet(case: Case) -> None:
+def bonuses_of_seeds_do_not_meet(case: ComponentCase) -> None:
     """Visit with seeds together and each alone, and once with other observations in one seed: the same novelty.
 
     Raises:
@@ -243,7 +243,7 @@ def bonuses_of_seeds_do_not_meet(case: Case) -> None:
         raise LawBroken("visit", f"other observations in seed {SEEDS[1]} change what is new to the others")
 
 
-def a_restored_bonus_goes_on(case: Case) -> None:
+def a_restored_bonus_goes_on(case: ComponentCase) -> None:
     """Restore a bonus's state in a new one, and visit on with both: the same bits.
 
     Raises:

@@ -21,7 +21,7 @@ DOMAINS = ("bipolar", "continuous")
 MakeMemory = Callable[[Sequence[int]], Memory]
 
 
-class Case(NamedTuple):
+class MemoryCase(NamedTuple):
     """A memory, and how near its results have to be."""
 
     make: MakeMemory
@@ -63,7 +63,7 @@ def played(make: MakeMemory, seeds: Sequence[int], spoilt: Sequence[int] = ()) -
     return Played(memory, memory.recall(cues.copy(), None, 0.8 * cues), patterns, cues)
 
 
-def recalls_by_the_contract(case: Case) -> None:
+def recalls_by_the_contract(case: MemoryCase) -> None:
     """Recall and look at shapes, types and ranges.
 
     Raises:
@@ -91,7 +91,7 @@ def recalls_by_the_contract(case: Case) -> None:
         raise LawBroken("energy", f"it gave {energy!r:.60}, expected finite numbers of shape {patterns.shape[:2]}")
 
 
-def seeds_together_equal_seeds_alone(case: Case) -> None:
+def seeds_together_equal_seeds_alone(case: MemoryCase) -> None:
     """Recall seeds together, and each alone: the same.
 
     Raises:
@@ -106,7 +106,7 @@ def seeds_together_equal_seeds_alone(case: Case) -> None:
         _near(alone.energy[0, :, 0], together.energy[i, :, 0], case.energy_tolerance, "energy", what)
 
 
-def spoilt_seeds_leave_the_others_alone(case: Case) -> None:
+def spoilt_seeds_leave_the_others_alone(case: MemoryCase) -> None:
     """Store other patterns in one seed: the others recall the same.
 
     Raises:
@@ -126,7 +126,7 @@ def _near(one: Array, two: Array, tolerance: float, method: str, what: str) -> N
         raise LawBroken(method, f"{what} differ; {expected}")
 
 
-def recalls_the_same_after_restore(case: Case) -> None:
+def recalls_the_same_after_restore(case: MemoryCase) -> None:
     """Restore the state in a new memory: it has that state, and recalls the same, to the bit.
 
     Raises:
@@ -148,7 +148,7 @@ def recalls_the_same_after_restore(case: Case) -> None:
         raise LawBroken("state", f"a restored memory recalls other patterns; {expected}")
 
 
-def holds_known_units(case: Case) -> None:
+def holds_known_units(case: MemoryCase) -> None:
     """Recall cues of which five units are certain: these keep their sign.
 
     Raises:

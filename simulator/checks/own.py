@@ -161,7 +161,7 @@ def _findings_alone(component: Any, socket: str, place: str, left_out: dict[str,
         return []
     except FOREIGN as error:
         return [_not_made(error)]
-    case = components.Case(make, partial(components.random_play, place))
+    case = components.ComponentCase(make, partial(components.random_play, place))
     return findings(_ALONE[socket], case, place)
 
 
@@ -223,7 +223,7 @@ def _check_memory(player: registry.Plugin, config: Any) -> tuple[str, list[Findi
         return "", [_not_made(error)]
     kind = type(getattr(memory, "_inner", None) or memory)
     torch = "torch" in kind.__module__ or "torch" in str(getattr(player.module, "torch", ""))
-    case = memories.Case(make, 1e-3, 0.05) if torch else memories.Case(make)
+    case = memories.MemoryCase(make, 1e-3, 0.05) if torch else memories.MemoryCase(make)
     made = Finding(_MADE.sentence, "", "", "")
     return class_name(getattr(memory, "_inner", None) or memory), [made, *findings(memories.LAWS, case)]
 

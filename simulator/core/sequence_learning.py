@@ -1,4 +1,4 @@
-"""What the host asks of a component that learns sequences."""
+"""Shapes and settings that the host hands to a component that learns sequences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class SequenceShape(NamedTuple):
-    """What a learner reads and answers."""
+    """Sizes of a learner's input, output and batches."""
 
     n_in: int  # numbers in a row
     n_outputs: int  # classes; 1: a number
@@ -15,7 +15,7 @@ class SequenceShape(NamedTuple):
 
 
 class LearnerSettings(NamedTuple):
-    """How a learner follows its gradient."""
+    """Settings of the gradient steps."""
 
     learning_rate: float
     max_grad_norm: float = 1.0

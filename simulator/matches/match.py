@@ -30,8 +30,8 @@ import numpy as np
 from simulator.config.codec import PlayerEntry
 from simulator.config.match import MatchConfig
 from simulator.core import registry
-from simulator.core.game_tree import GameTree, exploitability
-from simulator.core.games import COOPERATE, RoundGame, TurnGame, is_iterated
+from simulator.core.games.game import COOPERATE, RoundGame, TurnGame, is_iterated
+from simulator.core.games.tree import GameTree, exploitability
 from simulator.core.protocols import Array, CarryingPolicy, Policy
 from simulator.core.rng import derived_seeds
 from simulator.core.snapshots import MatchSnapshot, Progress

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.core.games import RoundGame, Turn, TurnGame
+from simulator.core.games.game import RoundGame, Turn, TurnGame
 from simulator.core.protocols import Array, CarryingPolicy, Step
 
 BLOCK = 256  # rounds that are played before they are added up, at most

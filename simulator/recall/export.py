@@ -1,4 +1,4 @@
-"""What the memories of a recall benchmark learned, as arrays.
+"""Arrays that the memories of a recall benchmark learned.
 
 A benchmark keeps scores and not its memories, so the patterns are stored again: the same patterns, and the same bits.
 ``PATTERNS.patterns`` are the patterns, [S, P, N], for each number of patterns; ``LABEL.PATTERNS.NAME`` the arrays of a

@@ -19,7 +19,7 @@ from simulator.reporting.figures import COLOURS, LegendEntry, Picture, even_part
 from simulator.reporting.report import RECALL, RUNS, TOURNAMENT
 from simulator.reporting.tables import Row, decimals, plural, seed_ranges
 from simulator.reporting.tournament import PLURALS, Summary, one_line_each, readable, visible_settings
-from simulator.reporting.tournament_figures import KINDS, pictures_of
+from simulator.reporting.tournament_figures import DEFAULT, pictures_of
 from simulator.views.style import duration
 
 CHALLENGES_PER_TABLE = 5
@@ -96,7 +96,7 @@ def page(summary: Summary) -> str:
         boards=[_board(summary, division) for division in tournament.divisions(summary)],
         charts={
             kind: [_chart(picture, f"{kind}{at}") for at, picture in enumerate(pictures_of(summary, kind))]
-            for kind in KINDS
+            for kind in DEFAULT
         },
         failures=[
             {**failure, "seeds": seed_ranges(failure["seeds"])} for failure in tournament.grouped_failures(summary)

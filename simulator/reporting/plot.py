@@ -19,7 +19,7 @@ KINDS = {  # kind of experiment -> kinds of pictures
     TOURNAMENT: tournament_figures.KINDS,
 }
 NAMES = tuple(dict.fromkeys(name for kinds in KINDS.values() for name in kinds))
-DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.AXES, TOURNAMENT: tournament_figures.KINDS}
+DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.AXES, TOURNAMENT: tournament_figures.DEFAULT}
 MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
@@ -29,6 +29,7 @@ MISSING = {
     "tiers": "fewer than two contestants have a strength",
     "profiles": "there are no normalised scores",
     "pairs": "there are not two contestants to compare",
+    "solved": "no challenge has a threshold",
 }
 
 

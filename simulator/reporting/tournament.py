@@ -127,6 +127,19 @@ def ranked(summary: Summary, division: str) -> list[Mapping[str, Any]]:
     return [row for row in summary["ranking"] if row["division"] == division]
 
 
+class SeedCount(NamedTuple):
+    """Number of seeds, of all."""
+
+    n: int
+    of: int
+
+
+def seeds_at(score: Mapping[str, Any], level: float) -> SeedCount:
+    """Count the seeds of a score whose final evaluation is at least a level; one without any is not."""
+    finals = score["raw"]["per_seed"]
+    return SeedCount(sum(final is not None and final >= level - 1e-9 for final in finals), len(finals))
+
+
 def details(summary: Summary, division: str) -> Mapping[str, Any]:
     """Return pairs, profiles, curves and so on of one division."""
     empty: dict[str, Any] = {"pairs": [], "matrix": [], "profiles": None, "curves": [], "cycles": [], "tiers_note": ""}

@@ -1,4 +1,4 @@
-"""Pictures of tournaments: tiers with intervals of strength, performance profiles, pairs, and learning curves."""
+"""Pictures of tournaments: tiers with intervals of strength, profiles, pairs, learning curves, and solved seeds."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ from simulator.reporting.figures import (
     numbers,
 )
 from simulator.reporting.tables import shortened
-from simulator.reporting.tournament import PLURALS, Summary, confidence, details, divisions, ranked
+from simulator.reporting.tournament import PLURALS, SeedCount, Summary, confidence, details, divisions, ranked, seeds_at
 
-KINDS = ("tiers", "profiles", "pairs", "curves")
+DEFAULT = ("tiers", "profiles", "pairs", "curves")
+KINDS = (*DEFAULT, "solved")
 WITHOUT_RETURN = (
     "An evaluation without a return, such as a truncated one, is in no curve; in the scores a seed whose last one has "
     "none counts as the table of failures says."
@@ -52,7 +53,7 @@ WORSE = (213, 94, 0)
 
 def pictures_of(summary: Summary, kind: str) -> list[Picture]:
     """Return the pictures of a kind of ``KINDS``, for every division that has the data; the summary is readable."""
-    make = {"tiers": _tiers, "profiles": _profiles, "pairs": _pairs, "curves": _curves}[kind]
+    make = {"tiers": _tiers, "profiles": _profiles, "pairs": _pairs, "curves": _curves, "solved": _solved}[kind]
     return [picture for division in divisions(summary) for picture in make(summary, division)]
 
 
@@ -210,8 +211,51 @@ def _paint_pairs(ax: Ax, pairs: Sequence[Mapping[str, Any]], place: Mapping[str,
         ax.plot([at - 0.15, at + 0.15], [at, at], color=INK, alpha=0.4, linewidth=1.0)
 
 
+def _solved(summary: Summary, division: str) -> list[Picture]:
+    levels = {each["label"]: each["threshold"] for each in summary["challenges"] if each.get("threshold") is not None}
+    names = [row["contestant"] for row in ranked(summary, division)]
+    scores = [row for row in summary["scores"] if row["contestant"] in names and row["challenge"] in levels]
+    if not scores:
+        return []
+    counts = {(row["contestant"], row["challenge"]): seeds_at(row, levels[row["challenge"]]) for row in scores}
+    challenges = [label for label in levels if any(challenge == label for _, challenge in counts)]
+    labels = [shortened(name, MAX_LABEL) for name in names]
+    heads = [shortened(label, MAX_LABEL) for label in challenges]
+    column = max(0.55, 0.1 + 0.077 * max(map(len, heads)))
+    margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.1, 0.15, 0.35)
+    size = Size(column * len(heads), 0.3 * len(labels))
+    panel = Panel("", size, margin, lambda ax: _paint_solved(ax, counts, names, challenges, labels, heads))
+    note = "Seeds at the threshold in the final evaluation, of all seeds; the more, the darker."
+    return [Picture("solved", f"Seeds at the threshold: {PLURALS.get(division, division)}", note, [panel], [])]
+
+
+def _paint_solved(
+    ax: Ax,
+    counts: Mapping[tuple[str, str], SeedCount],
+    names: Sequence[str],
+    challenges: Sequence[str],
+    labels: Sequence[str],
+    heads: Sequence[str],
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    for row, name in enumerate(names):
+        for column, challenge in enumerate(challenges):
+            if count := counts.get((name, challenge)):
+                shade = _shade(0.5 + 0.5 * count.n / count.of)
+                place = (column - 0.48, row - 0.46)
+                ax.add_patch(Rectangle(place, 0.96, 0.92, facecolor=shade.fill, edgecolor="none"))
+                text = f"{count.n}/{count.of}"
+                ax.text(column, row, text, ha="center", va="center", color=shade.ink, fontsize=8)
+    ax.set_xticks(range(len(heads)), heads)
+    ax.set_yticks(range(len(labels)), labels)
+    ax.set(xlim=(-0.5, len(heads) - 0.5), ylim=(len(labels) - 0.5, -0.5))
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.spines[:].set_visible(False)
+
+
 class Shade(NamedTuple):
-    """Colours of a cell of the matrix and of its text."""
+    """Colours of a cell of a matrix and of its text."""
 
     fill: str
     ink: str

@@ -101,7 +101,7 @@ class RunRecord:
 
     @property
     def keep_replay(self) -> bool:
-        """Whether its replay is kept when it is over."""
+        """True if its replay is kept when it is over."""
         return bool(self.known("keep_replay"))
 
     @property

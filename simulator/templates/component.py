@@ -53,8 +53,8 @@ class MyComponent:
 
 
 @dataclass(frozen=True)
-class Bonus:
-    """What the socket takes: the settings, with the scale of the bonus, and for_env."""
+class BonusSettings:
+    """Settings with the scale of the bonus, and for_env: the socket takes these."""
 
     config: Config
 
@@ -65,4 +65,4 @@ class Bonus:
 
 def make(config):
     """Make the component for an agent."""
-    return Bonus(config)
+    return BonusSettings(config)

@@ -1,4 +1,4 @@
-"""What a run learned in one file, to be played without Engram: ``.npz``, ``.safetensors``, or of one seed ``.onnx``.
+"""One file with all that a run learned, played without Engram: ``.npz``, ``.safetensors``, or ``.onnx`` of one seed.
 
 ========================  =============================================================================================
 ``kind``                  ``table`` or ``network``, see below; ``probabilities`` or ``values`` where there is no more

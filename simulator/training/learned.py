@@ -1,4 +1,4 @@
-"""What a stored run has learned, as the start of another run and as a contestant that does not learn any more.
+"""Learned state of a stored run, as the start of another run and as a contestant that does not learn any more.
 
 A reference names the run and what it had learned: ``r5`` is resolved once, to ``/home/me/lab/r5#0123456789abcdef``,
 its lab's folder and the beginning of the SHA-256 of its agents' state without their replay. A run that has trained on

@@ -14,7 +14,6 @@ from simulator.config.codec import is_as_stored
 from simulator.config.run import RunConfig, eval_period
 from simulator.core.foreign.python_files import label_of
 from simulator.core.jit import compile_seconds, working_seconds
-from simulator.core.non_finite import arrays_with_nan
 from simulator.core.notices import notice
 from simulator.core.protocols import Evaluation
 from simulator.core.snapshots import RunSnapshot, Stride
@@ -26,6 +25,7 @@ from simulator.store.run_records import evaluation_rows, new_run, outcome, store
 from simulator.store.run_store import FINISHED, Store
 from simulator.training import learned
 from simulator.training.evaluation import POLL_SECONDS, next_size, optimum
+from simulator.training.non_finite import arrays_with_nan
 from simulator.training.session import Session
 
 __all__ = ["CHECKPOINT_EVERY", "Session", "run"]

@@ -1,4 +1,4 @@
-"""What one seed of a run has learned in a finite environment: action values and policy, beside the exact ones."""
+"""Action values and policy that one seed of a run has learned in a finite environment, beside the exact ones."""
 
 from __future__ import annotations
 

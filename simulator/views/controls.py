@@ -8,7 +8,7 @@ from simulator.views.style import Part, count
 
 
 class Controls(NamedTuple):
-    """What whoever watches can do."""
+    """Speed, pause and keys of a live view."""
 
     speed: float | None = None  # environment steps per second; None: as fast as it can
     paused: bool = False

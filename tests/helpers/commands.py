@@ -1,7 +1,8 @@
-"""Types of the fixtures that call the command line."""
+"""Types of the fixtures that call the command line, and a stream in place of a terminal."""
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 from collections.abc import Callable
@@ -33,3 +34,12 @@ class CommandOutput(NamedTuple):
 
 Engram = Callable[..., CommandOutput]
 RunProcess = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class TerminalStream(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True

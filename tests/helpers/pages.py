@@ -34,7 +34,7 @@ BLOCK = re.compile(
 CODE = re.compile(r"#.*\bexit code (\d+)")
 
 
-class Block(NamedTuple):
+class CodeBlock(NamedTuple):
     """A fenced block of a page."""
 
     needs: str  # module without which it is left out, or nothing
@@ -43,7 +43,7 @@ class Block(NamedTuple):
     text: str
 
 
-class Step(NamedTuple):
+class PageStep(NamedTuple):
     """A command of a page, or a block of Python, with what it printed."""
 
     command: str
@@ -51,12 +51,12 @@ class Step(NamedTuple):
     block: int  # number of its block on the page
 
 
-def blocks(page: str) -> list[Block]:
+def blocks(page: str) -> list[CodeBlock]:
     """Read the fenced blocks of a page, a path from the root of the repository."""
-    return [Block(*found) for found in BLOCK.findall((ROOT / page).read_text("utf-8"))]
+    return [CodeBlock(*found) for found in BLOCK.findall((ROOT / page).read_text("utf-8"))]
 
 
-def walk(page: str, engram: Engram, *, optional: bool = False) -> list[Step]:
+def walk(page: str, engram: Engram, *, optional: bool = False) -> list[PageStep]:
     """Write the files and run the commands of a page in the working folder; each must end with its exit code.
 
     Blocks that need a module are run with ``optional`` alone, where it is installed. A run that is slowed for an eye
@@ -71,11 +71,11 @@ def walk(page: str, engram: Engram, *, optional: bool = False) -> list[Step]:
             Path(block.file).parent.mkdir(parents=True, exist_ok=True)
             Path(block.file).write_text(block.text, "utf-8")
         elif block.language == "bash":
-            steps += [Step(line, _run(line, engram), at) for line in _lines(block.text)]
+            steps += [PageStep(line, _run(line, engram), at) for line in _lines(block.text)]
         elif block.language == "python":
             with contextlib.redirect_stdout(io.StringIO()) as out:
                 exec(block.text, space)
-            steps.append(Step(block.text, CommandOutput(0, out.getvalue(), ""), at))
+            steps.append(PageStep(block.text, CommandOutput(0, out.getvalue(), ""), at))
     return steps
 
 
@@ -86,7 +86,7 @@ class ShownOutput(NamedTuple):
     printed: str
 
 
-def shown_outputs(page: str, steps: Sequence[Step]) -> list[ShownOutput]:
+def shown_outputs(page: str, steps: Sequence[PageStep]) -> list[ShownOutput]:
     """Pair the output that a page shows with what its blocks printed, where they were run."""
     found, before = [], -1
     for at, block in enumerate(blocks(page)):

@@ -46,13 +46,13 @@ def shortened(config) -> dict:
     return found
 
 
-def case_of(name: str, **changes) -> memories.Case:
+def case_of(name: str, **changes) -> memories.MemoryCase:
     """Return a memory as the laws take it: bits, or nearly so for torch, whose products depend on the batch."""
     player, config = quick(name, **changes)
     make = lambda seeds: player.make(UNITS, list(seeds), config)  # noqa: E731
     if uses_torch(name):
-        return memories.Case(make, TOLERANCE, 0.05)  # Adam divides by gradients that are next to nothing
-    return memories.Case(make)
+        return memories.MemoryCase(make, TOLERANCE, 0.05)  # Adam divides by gradients that are next to nothing
+    return memories.MemoryCase(make)
 
 
 def uses_torch(name: str) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agents.memory_one import PRESETS
-from simulator.core.games import CC, CD, DC, DD, memory_one_payoffs
+from simulator.core.games.game import CC, CD, DC, DD, memory_one_payoffs
 
 PD = np.array([[3.0, 0.0, 5.0, 1.0], [3.0, 5.0, 0.0, 1.0]])
 KEYS = ("opening", "cc", "cd", "dc", "dd")

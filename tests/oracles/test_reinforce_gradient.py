@@ -174,7 +174,7 @@ def _net(params, n_outputs):
 
 
 def _autograd(start, batch, config):
-    """What the two losses change of a seed, written down as a plain script would."""
+    """Compute the changes of a seed by the two losses, as a plain script would."""
     params, values, log_std = (
         torch.tensor(start[name], dtype=torch.float64, requires_grad=True) for name in ("policy", "value", "log_std")
     )
@@ -197,7 +197,7 @@ def _autograd(start, batch, config):
 
 
 def _value_steps(start, batch, returns, config):
-    """What the steps of the value network come to; the returns stay as they were before the first."""
+    """Take the steps of the value network; the returns stay as they were before the first."""
     params = start.clone().requires_grad_()
     x = torch.tensor(np.concatenate([episode[0] for episode in batch]), dtype=torch.float64)
     for _ in range(config.value_steps if config.baseline == "value" else 0):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs.games.tic_tac_toe import LINES, code, legal_moves, tree
-from simulator.core.game_tree import against, best_reply, exploitability, game_value, move_values, perfect
+from simulator.core.games.tree import against, best_reply, exploitability, game_value, move_values, perfect
 from simulator.core.mdp.solve import evaluate_finite, value_iteration
 
 UNIFORM = tree().legal / tree().legal.sum(axis=1, keepdims=True)

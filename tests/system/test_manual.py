@@ -1,4 +1,4 @@
-"""Tests of the manual's examples: the files that its guides show run as they stand there."""
+"""Tests of the manual: the files that its guides show run as they stand there, and every player has a page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from simulator.core.registry import names
 from tests.helpers.commands import Engram
 from tests.helpers.paths import ROOT
 
@@ -59,3 +60,10 @@ def test_the_memory_of_the_guide_recalls_known_units(clean_folder, engram: Engra
     words += ["--corruption", "hide:0.5", "--memory.my_memory.threshold", "0.2", "--view", "none", "--json"]
     own, nearest = engram(*words).json["cells"]
     assert 0.3 < own["overlap"]["mean"] < nearest["overlap"]["mean"]
+
+
+@pytest.mark.parametrize("kind", ["agents", "components", "memories"])
+def test_every_player_has_a_page_in_the_navigation(kind: str) -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
+    pages = [f"{kind}/{name}.md" for name in names(kind)]
+    assert [page for page in pages if page not in navigation or not (ROOT / "docs" / page).is_file()] == []

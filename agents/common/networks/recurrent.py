@@ -54,7 +54,7 @@ class RecurrenceConfig:
 
 
 class CellShape(NamedTuple):
-    """What a cell needs, in numbers per unit."""
+    """Sizes of a cell's arrays, in numbers per unit."""
 
     columns: int  # of z and u
     carried: int  # from step to step; the first is its output
@@ -206,12 +206,12 @@ class RecurrentNet(NamedTuple):
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """Where each layer lies."""
+        """Places of the layers in the parameters."""
         return tuple(Layer(*map(int, row)) for row in self.layout)
 
 
 class Carry(NamedTuple):
-    """What S learners carry from step to step, each in its own episode."""
+    """State that S learners carry from step to step, each in its own episode."""
 
     state: Array  # float32 [S, C]
     before: Array  # float32 [S, C], before the latest step
@@ -668,7 +668,7 @@ def _add_product(x, matrix, out):
 
 
 class RecurrenceErrors(NamedTuple):
-    """How far the passes of a cell are from each other; rounding alone where both of its functions are right."""
+    """Differences between the passes of a cell; rounding alone where both of its functions are right."""
 
     gradient: dict[str, float]  # by part of a layer's parameters: off finite differences, in parts of its norm
     acting: float  # largest difference of outputs between single steps and an unrolled sequence

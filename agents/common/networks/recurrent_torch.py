@@ -189,7 +189,7 @@ def recurrent_builder(
 
 
 class Stepped(NamedTuple):
-    """What S networks return at one observation each."""
+    """Outputs and next states of S networks at one observation each."""
 
     outputs: Array  # float32 [S, out]
     state: Array  # float32 [S, C], carried on to the next step

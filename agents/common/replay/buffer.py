@@ -15,7 +15,7 @@ from simulator.core.jit import compiled_only, jit_implementation, jit_inline
 from simulator.core.protocols import Array, State
 
 
-class Replay(NamedTuple):
+class ReplayBuffer(NamedTuple):
     """Ring buffers of N transitions per seed, and the last steps that are not n steps old yet."""
 
     gamma: float
@@ -37,7 +37,7 @@ _REST = ("n_added", "window_obs", "window_action", "window_reward", "n_pending")
 
 def make_replay(
     n_seeds: int, capacity: int, n_features: int, n_step: int, gamma: float, dtype: type = np.float32
-) -> Replay:
+) -> ReplayBuffer:
     """Make an empty replay.
 
     Args:
@@ -48,7 +48,7 @@ def make_replay(
         gamma: discount per step.
         dtype: of a stored observation's features; int64 where they are positions of frames.
     """
-    return Replay(
+    return ReplayBuffer(
         gamma=gamma,
         obs=np.zeros((n_seeds, capacity, n_features), dtype),
         next_obs=np.zeros((n_seeds, capacity, n_features), dtype),
@@ -68,14 +68,14 @@ def replay_bytes(capacity: int, n_step: int, obs_bytes: int) -> int:
     return capacity * (2 * obs_bytes + 12) + n_step * (obs_bytes + 8)
 
 
-def save_replay(replay: Replay) -> State:
+def save_replay(replay: ReplayBuffer) -> State:
     """Copy the ring, seed by seed, and the window; slots never written are left out."""
     sizes = np.minimum(replay.n_added, replay.action.shape[1])
     ring = {name: [row[:n].copy() for row, n in zip(getattr(replay, name), sizes, strict=True)] for name in _RING}
     return ring | {name: getattr(replay, name).copy() for name in _REST}
 
 
-def load_replay(replay: Replay, state: State) -> None:
+def load_replay(replay: ReplayBuffer, state: State) -> None:
     """Continue from :func:`save_replay`'s copies."""
     for name in _RING:
         for row, saved in zip(getattr(replay, name), state[name], strict=True):
@@ -107,7 +107,7 @@ def add_step(
     """
 
 
-@jit_implementation(add_step, inline=True, of=Replay)
+@jit_implementation(add_step, inline=True, of=ReplayBuffer)
 def _add_step(replay, i, obs, action, reward, terminated, truncated, next_obs):
     length = replay.n_pending[i]
     n_step = replay.window_action.shape[1]

@@ -1,8 +1,8 @@
 """PettingZoo's board games as games between two sides: one deterministic board per seed.
 
 The original's rules are stepped without its wrappers: those answer an illegal move by ending the game, where this
-answers by a move that exists (see :class:`simulator.core.games.TurnGame`), and they copy every view. The board is read
-as it stands, a list of 0 (empty), 1 (who began) and 2; move number a exists while its square a is empty.
+answers by a move that exists (see :class:`simulator.core.games.game.TurnGame`), and they copy every view. The board is
+read as it stands, a list of 0 (empty), 1 (who began) and 2; move number a exists while its square a is empty.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 
 from simulator.core import rng
 from simulator.core.foreign.casts import held
-from simulator.core.game_tree import GameTree
-from simulator.core.games import Turn
+from simulator.core.games.game import Turn
+from simulator.core.games.tree import GameTree
 from simulator.core.protocols import Array, EnvSpec, State
 
 
@@ -32,7 +32,7 @@ class BoardGameRules(NamedTuple):
 
 
 class BoardGame:
-    """S boards; see :class:`simulator.core.games.TurnGame`."""
+    """S boards; see :class:`simulator.core.games.game.TurnGame`."""
 
     simultaneous = False
     zero_sum = True

@@ -10,7 +10,7 @@ from gymnasium import spaces
 
 from agents import grudger, memory_one
 from agents.memory_one import PRESETS, Config
-from simulator.core.games import CC, CD, DC, DD, START
+from simulator.core.games.game import CC, CD, DC, DD, START
 from simulator.core.protocols import EnvSpec
 
 SIDE = EnvSpec("iterated", spaces.Discrete(5), spaces.Discrete(2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 
@@ -10,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from simulator.console import folded_width, folded_widths, print_table
+from tests.helpers.commands import TerminalStream
 
 COLUMNS = ("agent", "env", "learned, IQM over all seeds", "steps per second")
 ROWS = [
@@ -18,19 +18,10 @@ ROWS = [
 ]
 
 
-class Terminal(io.StringIO):
-    """A terminal without colours."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
 def printed(monkeypatch: pytest.MonkeyPatch, width: int) -> list[str]:
     for name, value in (("COLUMNS", str(width)), ("TERM", "xterm"), ("NO_COLOR", "1")):
         monkeypatch.setenv(name, value)
-    screen = Terminal()
+    screen = TerminalStream()
     monkeypatch.setattr(sys, "stdout", screen)
     print_table("a title", COLUMNS, ROWS)
     monkeypatch.undo()

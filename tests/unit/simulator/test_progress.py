@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from types import SimpleNamespace
 
 from simulator.progress import ProgressBar, in_notebook
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
+from tests.helpers.commands import TerminalStream
 
 
 def test_a_log_gets_a_line_for_every_tenth(capsys):
@@ -26,7 +21,7 @@ def test_a_log_gets_a_line_for_every_tenth(capsys):
 
 
 def test_a_terminal_gets_a_bar(monkeypatch):
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stderr", TerminalStream())
     bar = ProgressBar("r1 [bold]")
     bar.update(5, 10, "cells")
     bar.update(10, 10, "cells")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.core import registry, rng
-from simulator.core.games import CC, START
+from simulator.core.games.game import CC, START
 from tests.laws.players import GAMES, same, state_of_seed
 
 

@@ -24,7 +24,7 @@ PLAY = partial(components.random_play, ENV)
 SHARED = [0.0]  # what a fault shares between seeds
 
 
-class Encoder:
+class FaultyEncoder:
     """Centres observations by their running mean, with a fault."""
 
     space = spaces.Box(-np.inf, np.inf, (4,), np.float32)
@@ -56,10 +56,10 @@ class Encoder:
         self.mean += 0.1 * (obs - self.mean)
         return True
 
-    def frozen(self) -> Encoder:
+    def frozen(self) -> FaultyEncoder:
         if self.fault == "frozen":
             return self
-        copy = Encoder(range(self.n_seeds), self.fault)
+        copy = FaultyEncoder(range(self.n_seeds), self.fault)
         copy.mean = self.mean.copy()
         return copy
 
@@ -70,7 +70,7 @@ class Encoder:
         self.mean = np.array(state.get("mean", self.mean))
 
 
-class Novelty:
+class FaultyNovelty:
     """Counts visits by the sign of the first number, with a fault."""
 
     def __init__(self, seeds: Any, fault: str) -> None:
@@ -95,7 +95,7 @@ class Novelty:
 
 def broken(laws: tuple[Law, ...], made: Any) -> list[str]:
     """Return the methods in which laws are broken."""
-    return [found.method for found in findings(laws, components.Case(made, PLAY)) if not found.passed]
+    return [found.method for found in findings(laws, components.ComponentCase(made, PLAY)) if not found.passed]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def broken(laws: tuple[Law, ...], made: Any) -> list[str]:
     ],
 )
 def test_laws_of_encoders_fail_on_their_fault(fault, methods):
-    assert broken(components.ENCODER_LAWS, lambda seeds: Encoder(seeds, fault)) == methods
+    assert broken(components.ENCODER_LAWS, lambda seeds: FaultyEncoder(seeds, fault)) == methods
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_laws_of_encoders_fail_on_their_fault(fault, methods):
     ],
 )
 def test_laws_of_bonuses_fail_on_their_fault(fault, methods):
-    assert broken(components.INTRINSIC_LAWS, lambda seeds: Novelty(seeds, fault)) == methods
+    assert broken(components.INTRINSIC_LAWS, lambda seeds: FaultyNovelty(seeds, fault)) == methods
 
 
 @pytest.mark.parametrize("name", fitting("intrinsic"))

@@ -94,11 +94,11 @@ def _compiled_work(net, out):
 
 
 def test_one_text_runs_in_python_and_in_compiled_code_with_the_functions_of_either():
-    class Net:
+    class ScaleOnly:
         scale = 5.0
 
     out = np.zeros(1)
-    _work(Net(), out)
+    _work(ScaleOnly(), out)
     assert out[0] == 15.0
     _compiled_work(np.array([7.0]), out)
     assert out[0] == 21.0

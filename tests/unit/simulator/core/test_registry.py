@@ -58,12 +58,12 @@ def test_a_file_is_a_player_and_parts_are_none(tmp_path: Path, monkeypatch: pyte
         "envs/f.py",
     ):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text('"""What it is.\n\nMore."""\n')
+        (tmp_path / path).write_text('"""A first line.\n\nMore."""\n')
     assert names("agents") == ("a_c", "b")
     assert names("challenges") == ("e",)
     assert names("envs") == ("f",)
     assert names("memories") == names("components") == ()
-    assert description_of("agents", "b") == "What it is."
+    assert description_of("agents", "b") == "A first line."
 
 
 def test_listing_names_imports_no_player() -> None:

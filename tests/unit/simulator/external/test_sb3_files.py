@@ -184,7 +184,7 @@ def test_a_saved_model_acts_as_it_did(tmp_path, monkeypatch, kind, activation):
     np.testing.assert_array_equal(policy.predict(obs, deterministic=True)[0], saved.predict(obs, deterministic=True)[0])
 
 
-class Pictures(gymnasium.Env):
+class BlankImages(gymnasium.Env):
     """An environment with images, channels last."""
 
     observation_space = gymnasium.spaces.Box(0, 255, (36, 36, 1), np.uint8)
@@ -210,9 +210,9 @@ def test_a_saved_model_of_images_acts_as_it_did(tmp_path, kind):
     small = {"features_extractor_kwargs": {"features_dim": 20}}
     brief = {"n_steps": 64} if kind == "PPO" else {"buffer_size": 10}
     with global_generators(0):
-        saved = getattr(stable_baselines3, kind)("CnnPolicy", Pictures(), device="cpu", policy_kwargs=small, **brief)
+        saved = getattr(stable_baselines3, kind)("CnnPolicy", BlankImages(), device="cpu", policy_kwargs=small, **brief)
     saved.save(tmp_path / "model.zip")
-    spec = types.SimpleNamespace(observation=Pictures.observation_space, action=Pictures.action_space)
+    spec = types.SimpleNamespace(observation=BlankImages.observation_space, action=BlankImages.action_space)
     obs = np.random.Generator(np.random.PCG64(0)).integers(0, 256, (20, 36, 36, 1)).astype(np.uint8)
     policy = files.load(tmp_path / "model.zip", spec)
     np.testing.assert_array_equal(policy.predict(obs, deterministic=True)[0], saved.predict(obs, deterministic=True)[0])

@@ -12,7 +12,7 @@ from simulator.reporting import figures, plot, recall_figures
 from simulator.reporting.figures import COLOURS, HOLLOW, MAX_LINES, even_parts, numbers, svg
 from simulator.reporting.report import TOURNAMENT
 from simulator.reporting.tournament import readable
-from simulator.reporting.tournament_figures import KINDS, pictures_of
+from simulator.reporting.tournament_figures import DEFAULT, pictures_of
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, around, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
@@ -40,14 +40,14 @@ def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
 def test_all_pictures_in_one_file(tmp_path):
     draw_tournament(analyzed(2, 1, 3, 2), tmp_path / "all.svg")
     root = ElementTree.parse(tmp_path / "all.svg").getroot()
-    assert len([each for each in root.iter() if each.get("id", "").startswith("axes_")]) == len(KINDS)
+    assert len([each for each in root.iter() if each.get("id", "").startswith("axes_")]) == len(DEFAULT)
 
 
 @pytest.mark.parametrize(
     ("name", "what", "words"),
     [
         ("a.gif", "all", "expected a file that ends in .svg, .png, .pdf"),
-        ("a.svg", "bars", "--what bars: not for a tournament, expected all, tiers, profiles, pairs, curves"),
+        ("a.svg", "bars", "--what bars: not for a tournament, expected all, tiers, profiles, pairs, curves, solved"),
         ("missing/a.svg", "tiers", "cannot be written"),
     ],
 )
@@ -185,7 +185,7 @@ def test_numbers_that_cannot_be_drawn():
 
 def test_one_contestant_has_neither_strengths_nor_pairs():
     found = readable(summary(("dqn",), seeds=1))
-    assert [len(pictures_of(found, kind)) for kind in KINDS] == [0, 1, 0, 1]
+    assert [len(pictures_of(found, kind)) for kind in DEFAULT] == [0, 1, 0, 1]
 
 
 def test_a_line_far_outside_is_named_and_does_not_flatten_the_others():

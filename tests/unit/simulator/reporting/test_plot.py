@@ -165,3 +165,25 @@ def test_the_name_of_a_distant_reference_is_on_no_curve() -> None:
     top_of_text = ax.transData.inverted().transform(text.get_window_extent())[1, 1]
     assert top_of_text < 0.0
     assert ax.get_ylim()[0] > -1.0
+
+
+def test_solved_seeds_are_counted_where_there_is_a_threshold() -> None:
+    found = summary(("dqn", "td"), ("a", "b"))
+    found["challenges"][0]["threshold"] = 451.0
+    found["challenges"][1]["threshold"] = None
+    found["scores"][0]["raw"]["per_seed"] = [450.0, 451.0, 452.0, None]
+    found["scores"][2]["raw"]["per_seed"] = [450.0, 0.0, 0.0]
+    (picture,) = plot.drawing_of(TOURNAMENT, found, ["solved"]).pictures
+    ax = painted(picture.panels[0])
+    assert {text.get_text() for text in ax.texts} == {"2/4", "0/3"}
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["a"]
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["dqn", "td"]
+
+
+def test_solved_seeds_need_a_threshold() -> None:
+    found = summary(("dqn", "td"), ("a",))
+    found["challenges"][0]["threshold"] = None
+    assert plot.drawing_of(TOURNAMENT, found, ["solved"]) == (
+        [],
+        ["t1: no picture of solved: no challenge has a threshold"],
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from rich.cells import cell_len
 from simulator.reporting import tournament
 from simulator.reporting.tables import MIN_LABEL, Table, decimals, fit, seed_ranges, shortened, significant
 from simulator.reporting.tournament import show, tables
+from tests.helpers.commands import TerminalStream
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, summary
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -26,20 +26,11 @@ FAILED = {
 NUMBER = re.compile(r"-?\d[\d,.]*( \[-?[\d,.]+, -?[\d,.]+\])?( \(\d+ seeds?\))?|-|\d+%|")
 
 
-class Screen(io.StringIO):
-    """A terminal without colours."""
-
-    encoding = "utf-8"
-
-    def isatty(self) -> bool:
-        return True
-
-
 def printed(monkeypatch, width: int, found: dict) -> list[str]:
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
-    screen = Screen()
+    screen = TerminalStream()
     monkeypatch.setattr(sys, "stdout", screen)
     show(found)
     monkeypatch.undo()

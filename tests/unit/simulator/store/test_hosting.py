@@ -13,7 +13,7 @@ from simulator.store.hosting import WorkClock, hosted
 from tests.helpers.snapshots import snapshot
 
 
-class Lease:
+class FakeLease:
     """A lease that records the calls of its methods."""
 
     def __init__(self) -> None:
@@ -32,10 +32,10 @@ class Lease:
         self.log.append("released")
 
 
-class Loop:
+class FakeLoop:
     """A loop of three steps; the second may raise."""
 
-    def __init__(self, lease: Lease, error: BaseException | None = None) -> None:
+    def __init__(self, lease: FakeLease, error: BaseException | None = None) -> None:
         self.lease = lease
         self.error = error
         self.step = 0
@@ -51,14 +51,14 @@ class Loop:
 
 
 def test_a_loop_is_driven_to_its_end_and_released():
-    lease = Lease()
-    assert [each.progress.done for each in hosted(lease, lambda: Loop(lease))] == [0, 1, 2]
+    lease = FakeLease()
+    assert [each.progress.done for each in hosted(lease, lambda: FakeLoop(lease))] == [0, 1, 2]
     assert lease.log == ["released"]
 
 
 def test_a_loop_that_is_left_is_suspended():
-    lease = Lease()
-    snapshots = hosted(lease, lambda: Loop(lease))
+    lease = FakeLease()
+    snapshots = hosted(lease, lambda: FakeLoop(lease))
     next(snapshots)
     snapshots.close()
     assert lease.log == ["suspended", "released"]
@@ -75,9 +75,9 @@ def test_a_loop_that_is_left_is_suspended():
     ],
 )
 def test_the_end_of_a_loop_is_recorded(error, recorded):
-    lease = Lease()
+    lease = FakeLease()
     with pytest.raises(type(error)):
-        list(hosted(lease, lambda: Loop(lease, error)))
+        list(hosted(lease, lambda: FakeLoop(lease, error)))
     assert lease.log == [recorded, "released"]
 
 
@@ -85,7 +85,7 @@ def test_a_loop_that_cannot_be_built_is_abandoned():
     def refuse():
         raise ValueError("no such agent")
 
-    lease = Lease()
+    lease = FakeLease()
     with pytest.raises(ValueError, match="no such agent"):
         next(hosted(lease, refuse))
     assert lease.log == ["abandoned", "released"]

@@ -213,14 +213,14 @@ def test_weights_load_into_a_module_of_torch(tmp_path):
 
 def test_networks_for_images_have_the_names_of_torch():
     settings = {"learning_starts": 5, "conv": {"kind": "tiny", "frames": 2}, "buffer_size": 64, "batch_size": 8}
-    trainer = simulator.Trainer("dqn", Pictures, agent_settings=settings).learn(10)
+    trainer = simulator.Trainer("dqn", LampImages, agent_settings=settings).learn(10)
     exported = trainer.exported(0)
     assert exported.words["encoding"] == "frames"
     assert exported.arrays["network.1.weight"].shape == (16, 2, 3, 3)
     assert exported.arrays["frames"] == 2
 
 
-class Pictures(gymnasium.Env):
+class LampImages(gymnasium.Env):
     """Shows a lamp that is on or off; the action says which it is."""
 
     observation_space = gymnasium.spaces.Box(0, 255, (8, 8), np.uint8)

@@ -12,7 +12,7 @@ from simulator.core.protocols import EnvSpec, Step
 SPEC = EnvSpec("env", spaces.Box(-9.0, 9.0, (2,), np.float32), spaces.Discrete(3))
 
 
-class Recorder:
+class ScriptedAgent:
     """An agent that keeps what it is given."""
 
     gamma = 0.9
@@ -39,7 +39,7 @@ class Recorder:
 
 def encoded(config=None, spec=SPEC, n_seeds=2):
     encoder = window.make(config or window.Config(k=2)).encoder(spec, list(range(n_seeds)))
-    return EncodedAgent(spec, list(range(n_seeds)), encoder, Recorder(n_seeds))
+    return EncodedAgent(spec, list(range(n_seeds)), encoder, ScriptedAgent(n_seeds))
 
 
 def observations(n):
@@ -118,7 +118,7 @@ def test_observations_that_no_step_led_to_begin_an_episode():
 
 def test_while_observations_are_collected_actions_are_random_and_the_agent_learns_nothing():
     config = random_projection.Config(components=2, collect=30)
-    agent = EncodedAgent(SPEC, [0, 1], random_projection.make(config).encoder(SPEC, [0, 1]), Recorder(2))
+    agent = EncodedAgent(SPEC, [0, 1], random_projection.make(config).encoder(SPEC, [0, 1]), ScriptedAgent(2))
     x = observations(40)
     taken = []
     for t in range(30):

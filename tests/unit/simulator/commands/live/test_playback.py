@@ -137,7 +137,7 @@ def test_without_a_keyboard_no_keys_are_named() -> None:
     ids=["rollouts", "single steps", "networks"],
 )
 def test_the_results_of_a_watched_run_are_those_of_any_other(agent: str, env: dict[str, str], tmp_path: Path) -> None:
-    """Whatever the steps between snapshots are, and however often they change."""
+    """Hold for all steps between snapshots, however often they change."""
 
     def played(name: str, strides: list[int]) -> tuple[RunSnapshot, object]:
         stride, steps = Stride(), []

@@ -326,7 +326,7 @@ def test_a_later_error_is_stored_as_failed_with_reason_class_and_place(words, sa
     [
         (
             {"probs": np.full((4, 3), 1 / 3)},
-            r"'s policy: Odd\.probs gave an array of shape \(4, 3\), expected \[S, B, A\]: 2 seeds",
+            r"'s policy: MisshapenAgent\.probs gave an array of shape \(4, 3\), expected \[S, B, A\]: 2 seeds",
         ),
         ({"probs": np.full((2, 4, 5), 0.2)}, r"probs gave an array of shape \(2, 4, 5\), expected .* 3 actions"),
         ({"values": np.zeros((3, 4, 3))}, r"values gave an array of shape \(3, 4, 3\)"),
@@ -337,14 +337,14 @@ def test_a_later_error_is_stored_as_failed_with_reason_class_and_place(words, sa
     ],
 )
 def test_outputs_of_a_foreign_agent_have_the_shapes_of_the_contract(gives, said):
-    class Odd:
+    class MisshapenAgent:
         def policy(self):
             return self
 
         def __getattr__(self, name):
             return lambda *args: gives.get(name)
 
-    agent = guarded_make("agents", "odd", lambda spec, seed_list, config: Odd())(
+    agent = guarded_make("agents", "odd", lambda spec, seed_list, config: MisshapenAgent())(
         EnvSpec("toy", gymnasium.spaces.Discrete(4), gymnasium.spaces.Discrete(3)), [0, 1], None
     )
     (name,) = gives

@@ -26,7 +26,7 @@ class Config:
     gamma: float = 0.5
 
 
-class Counter:
+class StepCounter:
     """Counts what it is told, and acts by its own stream."""
 
     def __init__(self, spec, config, rng):
@@ -59,7 +59,7 @@ def learners(agent):
 
 
 def test_every_seed_is_told_its_own_step_and_where_episodes_begin():
-    agent = per_seed(Counter)(SPEC, SEEDS, Config())
+    agent = per_seed(StepCounter)(SPEC, SEEDS, Config())
     assert agent.gamma == 0.5
     actions = agent.act(np.array([0, 1]))
     step = step_of([0, 2], terminated=(True, False), truncated=(False, False), final_obs=[4, 2])
@@ -72,15 +72,15 @@ def test_every_seed_is_told_its_own_step_and_where_episodes_begin():
 
 
 def test_a_seed_draws_the_same_alone():
-    together = per_seed(Counter)(SPEC, SEEDS, Config())
-    alone = per_seed(Counter)(SPEC, SEEDS[1:], Config())
+    together = per_seed(StepCounter)(SPEC, SEEDS, Config())
+    alone = per_seed(StepCounter)(SPEC, SEEDS[1:], Config())
     obs = np.zeros(2, int)
     for _ in range(20):
         assert together.act(obs)[1] == alone.act(obs[:1])[0]
 
 
 def test_a_policy_without_greedy_or_values_acts_on_a_copy_and_a_stream_of_its_own():
-    agent = per_seed(Counter)(SPEC, SEEDS, Config())
+    agent = per_seed(StepCounter)(SPEC, SEEDS, Config())
     agent.act(np.zeros(2, int))
     before = agent.state()
     acted = [[agent.policy().act(np.zeros(2, int), np.ones(2, bool)).tolist() for _ in range(3)] for _ in range(2)]
@@ -89,7 +89,7 @@ def test_a_policy_without_greedy_or_values_acts_on_a_copy_and_a_stream_of_its_ow
     assert agent.policy().probs(np.arange(5)) is None
 
 
-class Valued(Counter):
+class Valued(StepCounter):
     reset = property()  # it has none
 
     def __getattribute__(self, name):
@@ -113,7 +113,7 @@ def test_values_give_the_policy_its_best_action_among_the_legal_ones():
 
 @pytest.mark.parametrize(("given", "said"), [(7, "gave 7 in seed number 0"), ("up", "gave 'up' in seed number 0")])
 def test_an_impossible_action_is_refused_with_class_method_and_seed(given, said):
-    class Wrong(Counter):
+    class Wrong(StepCounter):
         def act(self, obs):
             return given
 
@@ -154,7 +154,7 @@ def test_a_memory_of_one_seed_is_lifted_with_the_distance_of_recall_as_energy():
 # state of attributes
 
 
-class Inner:
+class InnerState:
     def __init__(self):
         self.count = 0
 
@@ -167,7 +167,7 @@ class Holder:
         self.recent = deque(maxlen=2)
         self.weights = np.zeros(3)
         self.first = self.weights[:1]  # a view
-        self.inner = Inner()
+        self.inner = InnerState()
         self.config = Config()
         self.key = len  # a constant
 
@@ -202,13 +202,13 @@ def test_attributes_come_back_from_a_checkpoint():
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ([Inner()], r"Inner\.bad\[0\] is a Inner, expected arrays"),
-        (np.array([None]), r"Inner\.bad is an array of objects"),
-        (np.random.Generator(np.random.MT19937(1)), r"Inner\.bad draws from MT19937, expected numpy's PCG64"),
+        ([InnerState()], r"InnerState\.bad\[0\] is a InnerState, expected arrays"),
+        (np.array([None]), r"InnerState\.bad is an array of objects"),
+        (np.random.Generator(np.random.MT19937(1)), r"InnerState\.bad draws from MT19937, expected numpy's PCG64"),
     ],
 )
 def test_what_cannot_be_stored_is_named_by_class_and_attribute(value, said):
-    owner = Inner()
+    owner = InnerState()
     owner.bad = value
     with pytest.raises(ValueError, match=said):
         object_state(owner)

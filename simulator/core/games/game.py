@@ -18,7 +18,7 @@ from gymnasium import spaces
 from simulator.core.protocols import Array, EnvSpec, State, Step
 
 if TYPE_CHECKING:
-    from simulator.core.game_tree import GameTree
+    from simulator.core.games.tree import GameTree
 
 COOPERATE, DEFECT = 0, 1
 START, CC, CD, DC, DD = range(5)
