@@ -239,7 +239,7 @@ class ImaginedPlanning(NamedTuple):
 
 
 class Additions(NamedTuple):
-    """What goes beyond one update of one pair at every step."""
+    """Learning beyond one update of one pair at every step."""
 
     traces: Traces | NoTraces
     planning: TablePlanning | ReplayPlanning | ImaginedPlanning | NoPlanning

@@ -71,7 +71,7 @@ class Config:
 
 
 class Transitions(NamedTuple):
-    """What is known of transitions, of S seeds. N states, A actions, K outcomes; pair p is state * A + action."""
+    """Counted transitions of S seeds. N states, A actions, K outcomes; pair p is state * A + action."""
 
     code: Array  # int32 [S, N A, K], twice the next state, plus 1 where the episode terminates
     weight: Array  # float64 [S, N A, K], how often an outcome was seen, or its probability

@@ -143,17 +143,21 @@ def read_column(path: str, column: str) -> Array:
     """Read a column of numbers of a CSV file with a header, float64 [T].
 
     Raises:
-        ValueError: no such column, or a cell that is no finite number; one line with its row.
+        ValueError: no CSV file, no such column, or a cell that is no finite number; one line with its row.
     """
-    rows = csv.DictReader(io.StringIO(read_text(path)))
-    names = list(rows.fieldnames or ())
+    try:
+        rows = csv.DictReader(io.StringIO(read_text(path)))
+        names = list(rows.fieldnames or ())
+        lines = list(rows)
+    except csv.Error as error:
+        raise ValueError(f"{path}: {error}, expected a CSV file") from None
     if not names:
         raise ValueError(f"{path}: it is empty, expected a line with the names of the columns, and numbers below")
     if column not in names:
         missing = f"no column {column!r}" if column else "no --column"
         raise ValueError(f"{path}: {missing}, expected one of {', '.join(names)}")
     values = []
-    for line, row in enumerate(rows, start=2):
+    for line, row in enumerate(lines, start=2):
         text = row[column] or ""
         try:
             value = float(text)

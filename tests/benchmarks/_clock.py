@@ -1,4 +1,4 @@
-"""How benchmarks measure: CPU time of one thread, alternately with the peer, the median of several rounds."""
+"""The clock of benchmarks: CPU time of one thread, alternately with the peer, the median of several rounds."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def alternate(works: Mapping[str, tuple[Callable[[], Any], int]], rounds: int = 
 
 
 def ratio(rates: Mapping[str, Mapping[str, float]], ours: str, peer: str) -> float:
-    """How many times the peer's median ours is."""
+    """Our median as a multiple of the peer's."""
     return rates[ours]["median"] / rates[peer]["median"]
 
 

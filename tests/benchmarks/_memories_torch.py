@@ -1,4 +1,4 @@
-"""How long memories that learn by gradients take: sixteen seeds of a small autoencoder beside one."""
+"""Time of memories that learn by gradients: sixteen seeds of a small autoencoder beside one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one would use otherwise: libraries with the same settings, and single-file scripts over one environment."""
+"""Peers, which one would use otherwise: libraries with the same settings, and single-file scripts over one environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a memory is worth to an agent that has only seen undamaged cues: 16 seeds, two minutes.
+"""Worth of a memory to an agent that has only seen undamaged cues: 16 seeds, two minutes.
 
 DQN learns which room belongs to which undamaged digit. Then looks are damaged, and a memory that is put before the
 frozen policy cleans them: a bad one does worse than none. A policy that learned from damaged looks, and the best

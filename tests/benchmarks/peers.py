@@ -74,7 +74,7 @@ def main(json: bool) -> dict[str, Any]:
 
 
 def _libraries() -> dict[str, Callable[[int], Any]]:
-    """What trains on by so many steps; the models of libraries are made here, outside the clock."""
+    """Something that trains on by so many steps; the models of libraries are made here, outside the clock."""
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # as ours: one thread
     known = {"stable-baselines3": ("stable_baselines3", peers.stable_baselines3), "sbx": ("sbx", peers.sbx)}
     there = {name: make() for name, (module, make) in known.items() if find_spec(module)}

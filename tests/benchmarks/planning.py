@@ -95,7 +95,7 @@ def _rollouts(env: dict[str, Any], table: dict[str, Any]) -> Work:
 
 
 class _PlainLoop:
-    """What one writes first: dictionaries, numpy rows, and ``heapq`` for the queue."""
+    """The loop that one writes first: dictionaries, numpy rows, and ``heapq`` for the queue."""
 
     def __init__(self, env_id: str, *, sweeps: bool) -> None:
         self.env = gymnasium.make(env_id)

@@ -1,4 +1,4 @@
-"""How soon random moves reach the goal of the contest of novelty, exactly: what epsilon-greedy can hope for.
+"""Time until random moves reach the goal of the contest of novelty, exactly: what epsilon-greedy can hope for.
 
 Until its first reward every value is 0 and every maximum a tie, so Q-learning without a bonus walks at random.
 """

@@ -1,4 +1,4 @@
-"""How long until something is seen, and how much memory a run takes: whole processes, from outside."""
+"""Time until something is seen, and memory of a run: whole processes, from outside."""
 
 from __future__ import annotations
 

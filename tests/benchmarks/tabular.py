@@ -56,7 +56,7 @@ def _rollout(agent: dict[str, Any], env: dict[str, Any]) -> Callable[[], None]:
 
 
 def plain_loop(env_id: str) -> None:
-    """What one writes first: a numpy table, epsilon-greedy, one environment."""
+    """The loop that one writes first: a numpy table, epsilon-greedy, one environment."""
     env = gymnasium.make(env_id)
     generator = np.random.default_rng(0)
     q = np.zeros((env.observation_space.n, env.action_space.n))

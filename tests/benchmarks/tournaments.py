@@ -113,7 +113,7 @@ def _cpu(kind: int) -> float:
 
 
 def _ray() -> dict[str, float]:
-    """What a cell takes on Ray beyond what it takes in this process, with as many processors as this machine has."""
+    """Seconds of a cell on Ray beyond those in this process, with as many processors as this machine has."""
     from simulator.tournaments.workers.ray import RayWorkers
 
     began = time.perf_counter()

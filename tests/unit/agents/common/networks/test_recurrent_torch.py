@@ -128,7 +128,7 @@ def test_torch_learns_what_the_compiled_networks_learn(agent, cell, variant):
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_the_last_observation_of_a_full_batch_follows_its_own_step(cell):
-    """Where time cuts every episode at the limit no row is left behind the last one."""
+    """No row is left behind the last one where time cuts every episode at the limit."""
     config = replace(_config("reinforce", cell, last_reward=True), episodes_per_update=2, max_episode_steps=5)
     spec = EnvSpec("cut", VECTOR.observation, VECTOR.action, 5)
     bootstraps = []
