@@ -1,4 +1,4 @@
-"""Peers, which one would use otherwise: libraries with the same settings, and single-file scripts over one environment."""
+"""Peers: libraries with the same settings, and single-file scripts over one environment."""
 
 from __future__ import annotations
 
