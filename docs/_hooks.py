@@ -253,6 +253,8 @@ def _group(name: str, group: dict[str, Any]) -> str:
 def _number(value: Any) -> str:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return str(value)
+    if abs(value) < 1e-12:  # what rounding left
+        return "0"
     return f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
 
 

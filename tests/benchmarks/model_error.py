@@ -215,7 +215,7 @@ def _error(imagined: Outcomes, truth: Outcomes) -> dict[str, float]:
     drawn = of_pair[of_pair > 0]
     return {
         "total variation": float((of_pair * variation).sum()),
-        "impossible": float(1.0 - possible.sum()),
+        "impossible": max(0.0, float(1.0 - possible.sum())),
         "reward error": float((possible * np.abs(imagined.reward - truth.reward)).sum() / max(possible.sum(), 1e-12)),
         "coverage": float((of_pair[exists] > 0).mean()),
         "effective pairs": float(np.exp(-(drawn * np.log(drawn)).sum()) / exists.sum()),
