@@ -11,6 +11,7 @@
 ``{{ reached FILE }}``          of the same: seeds at the threshold; ``FILE MARGIN``: at most that below the best
 ``{{ means NAME }}``            means with intervals of ``engram bench NAME --store``, a column for each group
 ``{{ group_means N G ROWS }}``   the same of one group G: the things whose names begin with ROWS
+``{{ grid NAME METRIC }}``      one metric of things that were measured at several sizes: a column for each size
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ sequences STUDY }}``       the table of a task or a series of ``engram bench sequences --store``
@@ -326,6 +327,24 @@ def _means(name: str) -> str:
     return _table(("", *groups), rows)
 
 
+def _grid(name: str, metric: str) -> str:
+    """One metric as a table: a row for each thing that was measured, a column for each size; sizes are rising."""
+    found = _stored(name)["measured"]
+    sizes = sorted(
+        {size for row in found.values() for size in row}, key=lambda size: (not size.isdecimal(), len(size), size)
+    )
+    rows = []
+    for what, row in found.items():
+        if any(metric in numbers for numbers in row.values()):
+            rows.append([what, *(_short(row[size][metric]) if metric in row.get(size, {}) else "" for size in sizes)])
+    return _table(("", *sizes), rows)
+
+
+def _short(found: dict[str, float]) -> str:
+    spread = f" [{found['low']:.2f}, {found['high']:.2f}]" if found["low"] < found["high"] else ""
+    return f"{found['mean']:.2f}{spread}"
+
+
 def _tables(tables: Iterable[Table]) -> str:
     parts = []
     for table in tables:
@@ -345,6 +364,7 @@ MACROS: dict[str, Callable[..., str]] = {
     "tournament": _tournament,
     "reached": _reached,
     "means": _means,
+    "grid": _grid,
     "runs": _runs,
     "recall": _recall,
     "sequences": _sequences,

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,13 @@ GAMMA = 0.9
 SEEDS = list(range(16))
 COLLECT = 1_000  # steps of random play, as the encoders' own default
 NEAR = 0.1
+DRAWN = {
+    "laplacian-4": "Laplacian",
+    "pca-4": "PCA",
+    "projection-4": "projection",
+    "untrained-4": "untrained",
+    "autoencoder-4": "autoencoder",
+}
 ALL = "all"  # the column of what has a size of its own
 
 
@@ -236,3 +244,34 @@ def _apart(features: Array) -> float:
     distance = np.sqrt(((units[:, None] - units[None]) ** 2).sum(axis=-1))
     np.fill_diagonal(distance, np.inf)
     return float((distance.min(axis=1) > NEAR).mean())
+
+
+def draw(path: str) -> None:
+    """Draw the first four features of some codes over the map, of the first seed: ``docs/pictures/codes.svg``."""
+    from matplotlib.figure import Figure
+
+    from simulator.reporting.figures import save, style
+
+    tournament = assemble(TournamentConfig, [preset("codes")])
+    chosen = {tournament.contestants[pair.contestant].label: pair.config for pair in pairs_of(tournament)}
+    config = chosen["pca-4"]
+    env = rooms.make(SEEDS, config.env_settings)
+    played = random_play(env)
+    places = np.array(env.scene(0).places)
+    with style():
+        figure = Figure(figsize=(6.4, 7.9), layout="constrained")
+        axes = figure.subplots(len(DRAWN), 4)
+        for row, (label, title) in zip(axes, DRAWN.items(), strict=True):
+            component = chosen[label].agent_settings.encoder
+            encoder = registry.load("components", component.name).make(component.settings).encoder(env.spec, SEEDS)
+            for t, obs in enumerate(played):
+                encoder.learn(obs, t + 1)
+            features = encoder.features(env.spec.state_obs)[0]
+            row[0].set_ylabel(title)
+            for axis, feature in zip(row, features.T, strict=True):
+                picture = np.full((places.max() + 2,) * 2, np.nan)
+                picture[places[:, 0], places[:, 1]] = feature
+                largest = np.abs(feature).max()
+                axis.imshow(picture, cmap="RdBu", vmin=-largest, vmax=largest)
+                axis.set(xticks=[], yticks=[], facecolor="0.6")
+        save(figure, Path(path), force=True)
