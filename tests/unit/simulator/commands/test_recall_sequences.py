@@ -108,11 +108,15 @@ def test_an_interrupt_ends_a_study_with_one_line() -> None:
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs of a shell begin without it
     )
     assert process.stderr is not None
-    assert process.stderr.readline() == "recall --sequence delayed: 0 of 3 length 5, window\n"
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    try:
+        assert process.stderr.readline() == "recall --sequence delayed: 0 of 3 length 5, window\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert out == ""
     assert err.splitlines()[-1] == "engram: interrupted"
