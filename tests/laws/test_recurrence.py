@@ -432,7 +432,14 @@ def test_a_finished_run_that_goes_on_stores_what_acting_saw(name):
 
 # Learning.
 
-UNITS = {("dqn", "elman"): 8, ("dqn", "gru"): 4, ("dqn", "lstm"): 4}  # so few that first weights alone hold no flag
+UNITS = {  # so few that first weights alone hold no flag
+    ("dqn", "elman"): 8,
+    ("dqn", "gru"): 4,
+    ("dqn", "lstm"): 4,
+    ("reinforce", "elman"): 8,
+    ("reinforce", "gru"): 16,
+    ("reinforce", "lstm"): 8,
+}
 SOLVED = 0.7
 
 
@@ -446,10 +453,10 @@ def test_a_trained_cell_solves_the_flag_probe_and_an_untrained_one_does_not(agen
 
 def _solved_seeds(agent, name, trainable):
     """Of 8 seeds, how many remember the flag for 8 to 11 steps of noise."""
-    recurrence = {"name": name, "units": UNITS.get((agent, name), 64), "trainable": trainable}
-    rate = {"optimizer": {"learning_rate": 3e-3}}
+    recurrence = {"name": name, "units": UNITS[agent, name], "trainable": trainable}
+    rate = {"optimizer": {"learning_rate": 5e-3}}
     settings = {"learning_starts": 200, "batch_size": 16} if agent == "dqn" else rate
-    steps = 10_000
+    steps = 10_000 if agent == "dqn" else 16_000
     players = {"agent_": {**settings, "recurrence": recurrence}, "env_": {"delay": 8, "spread": 3}}
     one = session(agent, PROBE, seeds=8, steps=steps, eval_episodes=50, **players)
     one.play(steps)

@@ -126,7 +126,7 @@ def test_torch_learns_what_the_compiled_networks_learn(agent, cell, variant):
     )
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("cell", ["gru"])
 def test_the_last_observation_of_a_full_batch_follows_its_own_step(cell):
     """No row is left behind the last one where time cuts every episode at the limit."""
     config = replace(_config("reinforce", cell, last_reward=True), episodes_per_update=2, max_episode_steps=5)
