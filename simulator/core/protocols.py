@@ -247,9 +247,10 @@ class Failure(NamedTuple):
 
 
 class AgentView(NamedTuple):
-    """Values and greedy actions of one seed's agent, for the views."""
+    """Values and policy of one seed's agent, for the views."""
 
     scene: Scene
     values: Array | None  # [N] best action value of every state
     greedy: Array | None  # [N, A] bool, every best action
     q_error: float | None = None  # largest |Q - Q*| over the states that can be met, where both are known
+    probs: Array | None = None  # [N, A] probability of each action of the greedy policy

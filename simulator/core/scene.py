@@ -1,10 +1,14 @@
-"""Scenes: drawings as plain arrays. Environments make them; views turn them into characters or pixels."""
+"""Scenes and panels: drawings as plain arrays.
+
+Environments make a :class:`Scene`; agents and memories make panels of what is inside them. Views turn both into
+characters or pixels; no player draws pixels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -52,3 +56,150 @@ class Scene:
     actions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HeatPanel:
+    """A matrix as colours: a Q-table, weights, a correlation.
+
+    Attributes:
+        title: what is shown, in a few words.
+        values: float [H, W]; NaN is left empty.
+        rows: names of the rows, or empty.
+        columns: names of the columns, or empty.
+        diverging: True: colours part at 0, as for weights; False: from the smallest to the largest.
+        fields: float [H, N, M] picture of each row's weights, shown under the pointer (a receptive field), or None.
+    """
+
+    title: str
+    values: np.ndarray
+    rows: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    diverging: bool = True
+    fields: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class BarPanel:
+    """Named numbers as bars: action values of the moment, overlaps with patterns.
+
+    Attributes:
+        title: what is shown, in a few words.
+        names: one for each bar.
+        values: float [N].
+        beside: float [N] to compare with, such as exact values or a posterior, or None.
+        beside_name: what ``beside`` is.
+        chosen: index of the bar that is marked, or -1.
+    """
+
+    title: str
+    names: tuple[str, ...]
+    values: np.ndarray
+    beside: np.ndarray | None = None
+    beside_name: str = ""
+    chosen: int = -1
+
+
+@dataclass(frozen=True)
+class StripPanel:
+    """Units over time, one column a step: the recurrent state and its gates over an episode.
+
+    Attributes:
+        title: what is shown, in a few words.
+        values: float [T, N].
+        rows: names of the units, or empty.
+        cuts: steps at which the state was cut to zero.
+        span: (lowest, highest) value of the colours.
+    """
+
+    title: str
+    values: np.ndarray
+    rows: tuple[str, ...] = ()
+    cuts: tuple[int, ...] = ()
+    span: tuple[float, float] = (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class CurvePanel:
+    """Lines over a common axis, with bands and levels.
+
+    Attributes:
+        title: what is shown, in a few words.
+        x: float [P].
+        y: float [K, P]; NaN where a line has no point.
+        names: one for each line.
+        low: float [K, P], the lower edge of each line's band, or None.
+        high: float [K, P], likewise.
+        levels: name -> height of a horizontal line, such as the optimum.
+        x_name: what the axis counts.
+        steps: True: values hold until the next point.
+    """
+
+    title: str
+    x: np.ndarray
+    y: np.ndarray
+    names: tuple[str, ...] = ()
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    levels: Mapping[str, float] = field(default_factory=dict)
+    x_name: str = ""
+    steps: bool = False
+
+
+@dataclass(frozen=True)
+class PicturePanel:
+    """Small pictures side by side: patterns, reconstructions, samples.
+
+    Attributes:
+        title: what is shown, in a few words.
+        images: float [K, H, W] in ``span``, or uint8 [K, H, W, 3].
+        captions: one for each picture, or empty.
+        span: (lowest, highest) value of the colours.
+    """
+
+    title: str
+    images: np.ndarray
+    captions: tuple[str, ...] = ()
+    span: tuple[float, float] = (-1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class PointPanel:
+    """Points in a plane: codes, imagined transitions beside real ones.
+
+    Attributes:
+        title: what is shown, in a few words.
+        points: float [N, 2].
+        groups: int [N], the name that each point belongs to.
+        names: one for each group.
+        marked: index of the point that is marked, or -1.
+        x_name: what the horizontal axis is.
+        y_name: what the vertical axis is.
+    """
+
+    title: str
+    points: np.ndarray
+    groups: np.ndarray
+    names: tuple[str, ...] = ()
+    marked: int = -1
+    x_name: str = ""
+    y_name: str = ""
+
+
+@dataclass(frozen=True)
+class TextPanel:
+    """Named facts, one a line."""
+
+    title: str
+    facts: Mapping[str, str]
+
+
+Panel: TypeAlias = HeatPanel | BarPanel | StripPanel | CurvePanel | PicturePanel | PointPanel | TextPanel
+
+
+@runtime_checkable
+class HasPanels(Protocol):
+    """An agent, a policy or a memory that shows what is inside it."""
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of seed number ``index``; changes nothing, draws from no stream."""

@@ -223,7 +223,8 @@ class Session:
         values = policy.values(spec.state_obs)
         probs = policy.probs(spec.state_obs)
         best = None if values is None else values[0].max(axis=-1)
-        return AgentView(scene, best, None if probs is None else probs[0] > 0.0, self._q_error(values))
+        greedy = None if probs is None else probs[0] > 0.0
+        return AgentView(scene, best, greedy, self._q_error(values), None if probs is None else probs[0])
 
     def _q_error(self, values: Array | None) -> float | None:
         """Compute the largest |Q - Q*| of the first seed; Q* is computed once."""
