@@ -195,6 +195,14 @@ class QLearningTrainState(NamedTuple):
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
+class LastUpdate(NamedTuple):
+    """The latest update of every seed by a step in the environment; of a rollout the one after its last step."""
+
+    feature: Array  # int64 [S], -1 before the first
+    action: Array  # int64 [S]
+    td_error: Array  # float64 [S], before the update; NaN where the seed had failed
+
+
 class QLearningWorkspace(NamedTuple):
     """Buffers of compiled code that are no part of the state, and the legal actions."""
 
@@ -203,6 +211,7 @@ class QLearningWorkspace(NamedTuple):
     selection: Array  # float64 [S, A], the values by which an action is selected
     evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
+    last_update: LastUpdate  # for the views
 
 
 class Traces(NamedTuple):
@@ -605,10 +614,13 @@ def _planned_value(state, hyper, work, i, planned_state):
 
 @jit_inline
 def update(additions, state, hyper, work, i, feature, action, reward, terminated, ended, next_feature):
-    """Update seed i after one step; ``feature`` and ``next_feature`` are the first active ones before and after it."""
+    """Update seed i after one step, and return the TD error before it; NaN where the seed has failed.
+
+    ``feature`` and ``next_feature`` are the first active ones before and after the step.
+    """
     state.env_steps[i] += 1
     if state.failed_at[i] > 0:
-        return
+        return np.nan
     table = np.int64(0)
     if state.q.shape[1] == 2:
         table = np.int64(uniform(state.stream, i) < 0.5)
@@ -630,6 +642,14 @@ def update(additions, state, hyper, work, i, feature, action, reward, terminated
     if state.failed_at[i] == 0:
         state.td_error[i] += 0.01 * (abs(td_error) - state.td_error[i])
     plan(additions.planning, state, hyper, work, i, (feature, action), (next_feature, terminated, reward))
+    return td_error
+
+
+@jit_inline
+def _note_update(last, i, feature, action, td_error):
+    last.feature[i] = feature
+    last.action[i] = action
+    last.td_error[i] = td_error
 
 
 @jit
@@ -647,7 +667,10 @@ def update_all(additions, state, hyper, work, actions, reward, terminated, trunc
         next_feature = np.uint64(work.next_features[i, 0])
         ended = terminated[i] or truncated[i]
         action = np.uint64(actions[i])
-        update(additions, state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature)
+        td_error = update(
+            additions, state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature
+        )
+        _note_update(work.last_update, i, feature, action, td_error)
 
 
 @jit
@@ -656,6 +679,9 @@ def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batc
     is_lookup = _is_lookup(state, work)
     obs_of_state = env_batch.table.obs_of_state
     for i in range(first_seed, last_seed):
+        obs = np.uint64(0)
+        action = np.uint64(0)
+        td_error = np.nan
         for t in range(reward.shape[1]):
             obs = np.uint64(obs_of_state[np.uint64(env_batch.state[i])])
             if not is_lookup:
@@ -668,9 +694,12 @@ def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batc
             r_t = np.float32(step.reward)
             ends = step.end != GOES_ON
             seen_reward = add_bonus(additions.bonus, i, r_t, next_obs, state.env_steps[i])
-            update(additions, state, hyper, work, i, obs, action, seen_reward, step.end == TERMINATES, ends, next_obs)
+            terminates = step.end == TERMINATES
+            td_error = update(additions, state, hyper, work, i, obs, action, seen_reward, terminates, ends, next_obs)
             reward[i, t] = r_t
             ended[i, t] = ends
+        if reward.shape[1] > 0:
+            _note_update(work.last_update, i, obs, action, td_error)
 
 
 class TabularImagination:
@@ -746,6 +775,7 @@ class QLearning:
             selection=np.zeros((n_seeds, n_actions)),
             evaluation=np.zeros((n_seeds, n_actions)),
             legal_actions=action_lists(legal),
+            last_update=LastUpdate(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds)),
         )
         self._buffers = trace_buffers(None, n_seeds, 1)
         self.gamma = hyper.gamma
