@@ -96,6 +96,17 @@ def exploration_panel(explore: Explore, clock: int) -> Panel:
     )
 
 
+def bonus_panel(states: Array, n_states: int, bonus: Array) -> HeatPanel:
+    """Make a panel of the bonus [B] that the next visit of some states [B] of ``n_states`` would get."""
+    return HeatPanel(
+        title="novelty of the next visit" + rows_note(states, n_states),
+        values=np.asarray(bonus, np.float64)[:, None],
+        rows=tuple(f"state {state}" for state in states),
+        columns=("novelty",),
+        diverging=False,
+    )
+
+
 def counts_panel(title: str, names: Sequence[str], values: Array, beside: Array | None, beside_name: str) -> BarPanel:
     """Make bars of the first names, with others beside."""
     return BarPanel(

@@ -94,6 +94,19 @@ def compiled_layers(net: AnyNet, index: int) -> Iterator[tuple[str, Array]]:
         start += (n + 1) * m
 
 
+def outputs_of(net: Net, index: int, x: Array) -> Array:
+    """Compute the outputs [B, out] of one seed's network at x float32 [B, in], in no working space of the network's."""
+    params = net.params[index]
+    start = net.first
+    layers = list(pairwise(net.sizes.tolist()))
+    for at, (n, m) in enumerate(layers):
+        x = x @ params[start : start + n * m].reshape(n, m) + params[start + n * m : start + (n + 1) * m]
+        if at < len(layers) - 1:
+            x = np.tanh(x) if net.tanh else np.maximum(x, np.float32(0.0))
+        start += (n + 1) * m
+    return x
+
+
 def named_layers(parameters: Mapping[str, Array]) -> Iterator[tuple[str, Array]]:
     """Yield the name and the weights [units, inputs, ...] of every layer of one seed's torch parameters."""
     at = 0
