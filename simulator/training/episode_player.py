@@ -19,7 +19,7 @@ from simulator.core import rng
 from simulator.core.episodes import cut_after, errors_name_run_seeds
 from simulator.core.protocols import AgentView, Array, CarryingPolicy, Env, Policy, Step
 from simulator.core.scene import HasPanels, Panel, Scene, ShowsEnds
-from simulator.core.snapshots import RUN
+from simulator.core.snapshots import RUN, SeedView
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 
@@ -118,7 +118,8 @@ class EpisodePlayer:
         self._behind = 0
         self.trained_steps = self.session.step
         policy = self.session.agent.policy()
-        self._learned = self.session.view_of(policy, self._index, Scene(""))
+        self._learned = self.session.views_of(policy, (self._index,), Scene(""))[0]
+        self._others: list[AgentView] | None = None
         self._moments = self._play(policy)
 
     def step(self) -> Moment | None:
@@ -142,9 +143,13 @@ class EpisodePlayer:
         self._behind += 1
         return self.moment
 
-    def scene(self, index: int) -> Scene:
-        """Make a scene of seed number ``index`` as the newest moment has it, for pictures of all seeds."""
-        return self._env.scene(index)
+    def wall(self) -> tuple[SeedView, ...]:
+        """Return the pictures of all seeds, as the newest moment has them."""
+        if self._others is None:
+            policy = self.session.agent.policy()
+            self._others = self.session.views_of(policy, range(len(self.seeds)), Scene(""))
+        views = [view._replace(scene=self._env.scene(i)) for i, view in enumerate(self._others)]
+        return tuple(map(SeedView, self.seeds, views))
 
     def __iter__(self) -> Iterator[Moment]:
         """Yield moment after moment, through all episodes."""

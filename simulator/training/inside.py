@@ -13,8 +13,8 @@ import numpy as np
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
 from simulator.core.protocols import Array
-from simulator.core.scene import HasPanels, Panel, ShowsUpdate, StripPanel, named_actions
-from simulator.core.snapshots import RUN
+from simulator.core.scene import HasPanels, Panel, Scene, ShowsUpdate, StripPanel, named_actions
+from simulator.core.snapshots import RUN, Flash, Look, SeedView, Shown
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 
@@ -132,6 +132,30 @@ def updated_state(session: Session, index: int) -> UpdatedState | None:
         return None
     states = np.flatnonzero(np.asarray(seen) == found.obs)
     return UpdatedState(int(states[0]), found.action, found.td_error) if len(states) else None
+
+
+def seen(session: Session, look: Look) -> Shown:
+    """Return what a view looks at of a session that trains."""
+    seeds = session.seeds
+    look.index = min(look.index, len(seeds) - 1)
+    pictures = session.pictures(range(len(seeds)) if look.wall else (look.index,))
+    shown = SeedView(seeds[look.index], pictures[look.index if look.wall else 0])
+    wall = tuple(SeedView(seed, view) for seed, view in zip(seeds, pictures, strict=True)) if look.wall else ()
+    facts = {}
+    if (latest := session.recorder.latest(look.index)) is not None:
+        facts["last training episode"] = f"return {latest.total:g} in {latest.length:,} steps"
+    if shown.view.q_error is not None:
+        facts["max |Q - Q*|"] = f"{shown.view.q_error:.4g}"
+    panels = panels_of(session, look.index) if look.inside else ()
+    return Shown(shown, wall, panels, flash=_flash(session, look.index, shown.view.scene), facts=facts)
+
+
+def _flash(session: Session, index: int, scene: Scene) -> Flash | None:
+    updated = updated_state(session, index)
+    if updated is None or scene.places is None or scene.places[updated.state][0] < 0:
+        return None
+    row, column = scene.places[updated.state]
+    return Flash(int(row), int(column), updated.td_error)
 
 
 class Inside(NamedTuple):

@@ -220,15 +220,22 @@ class Session:
             self.recorder.drop_running()
         self._obs = self.env.observe()
 
-    def picture(self) -> AgentView | None:
-        """Return values and greedy actions of the first seed's agent, for the views."""
+    def picture(self, index: int = 0) -> AgentView:
+        """Return values and greedy actions of the agent of seed number ``index``, for the views."""
+        return self.pictures((index,))[0]
+
+    def pictures(self, indices: Sequence[int]) -> list[AgentView]:
+        """Return the pictures of several seeds; see :meth:`picture`."""
         policy = self.agent.policy()
         values = self._state_values(policy)
-        return self._view(policy, values, 0, self.env.scene(0))._replace(q_error=self._q_error(values))
+        return [
+            self._view(policy, values, i, self.env.scene(i))._replace(q_error=self._q_error(values, i)) for i in indices
+        ]
 
-    def view_of(self, policy: Policy, index: int, scene: Scene) -> AgentView:
-        """Return a policy's values and greedy actions of seed number ``index`` in every state, beside a scene."""
-        return self._view(policy, self._state_values(policy), index, scene)
+    def views_of(self, policy: Policy, indices: Sequence[int], scene: Scene) -> list[AgentView]:
+        """Return a policy's values and greedy actions of several seeds in every state, beside a scene."""
+        values = self._state_values(policy)
+        return [self._view(policy, values, i, scene) for i in indices]
 
     def _state_values(self, policy: Policy) -> Array | None:
         """Return action values [S, N, A] of all states; None where there are none, or too many states."""
@@ -244,14 +251,14 @@ class Session:
         greedy = None if probs is None else probs[index] > 0.0
         return AgentView(scene, best, greedy, probs=None if probs is None else probs[index])
 
-    def _q_error(self, values: Array | None) -> float | None:
-        """Compute the largest |Q - Q*| of the first seed; Q* is computed once."""
-        if values is None or self.step == 0 or self.failed_at[0] > 0:
+    def _q_error(self, values: Array | None, index: int) -> float | None:
+        """Compute the largest |Q - Q*| of seed number ``index``; Q* is computed once."""
+        if values is None or self.step == 0 or self.failed_at[index] > 0:
             return None
         if not self._exact_q_known:
             self._exact_q = exact_q(self.agent, self.env.spec)
             self._exact_q_known = True
-        return None if self._exact_q is None else float(self._exact_q.error(values[:1])[0])
+        return None if self._exact_q is None else float(self._exact_q.error(values[index : index + 1])[0])
 
 
 def _can_roll_out(agent: Any, env: Any) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
+from simulator.core.snapshots import Flash
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, picture
 from simulator.views.drawing.colours import (
     BLUE,
@@ -38,14 +39,6 @@ if TYPE_CHECKING:
 SMALLEST_ARROWS = 9  # pixels of a cell from which arrows are drawn
 MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker")  # the last one lies on top
 TINY = 90  # units below which a picture has neither a title nor a legend
-
-
-class Flash(NamedTuple):
-    """A temporal-difference error that lights up on the place that was just updated."""
-
-    row: int  # or the number of the room
-    column: int
-    error: float
 
 
 class GridFrame(NamedTuple):
