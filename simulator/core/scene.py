@@ -58,6 +58,14 @@ class Scene:
     meanings: Mapping[str, str] = field(default_factory=dict)
 
 
+@runtime_checkable
+class ShowsEnds(Protocol):
+    """An environment that can show how an episode ended, though the next one has begun."""
+
+    def last_scene(self, index: int) -> Scene:
+        """Make a scene of what the latest step of seed number ``index`` led to, before a new episode began."""
+
+
 @dataclass(frozen=True)
 class HeatPanel:
     """A matrix as colours: a Q-table, weights, a correlation.
