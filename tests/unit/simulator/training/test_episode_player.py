@@ -13,11 +13,11 @@ from simulator.training.episode_player import EpisodePlayer
 from tests.laws.players import session
 
 EPISODES = 3
-GRU = {"network": {"hidden": 16}, "recurrence": {"name": "gru", "units": 8}}
+GRU = {"learning_starts": 32, "network": {"hidden": [16]}, "recurrence": {"name": "gru", "units": 8}}
 RUNS = {
     "tabular": ("q_learning", "rooms", {"env_": {"layout": "four"}}),
     "foreign table": ("q_learning", "FrozenLake-v1", {}),
-    "network": ("dqn", "CartPole-v1", {"agent_": {"network": {"hidden": 16}}}),
+    "network": ("dqn", "CartPole-v1", {"agent_": {"network": {"hidden": [16]}}}),
     "recurrent": ("dqn", "repeat_previous", {"agent_": GRU}),
     "episodic": ("reinforce", "tests.helpers.breaking_env", {}),
 }
