@@ -300,9 +300,7 @@ def make(seed_list: Sequence[int], config: Config) -> TabularEnv | PartiallyObse
     return EditableRooms(layout, config, env)
 
 
-def _make_env(
-    seed_list: Sequence[int], config: Config, description: _Description
-) -> TabularEnv | PartiallyObservedEnv:
+def _make_env(seed_list: Sequence[int], config: Config, description: _Description) -> TabularEnv | PartiallyObservedEnv:
     spec, model, observations = description
     if observations.table is None or not isinstance(observations.space, spaces.Discrete) or config.sensor_noise:
         return _observed(seed_list, config, description)

@@ -22,7 +22,18 @@ from gymnasium import spaces
 
 from simulator.core import registry, rng
 from simulator.core.components import Component
-from simulator.core.protocols import Agent, Array, CarryingPolicy, EnvSpec, Metrics, Policy, State, Step
+from simulator.core.protocols import (
+    Agent,
+    Array,
+    CarryingPolicy,
+    Changeable,
+    EnvSpec,
+    Forgetful,
+    Metrics,
+    Policy,
+    State,
+    Step,
+)
 
 Carry = tuple[Array, ...]  # [S, ...] each, zeros where an episode begins
 
@@ -205,6 +216,25 @@ class EncodedAgent:
         high = np.where(np.isfinite(space.high), space.high, 1.0)
         actions = [low + (high - low) * stream.random(space.shape) for stream in self._streams]
         return np.clip(np.array(actions), space.low, space.high).astype(space.dtype)
+
+    def changeable(self) -> dict[str, float]:
+        """Return the agent's settings that can be changed."""
+        return self._agent.changeable() if isinstance(self._agent, Changeable) else {}
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of them; see :class:`simulator.core.protocols.Changeable`."""
+        if not isinstance(self._agent, Changeable):
+            raise ValueError(f"{name}: the agent has no settings that can be changed while it learns")
+        self._agent.change(name, value)
+        if hasattr(self._agent, "gamma"):
+            self.gamma = self._agent.gamma
+
+    def cut_memory(self) -> bool:
+        """Let the encoder begin anew, and set what the agent carries to zero. False: neither carries anything."""
+        carries = isinstance(self._agent, Forgetful) and self._agent.cut_memory()
+        if self._carry:
+            self._begun = False
+        return carries or bool(self._carry)
 
     def policy(self) -> EncodedPolicy:
         """Return the agent's policy behind a copy of the encoder."""

@@ -36,7 +36,9 @@ def edited(plan: Map, edit: CellEdit) -> Map:
         if symbol == "#":
             raise ValueError(f"{place}: is a wall, where nobody arrives; expected another cell for a reward")
         if not abs(edit.reward) <= REWARD_LIMIT:
-            raise ValueError(f"{place}: reward {edit.reward:g}: expected a number from -{REWARD_LIMIT:g} to {REWARD_LIMIT:g}")
+            raise ValueError(
+                f"{place}: reward {edit.reward:g}: expected a number from -{REWARD_LIMIT:g} to {REWARD_LIMIT:g}"
+            )
         return replace(plan, cell_rewards=tuple(sorted((*others, (edit.row, edit.column, edit.reward)))))
     row = plan.rows[edit.row]
     row = row[: edit.column] + SYMBOLS[edit.to] + row[edit.column + 1 :]
