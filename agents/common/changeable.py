@@ -27,7 +27,7 @@ def exploration_name(explore: Explore) -> str:
 
 def exploration_now(explore: Explore, clock: int) -> float:
     """Return epsilon or the temperature after ``clock`` environment steps."""
-    return float(scheduled(explore, clock))
+    return float(getattr(scheduled, "py_func", scheduled)(explore, clock))
 
 
 def constant_exploration(explore: Explore, value: float) -> Explore:

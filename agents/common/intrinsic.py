@@ -151,9 +151,15 @@ class CuriousAgent:
         self._agent.change(name, value)
         self.gamma = self._agent.gamma
 
-    def cut_memory(self) -> bool:
-        """Set what the agent carries to zero. False: it carries nothing."""
-        return isinstance(self._agent, Forgetful) and self._agent.cut_memory()
+    @property
+    def has_memory(self) -> bool:
+        """True where the agent carries something from step to step."""
+        return isinstance(self._agent, Forgetful) and self._agent.has_memory
+
+    def cut_memory(self) -> None:
+        """Set what the agent carries to zero."""
+        if isinstance(self._agent, Forgetful):
+            self._agent.cut_memory()
 
     def policy(self) -> Policy:
         """Return the agent's greedy policy."""

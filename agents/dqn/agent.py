@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.changeable import (
     checked,
     constant_exploration,
@@ -16,6 +15,7 @@ from agents.common.changeable import (
     exploration_name,
     exploration_now,
 )
+from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, forget, recurrence_arrays, see_reward
@@ -242,7 +242,7 @@ class DQN:
         )
 
     def changeable(self) -> dict[str, float]:
-        """Return learning rate, discount and exploration as they are; learning rate and exploration end their schedules.
+        """Return learning rate, discount and exploration as they are; the first and the last end their schedules.
 
         Transitions in the replay keep the discount that they were stored with.
         """
@@ -281,12 +281,17 @@ class DQN:
             hyper = state.hyper._replace(explore=constant_exploration(explore, value))
             learner.state = state._replace(hyper=hyper)
 
-    def cut_memory(self) -> bool:
-        """Set the state of a recurrent network that acts to zero. False: there is none.
+    @property
+    def has_memory(self) -> bool:
+        """True with a recurrence."""
+        return bool(self._learner.state.sampler.carry.state.shape[1])
+
+    def cut_memory(self) -> None:
+        """Set the state of a recurrent network that acts to zero.
 
         Sequences in the replay are learned from as before, from the states that they began with.
         """
-        return forget(self._learner.state.sampler.carry)
+        forget(self._learner.state.sampler.carry)
 
     def policy(self) -> DQNPolicy:
         """Return the current greedy policy."""

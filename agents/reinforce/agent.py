@@ -188,12 +188,17 @@ class Reinforce:
             settings = replace(getattr(self._config, which), lr_end=value, lr_decay_steps=1)
             self._config = replace(self._config, **{which: settings})
 
-    def cut_memory(self) -> bool:
-        """Set the state of a recurrent policy that acts to zero. False: there is none.
+    @property
+    def has_memory(self) -> bool:
+        """True with a recurrence."""
+        return bool(self.learner.state.head.carry.state.shape[1])
+
+    def cut_memory(self) -> None:
+        """Set the state of a recurrent network that acts to zero.
 
         Updates unroll whole episodes, as if it had not been cut.
         """
-        return forget(self.learner.state.head.carry)
+        forget(self.learner.state.head.carry)
 
     def policy(self) -> GreedyPolicy:
         """The most probable action, or the mean one, as of now."""

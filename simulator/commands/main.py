@@ -42,6 +42,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
     "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an experiment, or train a run on (--steps)"),
+    "fork": Summary("engram fork RUN", "begin a run that is a stored one up to a step, then changes of its own"),
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),

@@ -87,6 +87,11 @@ def scheduled(texts: Iterable[str], steps: int) -> tuple[str, ...]:
     return tuple(map(str, changes))
 
 
+def until(texts: Iterable[str], step: int) -> tuple[str, ...]:
+    """Return the changes that are made before a step."""
+    return tuple(text for text in texts if parse(text).step < step)
+
+
 def _is_count(word: str) -> bool:
     return word.isascii() and word.isdecimal() and len(word) <= 13
 

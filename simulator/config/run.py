@@ -35,8 +35,8 @@ class RunConfig:
     """environment steps of training per seed"""
     changes: tuple[str, ...] = ()
     """changes while the agents learn, each after an environment step: "5000 wall 3 4", "5000 reward 3 4 -0.5",
-    "8000 epsilon 0.05", "9000 cut"; cells (row, column) become free, wall, goal, lava or ice, or pay another reward, and
-    need env.editable; others change a setting of the agent, or cut the memory of a recurrent one"""
+    "8000 epsilon 0.05", "9000 cut"; cells by row and column become free, wall, goal, lava or ice or pay another reward,
+    and need env.editable; others change a setting of the agent, or cut the memory of a recurrent one"""
     start: str = ""
     """begin with what the agents of this stored run have learned, such as r5; by default with nothing"""
     eval_every: CountOrZero = 0

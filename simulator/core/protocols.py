@@ -132,7 +132,7 @@ class Editable(Protocol):
         """Change one cell.
 
         Raises:
-            ValueError: no such cell, one that cannot change, or no way to a goal is left; one line, and nothing changed.
+            ValueError: no such cell, one that cannot change, or no way to a goal is left; one line, nothing changed.
         """
 
 
@@ -155,8 +155,12 @@ class Changeable(Protocol):
 class Forgetful(Protocol):
     """An agent that carries a state from step to step, such as a recurrent one, and can be made to forget it."""
 
-    def cut_memory(self) -> bool:
-        """Set what every seed carries to zero, as at the first step of an episode. False: it carries nothing."""
+    @property
+    def has_memory(self) -> bool:
+        """True where something is carried: a recurrence or a window of observations was chosen."""
+
+    def cut_memory(self) -> None:
+        """Set what every seed carries to zero, in the middle of its episode."""
 
 
 class PolicyArrays(NamedTuple):
@@ -309,3 +313,4 @@ class AgentView(NamedTuple):
     greedy: Array | None  # [N, A] bool, every best action
     q_error: float | None = None  # largest |Q - Q*| over the states that can be met, where both are known
     probs: Array | None = None  # [N, A] probability of each action of the greedy policy
+    greedy_return: float | None = None  # expected return of that policy, in environments whose cells may change

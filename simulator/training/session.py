@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
+from simulator.config.changes import Change, parse
 from simulator.config.run import RunConfig, eval_episodes
 from simulator.config.validation import of_run
 from simulator.core import registry
@@ -17,12 +20,26 @@ from simulator.core.devices import hold_torch, set_device
 from simulator.core.episodes import errors_name_run_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import set_threads
+from simulator.core.mdp.solve import evaluate_finite
 from simulator.core.notices import notice
-from simulator.core.protocols import AgentView, Array, Failure, Metrics, State
+from simulator.core.protocols import (
+    AgentView,
+    Array,
+    CellEdit,
+    Changeable,
+    Editable,
+    Env,
+    EnvSpec,
+    Failure,
+    Forgetful,
+    Metrics,
+    State,
+)
+from simulator.core.snapshots import OptimumSince
 from simulator.core.transition_table import TabularBatch
 from simulator.store.run_records import failures, seeds_of
 from simulator.training.curves import Recorder
-from simulator.training.evaluation import Evaluator, ExactQ, exact_q
+from simulator.training.evaluation import Evaluator, ExactQ, exact_q, optimum
 
 MAX_ROLLOUT_STEPS = 2_000_000  # steps of all seeds in one compiled call
 MAX_NOTED_BYTES = 4 << 20  # bytes of the steps that are noted before they are recorded
@@ -77,9 +94,15 @@ class Session:
         longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "max_rollout_steps", MAX_ROLLOUT_STEPS))
         self._most = max(1, longest if self._fast else min(MAX_NOTED_STEPS, MAX_NOTED_BYTES // size))
         self._check_finite(np.asarray(self._obs)[None], 0)
-        self._make_env = env.make
+        self._plugins = (agent, env)
         self._exact_q: ExactQ | None = None
         self._exact_q_known = False
+        self.optima: list[OptimumSince] = []  # after every change of the environment
+        self._changes = [parse(text) for text in config.changes]
+        self._n_made = 0  # of the changes
+        self._edits: list[CellEdit] = []  # those of the environment
+        if self._changes:
+            self.rehearse(self._changes)
 
     @property
     def over(self) -> bool:
@@ -95,7 +118,77 @@ class Session:
         """Make the evaluator of this session's agent."""
         config = self.config
         episodes = eval_episodes(config, self.sees_images)
-        return Evaluator(self._make_env, config.env_settings, self.seeds, episodes, config.eval_max_steps)
+        edits = tuple(self._edits)
+        make = self._plugins[1].make
+
+        def make_edited(seed_list: list[int], settings: Any) -> Env:
+            env: Env = make(seed_list, settings)
+            for edit in edits:
+                _editable(env).edit(edit)
+            return env
+
+        return Evaluator(make_edited, config.env_settings, self.seeds, episodes, config.eval_max_steps)
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes that were made so far."""
+        return tuple(self._changes[: self._n_made])
+
+    @property
+    def n_edits(self) -> int:
+        """The changes of the environment that were made so far."""
+        return len(self._edits)
+
+    def rehearse(self, changes: Sequence[Change]) -> None:
+        """Make changes in an environment and an agent apart, to see whether they can be made.
+
+        Raises:
+            ValueError: the first that cannot; one line.
+        """
+        plugin, env_plugin = self._plugins
+        env = env_plugin.make(list(self.seeds[:1]), self.config.env_settings)
+        agent = plugin.make(env.spec, list(self.seeds[:1]), of_run(self.config.agent_settings, self.config.steps))
+        env.reset()
+        for change in changes:
+            _make_change(change, env, agent)
+
+    def change(self, change: Change, *, later: bool = False) -> None:
+        """Make a change of this step after those that are due, and remember it in ``config``.
+
+        Args:
+            change: of the present step.
+            later: make it when training goes on.
+
+        Raises:
+            ValueError: it cannot be made, or not together with those that are to come; one line, and nothing changed.
+        """
+        if not later:
+            self._make_due()
+        place = sum(other.step <= self.step for other in self._changes)
+        planned = [*self._changes[:place], change, *self._changes[place:]]
+        if len(planned) > self._n_made + 1 or later:
+            self.rehearse(planned)
+        if not later:
+            self._make(change)
+            self._n_made += 1
+        self._changes = planned
+        self.config = replace(self.config, changes=tuple(map(str, self._changes)))
+
+    def _make_due(self) -> None:
+        """Make the changes of this step."""
+        while self._n_made < len(self._changes) and self._changes[self._n_made].step <= self.step:
+            self._make(self._changes[self._n_made])
+            self._n_made += 1
+
+    def _make(self, change: Change, *, again: bool = False) -> None:
+        """Make one change; ``again``: before a state is restored, which holds what was cut."""
+        if not (again and change.cut):
+            _make_change(change, self.env, self.agent)
+        if change.edit:
+            self._edits.append(change.edit)
+            self.optima.append(OptimumSince(change.step, optimum(self.env.spec)))
+            self._obs = self.env.observe()
+        self._exact_q_known = False
 
     @property
     def has_images(self) -> bool:
@@ -119,7 +212,9 @@ class Session:
         end = self.step + n
         with errors_name_run_seeds((), self.seeds):
             while self.step < end:
-                part = min(end - self.step, self._most)
+                self._make_due()
+                until_change = min((change.step for change in self._changes[self._n_made :]), default=end)
+                part = min(min(end, until_change) - self.step, self._most)
                 if self._fast:
                     self._play_rollout(part)
                 else:
@@ -200,10 +295,14 @@ class Session:
     def state(self) -> State:
         """Return the whole state."""
         parts = {"agent": self.agent.state(), "env": self.env.state(), "recorder": self.recorder.state()}
-        return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
+        changes = {"changes": self._n_made} if self._n_made else {}
+        return {"step": self.step, **parts, "failed_at": self.failed_at.copy(), **changes}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``; ``exact`` becomes False if the environment or the agent could not be continued."""
+        for change in self._changes[self._n_made : state.get("changes", 0)]:
+            self._make(change, again=True)
+            self._n_made += 1
         self.step = state["step"]
         self.exact &= self.agent.restore(state["agent"]) is not False
         self.recorder.restore(state["recorder"])
@@ -224,7 +323,15 @@ class Session:
         probs = policy.probs(spec.state_obs)
         best = None if values is None else values[0].max(axis=-1)
         greedy = None if probs is None else probs[0] > 0.0
-        return AgentView(scene, best, greedy, self._q_error(values), None if probs is None else probs[0])
+        q_error = self._q_error(values)
+        shown = None if probs is None else probs[0]
+        return AgentView(scene, best, greedy, q_error, shown, self._greedy_return(spec, probs))
+
+    def _greedy_return(self, spec: EnvSpec, probs: Array | None) -> float | None:
+        """Compute the expected return of the first seed's greedy policy, where its cells may change."""
+        if not spec.editable or spec.mdp is None or probs is None or self.failed_at[0] > 0:
+            return None
+        return float(evaluate_finite(spec.mdp, probs[:1], spec.mdp.max_steps)[0])
 
     def _q_error(self, values: Array | None) -> float | None:
         """Compute the largest |Q - Q*| of the first seed; Q* is computed once."""
@@ -234,6 +341,35 @@ class Session:
             self._exact_q = exact_q(self.agent, self.env.spec)
             self._exact_q_known = True
         return None if self._exact_q is None else float(self._exact_q.error(values[:1])[0])
+
+
+def _make_change(change: Change, env: Any, agent: Any) -> None:
+    """Make a change in an environment or in its agent.
+
+    Raises:
+        ValueError: it cannot be made; one line, and nothing changed.
+    """
+    try:
+        if change.edit:
+            if getattr(agent, "knows_env", False):
+                raise ValueError("this agent is built on the transitions of the environment as it began")
+            _editable(env).edit(change.edit)
+        elif change.cut:
+            if not (isinstance(agent, Forgetful) and agent.has_memory):
+                raise ValueError("this agent carries nothing from step to step, expected one with a recurrence")
+            agent.cut_memory()
+        elif isinstance(agent, Changeable):
+            agent.change(change.setting, change.value)
+        else:
+            raise ValueError("this agent has no settings that can be changed while it learns")
+    except ValueError as error:
+        raise ValueError(f"change '{change}': {error}") from None
+
+
+def _editable(env: Any) -> Editable:
+    if not isinstance(env, Editable):
+        raise ValueError(f"the cells of {env.spec.id} stay as they are, expected rooms with env.editable = true")
+    return env
 
 
 def _can_roll_out(agent: Any, env: Any) -> bool:

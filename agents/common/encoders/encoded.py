@@ -229,12 +229,16 @@ class EncodedAgent:
         if hasattr(self._agent, "gamma"):
             self.gamma = self._agent.gamma
 
-    def cut_memory(self) -> bool:
-        """Let the encoder begin anew, and set what the agent carries to zero. False: neither carries anything."""
-        carries = isinstance(self._agent, Forgetful) and self._agent.cut_memory()
-        if self._carry:
-            self._begun = False
-        return carries or bool(self._carry)
+    @property
+    def has_memory(self) -> bool:
+        """True where the encoder or the agent carries something from step to step."""
+        return bool(self._carry) or (isinstance(self._agent, Forgetful) and self._agent.has_memory)
+
+    def cut_memory(self) -> None:
+        """Let the encoder begin anew at the next observation, and set what the agent carries to zero."""
+        if isinstance(self._agent, Forgetful):
+            self._agent.cut_memory()
+        self._begun = False
 
     def policy(self) -> EncodedPolicy:
         """Return the agent's policy behind a copy of the encoder."""

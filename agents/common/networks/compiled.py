@@ -139,11 +139,10 @@ def begin_episodes(carry, first):
             begin_episode(carry, i)
 
 
-def forget(carry: Carry) -> bool:
-    """Set the state that every seed carries to zero, in the middle of its episode. False: it carries none."""
+def forget(carry: Carry) -> None:
+    """Set the state that every seed carries to zero, in the middle of its episode."""
     carry.state[:] = 0.0
     carry.before[:] = 0.0
-    return carry.state.shape[1] > 0
 
 
 @jit_inline
