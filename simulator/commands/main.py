@@ -43,6 +43,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
     "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),
     "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an experiment, or train a run on (--steps)"),
+    "fork": Summary("engram fork RUN", "begin a run that is a stored one up to a step, then changes of its own"),
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),

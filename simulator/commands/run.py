@@ -233,6 +233,9 @@ def show_facts(summary: Mapping[str, Any]) -> None:
     print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), shown)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         print_result(line)
+    for text in summary.get("changes", ()):
+        step, _, what = text.partition(" ")
+        print_result(f"{summary['run']}: changed after step {int(step):,}: {what}")
     for change in summary.get("extended", ()):
         print_result(f"{summary['run']}: {extension_line(change)}")
     if summary.get("lost"):

@@ -14,7 +14,7 @@ import numpy as np
 
 
 class Mark(NamedTuple):
-    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery or cue."""
+    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery, reward or cue."""
 
     row: int
     column: int

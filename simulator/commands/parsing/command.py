@@ -105,6 +105,8 @@ class Options:
     """write into this: the picture's file, .svg, .png or .pdf, or the new lab's folder, which is missing or empty"""
     keep_replay: bool = False
     """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
+    at: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    """environment step until which the fork is the stored run; by default that of its newest checkpoint"""
     yes: bool = False
     """delete without asking"""
     dry_run: bool = False
