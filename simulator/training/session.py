@@ -58,6 +58,14 @@ class _Notes(NamedTuple):
     final_obs: Array
 
 
+class _KnownReturn(NamedTuple):
+    """The expected return of the policy in the latest picture, which often stays for many of them."""
+
+    spec: EnvSpec
+    policy: Array  # [N, A]
+    value: float
+
+
 class Session:
     """An agent in an environment over many seeds, with its recorder.
 
@@ -97,6 +105,7 @@ class Session:
         self._plugins = (agent, env)
         self._exact_q: ExactQ | None = None
         self._exact_q_known = False
+        self._known_return: _KnownReturn | None = None
         self.optima: list[OptimumSince] = []  # after every change of the environment
         self._changes = [parse(text) for text in config.changes]
         self._n_made = 0  # of the changes
@@ -331,7 +340,12 @@ class Session:
         """Compute the expected return of the first seed's greedy policy, where its cells may change."""
         if not spec.editable or spec.mdp is None or probs is None or self.failed_at[0] > 0:
             return None
-        return float(evaluate_finite(spec.mdp, probs[:1], spec.mdp.max_steps)[0])
+        policy = probs[0]
+        known = self._known_return
+        if known is None or known.spec is not spec or not np.array_equal(known.policy, policy):
+            value = float(evaluate_finite(spec.mdp, policy, spec.mdp.max_steps))
+            known = self._known_return = _KnownReturn(spec, policy.copy(), value)
+        return known.value
 
     def _q_error(self, values: Array | None) -> float | None:
         """Compute the largest |Q - Q*| of the first seed; Q* is computed once."""
