@@ -37,7 +37,7 @@ def _settings() -> list[Setting]:
 COMMAND = Command(
     act,
     (1, 1),
-    ("at", "label", "view", "slow", "keep_replay", "tensorboard"),
+    ("at", "label", "view", "scale", "slow", "keep_replay", "tensorboard"),
     _settings,
     examples=('fork r1 --at 5000 --changes "5000 wall 3 6"', 'fork latest --changes "9000 epsilon 0.01"'),
 )

@@ -2,7 +2,7 @@
 
 ======================  ==============================================================================================
 ``5000 wall 3 4``       the cell in row 3, column 4 becomes a wall; likewise ``free``, ``goal``, ``lava``, ``ice``
-``5000 reward 3 4 -1``  arriving in this cell pays -1 from now on, whatever it is
+``5000 reward 3 4 -1``  every step that ends in this cell pays -1 from now on, whatever it is
 ``8000 epsilon 0.05``   a setting of the agent; its names are those of :class:`simulator.core.protocols.Changeable`
 ``9000 cut``            what a recurrent agent carries from step to step is set to zero
 ======================  ==============================================================================================

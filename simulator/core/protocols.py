@@ -115,7 +115,7 @@ class CellEdit(NamedTuple):
 
     row: int
     column: int
-    to: str  # "free", "wall", "goal", "lava", "ice", or "reward": arriving pays ``reward``, whatever the cell is
+    to: str  # "free", "wall", "goal", "lava", "ice", or "reward": every step that ends there pays ``reward``
     reward: float = 0.0
 
 

@@ -59,6 +59,14 @@ class _Notes(NamedTuple):
     final_obs: Array
 
 
+class _KnownReturn(NamedTuple):
+    """The expected return of the policy in the latest picture, which often stays for many of them."""
+
+    spec: EnvSpec
+    policy: Array  # [N, A]
+    value: float
+
+
 class Session:
     """An agent in an environment over many seeds, with its recorder.
 
@@ -98,6 +106,7 @@ class Session:
         self._plugins = (agent, env)
         self._exact_q: ExactQ | None = None
         self._exact_q_known = False
+        self._known_return: _KnownReturn | None = None
         self.optima: list[OptimumSince] = []  # after every change of the environment
         self._changes = [parse(text) for text in config.changes]
         self._n_made = 0  # of the changes
@@ -327,7 +336,11 @@ class Session:
         spec = self.env.spec
         if not spec.editable or spec.mdp is None or view.probs is None or self.failed_at[index] > 0:
             return view
-        return view._replace(greedy_return=float(evaluate_finite(spec.mdp, view.probs[None], spec.mdp.max_steps)[0]))
+        known = self._known_return
+        if known is None or known.spec is not spec or not np.array_equal(known.policy, view.probs):
+            value = float(evaluate_finite(spec.mdp, view.probs, spec.mdp.max_steps))
+            known = self._known_return = _KnownReturn(spec, view.probs.copy(), value)
+        return view._replace(greedy_return=known.value)
 
     def pictures(self, indices: Sequence[int]) -> list[AgentView]:
         """Return the pictures of several seeds; see :meth:`picture`."""

@@ -32,7 +32,7 @@ MEANINGS = {
     "key": "key",
     "cue": "cue",
     "start": "start",
-    "reward": "pays on every arrival",
+    "reward": "pays every step there",
     "slippery": "slippery",
 }
 ENDS = ("goal", "lava")  # cells where no move follows

@@ -67,7 +67,7 @@ def live_child(lab: Path, config: RunConfig, asked: dict[int, str], moment: str,
     ``moment``: "before" or "after" the first change is recorded, or "later", a hundred steps after the last.
     """
     live, stride = LiveChanges(), Stride()
-    stride.steps = 50
+    stride.steps = 1
     record = Store.change
 
     def change(self: Store, *words: str) -> None:

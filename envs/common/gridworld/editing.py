@@ -14,8 +14,8 @@ _FIXED = {"D": "a door", "K": "a key"}
 def edited(plan: Map, edit: CellEdit) -> Map:
     """Return a map with another content of one cell.
 
-    A cell that becomes something else pays what its symbol pays; ``reward`` changes what arriving pays and leaves the
-    symbol. Walls pay nothing, because nobody arrives there.
+    A cell that becomes something else pays what its symbol pays; ``reward`` leaves the symbol and changes what every
+    step pays that ends there, one into a wall beside it too. Walls pay nothing, because nobody arrives there.
 
     Raises:
         ValueError: no such cell or content, or a door, a key or a goal of a cue, which stay; one line.

@@ -57,7 +57,7 @@ class Map:
         cue: two goals that change rewards in half of the episodes, or nothing.
         conveyor: every action carries the walker to the right, until a wall stops it and the action chooses an arm; not
             in files.
-        cell_rewards: (row, column, reward) of cells where arriving pays otherwise than their symbol says; not in files.
+        cell_rewards: (row, column, reward) of cells that pay otherwise than their symbol says; not in files.
         source: file that it was read from, for errors.
         first_line: the line of the grid's first row there.
     """

@@ -59,15 +59,15 @@ def test_edited_rooms_are_those_of_a_map_that_was_drawn_so(tmp_path, start, obse
         assert value == pytest.approx(evaluate_finite(bare.spec.mdp, uniform_policy(bare.spec.mdp), 30))
 
 
-def test_a_reward_is_paid_at_every_arrival_and_the_optimum_knows_it(tmp_path):
+def test_a_reward_is_paid_by_every_step_that_ends_there_and_the_optimum_knows_it(tmp_path):
     env = rooms.make([0], rooms.Config(layout=saved(tmp_path, PLAN), max_steps=10, editable=True))
     env.reset()
     env.edit(CellEdit(1, 2, "reward", 0.5))
     assert [float(env.step(np.array([action])).reward[0]) for action in (1, 3, 1, 1, 3)] == [0.5, 0.0, 0.5, 0.0, 0.5]
-    # ten steps from S: four to the goal (2.0), of which one arrives there; two more arrivals, or three, by going back
-    assert optimum(env.spec) == pytest.approx(2.0 + 4 * 0.5)
+    # of ten steps from S one leads to that cell, six into the wall beside it, and three from it to the goal
+    assert optimum(env.spec) == pytest.approx(7 * 0.5 + 2.0)
     env.edit(CellEdit(3, 3, "reward", -1.0))
-    assert optimum(env.spec) == pytest.approx(5 * 0.5)
+    assert optimum(env.spec) == pytest.approx(10 * 0.5)
 
 
 def test_walkers_stay_where_they_are_and_step_out_of_a_new_wall(tmp_path):
