@@ -1,6 +1,7 @@
 """Panels drawn with characters: heat as blocks, bars, strips, curves as sparklines, points, pictures, facts.
 
-With colours blue is below 0, orange above, and otherwise viridis. Without, signs stand for values, and a line says which.
+With colours blue is below 0, orange above, and otherwise viridis. Without, signs stand for values, and a line says
+which.
 """
 
 from __future__ import annotations
@@ -76,11 +77,10 @@ def _heat(panel: HeatPanel, width: int, look: TerminalStyle) -> list[Text]:
     if not values.size:
         return [Text("nothing yet", "dim")]
     margin = _margin(panel.rows, width)
-    span = _span(values, diverging=panel.diverging)
     if panel.columns and margin + n_columns * (NUMBER_WIDTH + 1) <= width:
-        return _numbers(panel, values, margin, span, look)
+        return _numbers(panel, values, margin, _span(values, diverging=panel.diverging), look)
     most = MAX_NAMED_ROWS if panel.rows else MAX_LINES
-    return _blocks(values, panel.rows, min(most, n_rows), width, span, look, diverging=panel.diverging)
+    return _blocks(values, panel.rows, min(most, n_rows), width, None, look, diverging=panel.diverging)
 
 
 def _numbers(
@@ -109,12 +109,15 @@ def _blocks(
     rows: Sequence[str],
     n_lines: int,
     width: int,
-    span: tuple[float, float],
+    span: tuple[float, float] | None,
     look: TerminalStyle,
     *,
     diverging: bool,
 ) -> list[Text]:
-    """Draw a matrix, one character or two for each cell, or for the mean of several where there is no room for all."""
+    """Draw a matrix, one character or two for each cell, or for the mean of several where there is no room for all.
+
+    ``span`` is of the colours; None: that of the values that are drawn.
+    """
     margin = _margin(rows, width)
     n_rows, n_columns = values.shape
     room = max(width - margin - 1, 1)
@@ -122,6 +125,7 @@ def _blocks(
     shown_columns = min(n_columns, room // cell)
     shown = _pooled(_pooled(values, n_lines).T, shown_columns).T
     starts = np.arange(len(shown)) * n_rows // len(shown)
+    span = _span(shown, diverging=diverging) if span is None else span
     lines = []
     for row, start in zip(shown, starts, strict=True):
         name = clean(rows[start]) if rows else ""
