@@ -27,12 +27,12 @@ def _lines(panel, width=40, look=None):
 
 
 def test_a_small_table_shows_its_numbers():
-    panel = HeatPanel("Q-table", np.array([[1.0, np.nan], [-0.5, 12345.0]]), ("state 0", "state 1"), ("up", "down"))
+    panel = HeatPanel("Q-table", np.array([[1.0, np.nan], [-0.5, 12350.0]]), ("state 0", "state 1"), ("up", "down"))
     assert _lines(panel) == [
         "Q-table",
-        "               up      down",
-        "state 0         1",
-        "state 1      -0.5    12.35k",
+        "                up      down",
+        "state 0          1",
+        "state 1       -0.5    12.35k",
     ]
 
 
@@ -53,7 +53,6 @@ def test_a_large_matrix_is_drawn_by_means_of_neighbours():
     values = np.repeat(np.repeat([[0.0, 4.0], [8.0, 4.0]], 20, axis=0), 40, axis=1)
     drawn = _lines(HeatPanel("weights", values, diverging=False), 21)
     assert len(drawn) == 1 + 16 + 1
-    assert drawn[1] == " " * 0 + drawn[1]
     assert drawn[1] == "          ▒▒▒▒▒▒▒▒▒▒"
     assert drawn[16] == "██████████▒▒▒▒▒▒▒▒▒▒"
 
@@ -62,8 +61,8 @@ def test_bars_begin_at_zero_and_the_chosen_one_is_marked():
     panel = BarPanel("values", ("a", "b", "c"), np.array([1.0, -1.0, np.nan]), chosen=1)
     assert _lines(panel, 35) == [
         "values",
-        "a          1       █████",
-        "b ●       -1  █████",
+        "a          1      █████",
+        "b ●       -1 █████",
         "c",
     ]
 
@@ -89,24 +88,20 @@ def test_a_curve_is_a_line_of_blocks_for_each_name():
     x = np.arange(5.0)
     y = np.array([[4.0, 3.0, 2.0, 1.0, 0.0], [np.nan, np.nan, 2.0, np.nan, np.nan]])
     panel = CurvePanel("epsilon", x, y, ("epsilon", "now"), levels={"least": 0.5}, x_name="steps")
-    assert (
-        _lines(panel, 40)
-        == [
-            "epsilon",
-            "epsilon " + "████████▇▇▇▆▆▆▆▅▅▅▅▅▄▄▄▄▃▃▃▃▂▂▂▁▁▁▁▁"[:32],
-            " " * 8 + "now"[:0] + "",
-            "0 to 4  steps 0 to 4  least 0.5",
-        ]
-        or _lines(panel, 40)[0] == "epsilon"
-    )
+    assert _lines(panel) == [
+        "epsilon",
+        "epsilon █████▇▇▇▇▆▆▆▆▅▅▅▅▄▄▄▄▃▃▃▃▂▂▂▁▁▁▁",
+        "now                     ▅",
+        "0 to 4  steps 0 to 4  least 0.5",
+    ]
 
 
 def test_points_lie_in_their_plane():
     panel = PointPanel("codes", np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0, 1]), ("before", "now"), 1, "x", "y")
-    drawn = _lines(panel, 12, ASCII)
-    assert drawn[1] == " " * 9 + "@"
-    assert drawn[14] == "o"
-    assert drawn[15:] == ["o before  x", "x 0 to 1  y"] or drawn[15].startswith("o before")
+    drawn = _lines(panel, 30, ASCII)
+    assert drawn[1] == " " * 27 + "@"
+    assert drawn[2:14] == [""] * 12
+    assert drawn[14:] == ["o", "o before  + now  @ marked", "x 0 to 1  y 0 to 1"]
 
 
 @pytest.mark.parametrize("colours", [False, True])
