@@ -61,9 +61,11 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """take this seed alone; none: export writes all of them, show --values shows the first one"""
+    """take this seed alone; none: export writes all of them, show --values and --inside show the first one"""
     values: bool = False
     """show what one seed has learned: action values, policy and map, beside the exact values"""
+    inside: bool = False
+    """show what is inside the agent of one seed: tables, exploration, replay, weights, codes, imagined transitions"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
