@@ -29,6 +29,7 @@ from simulator.core.protocols import (
     Changeable,
     Editable,
     Env,
+    EnvSpec,
     Failure,
     Forgetful,
     Metrics,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from simulator.core.snapshots import ENDED, Look, RunSnapshot, Shown
+from simulator.core.snapshots import ENDED, LiveChanges, Look, RunSnapshot, Shown
 from simulator.core.stopping import Stopped, raise_if_stopped
 from simulator.views.controls import Controls
 from simulator.views.window.app import Page, Window
@@ -35,7 +35,14 @@ class LiveRun:
     is_live = True
     next_poll = 1.0  # the driver brings what is new
 
-    def __init__(self, look: Look, settings: Mapping[str, str], controls: Callable[[], Controls], command: str) -> None:
+    def __init__(
+        self,
+        look: Look,
+        settings: Mapping[str, str],
+        controls: Callable[[], Controls],
+        command: str,
+        changes: LiveChanges,
+    ) -> None:
         self.look = look
         self.settings = settings
         self.pressed: list[str] = []
