@@ -44,6 +44,7 @@ class Moment(NamedTuple):
     gain: float  # the return so far, that reward included
     ended: bool
     truncated: bool  # it ended by time
+    was_cut: bool  # it has not ended by itself, and nothing more can be played
     values: Array | None  # [A] action values at obs
     probs: Array | None  # [A] probabilities of the actions at obs
     panels: tuple[Panel, ...]  # inside of the policy
@@ -99,6 +100,12 @@ class EpisodePlayer:
     def env(self) -> Env:
         """The environment that is played in, of all seeds."""
         return self._env
+
+    @property
+    def is_over(self) -> bool:
+        """True where an episode was cut: no more can be played."""
+        newest = self._past[-1] if self._past else None
+        return newest is not None and newest.was_cut
 
     @property
     def moment(self) -> Moment | None:
@@ -182,7 +189,7 @@ class EpisodePlayer:
                 yield self._moment(policy, scene, step.final_obs, run, truncated=by_time)
                 run = _Running(run.episode + 1)
             elif run.t >= self.max_steps:
-                yield self._moment(policy, env.scene(i), obs, run, truncated=True)
+                yield self._moment(policy, env.scene(i), obs, run, truncated=True, was_cut=True)
                 return
 
     def _start_again(self) -> None:
@@ -201,6 +208,7 @@ class EpisodePlayer:
         action: Array | None = None,
         *,
         truncated: bool = False,
+        was_cut: bool = False,
     ) -> Moment:
         i = self._index
         own = np.array(obs[i])
@@ -218,6 +226,7 @@ class EpisodePlayer:
             gain=run.gain,
             ended=action is None,
             truncated=truncated,
+            was_cut=was_cut,
             values=None if values is None else np.array(values[i, 0]),
             probs=None if probs is None else np.array(probs[i, 0]),
             panels=policy.panels(i) if isinstance(policy, HasPanels) else (),
