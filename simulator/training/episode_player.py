@@ -8,7 +8,7 @@ except that both share the agent's weights: it plays on as the agent learns on, 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from simulator.config.run import RunConfig
 from simulator.core import rng
 from simulator.core.episodes import cut_after, errors_name_run_seeds
 from simulator.core.protocols import AgentView, Array, CarryingPolicy, Env, Policy, Step
-from simulator.core.scene import HasPanels, Panel, Scene, ShowsEnds
+from simulator.core.scene import Scene, ShowsEnds, ShowsMoment
 from simulator.core.snapshots import RUN, SeedView
 from simulator.store.run_store import Store
 from simulator.training.session import Session
@@ -47,7 +47,7 @@ class Moment(NamedTuple):
     was_cut: bool  # it has not ended by itself, and nothing more can be played
     values: Array | None  # [A] action values at obs
     probs: Array | None  # [A] probabilities of the actions at obs
-    panels: tuple[Panel, ...]  # inside of the policy
+    carried: Mapping[str, Array]  # what a recurrent policy carries after this step, and its gates, [N] by name
 
 
 class _Running(NamedTuple):
@@ -95,6 +95,11 @@ class EpisodePlayer:
     def seed(self) -> int:
         """The seed that is watched."""
         return self.seeds[self._index]
+
+    @property
+    def index(self) -> int:
+        """The number of the seed that is watched."""
+        return self._index
 
     @property
     def env(self) -> Env:
@@ -229,7 +234,7 @@ class EpisodePlayer:
             was_cut=was_cut,
             values=None if values is None else np.array(values[i, 0]),
             probs=None if probs is None else np.array(probs[i, 0]),
-            panels=policy.panels(i) if isinstance(policy, HasPanels) else (),
+            carried=policy.moment(i) if isinstance(policy, ShowsMoment) else {},
         )
 
     def _reward(self, step: Step) -> float:
@@ -243,9 +248,9 @@ class EpisodePlayer:
     def _keep(self, moment: Moment) -> None:
         """Keep a moment for stepping back, in the place of the oldest ones where they are too many."""
         self._past.append(moment)
-        self._past_bytes += _size(moment)
+        self._past_bytes += size_of(moment)
         while len(self._past) > MAX_HISTORY or (self._past_bytes > MAX_HISTORY_BYTES and len(self._past) > 1):
-            self._past_bytes -= _size(self._past.popleft())
+            self._past_bytes -= size_of(self._past.popleft())
 
 
 def of_run(store: Store, run: str, seed: int | None = None, max_steps: int = 0) -> EpisodePlayer:
@@ -292,8 +297,8 @@ def _index_of(session: Session, seed: int | None) -> int:
     return session.seeds.index(seed)
 
 
-def _size(moment: Moment) -> int:
+def size_of(moment: Moment) -> int:
     """Count the bytes of a moment's own arrays."""
     image = moment.view.scene.image
-    arrays = [value for panel in moment.panels for value in vars(panel).values() if isinstance(value, np.ndarray)]
-    return moment.obs.nbytes + sum(array.nbytes for array in arrays) + (0 if image is None else image.nbytes)
+    carried = sum(values.nbytes for values in moment.carried.values())
+    return moment.obs.nbytes + carried + (0 if image is None else image.nbytes)

@@ -13,10 +13,11 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
+from simulator.core.scene import Panel
 from simulator.core.snapshots import SeedView
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
-from simulator.training import episode_player
+from simulator.training import episode_player, inside
 from simulator.training.episode_player import EpisodePlayer, Moment
 
 
@@ -39,6 +40,7 @@ class Played(NamedTuple):
     moments: tuple[Moment, ...]
     wall: tuple[SeedView, ...]
     is_over: bool  # nothing can be played any more: an episode was cut
+    inside: tuple[Panel, ...] | None  # of the agent whose policy is played, where it began
 
 
 class Fault(NamedTuple):
@@ -106,13 +108,19 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
     try:
         with Store(existing(lab)) as store, suppress(EOFError, OSError):
             player = episode_player.of_run(store, run, seed)
+            begun = False
             while True:
                 request = pipe.recv()
                 if isinstance(request, Begin):
-                    watched = player.seed if request.seed is None else request.seed
-                    player = episode_player.of_run(store, run, watched)
-                    request = Advance(1, wall=False)
-                pipe.send(_advance(player, request))
+                    if begun:  # what was loaded at the start is new enough for the first one
+                        player = episode_player.of_run(
+                            store, run, player.seed if request.seed is None else request.seed
+                        )
+                    begun = True
+                    panels = inside.panels_of(player.session, player.index)
+                    pipe.send(_advance(player, Advance(1, wall=False))._replace(inside=panels))
+                else:
+                    pipe.send(_advance(player, request))
     except Exception as error:  # of a player's own code too: the watcher says it
         with suppress(OSError):
             pipe.send(Fault(" ".join(str(error).split()) or type(error).__name__))
@@ -129,4 +137,4 @@ def _advance(player: EpisodePlayer, request: Advance) -> Played:
         if moment.ended:
             break
     wall = player.wall() if request.wall else ()
-    return Played(tuple(moments), wall, not moments)
+    return Played(tuple(moments), wall, not moments, None)

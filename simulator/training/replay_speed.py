@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 SPEEDS = tuple(figure * 10.0**power for power in range(4) for figure in (1, 2, 5))  # steps a second
-FAST = math.inf
+FAST = SPEEDS[-1]
 BEGIN = 10.0
 EVERY = tuple(figure * 10**power for power in range(5) for figure in (1, 2, 5))
 PICTURE_SECONDS = 1 / 30  # between two pictures at least
@@ -33,16 +33,15 @@ class SpeedControl:
 
     @property
     def is_fast(self) -> bool:
-        """True at full speed."""
-        return self._speed == FAST
+        """True at the highest speed."""
+        return self._speed >= FAST
 
     @property
     def words(self) -> str:
         """The speed in words."""
         if self.is_paused:
             return "paused"
-        speed = "full speed" if self.is_fast else f"{self._speed:g} steps/s"
-        return speed + (f", every {self.every:,} steps" if self.every > 1 else "")
+        return f"{self._speed:,g} steps/s" + (f", every {self.every:,} steps" if self.every > 1 else "")
 
     def seconds_left(self) -> float:
         """Return the seconds until steps are due; infinity while it is paused."""
@@ -65,10 +64,9 @@ class SpeedControl:
             self._asked -= 1
             return 1
         n = self.every
-        if not self.is_fast and self.every == 1:
+        if self.every == 1:
             n = max(1, round(self._speed * PICTURE_SECONDS))  # more than one where pictures would come too fast
-        seconds = PICTURE_SECONDS if self.is_fast else n / self._speed
-        self._due = max(self._due + seconds, now)
+        self._due = max(self._due + n / self._speed, now)
         return n
 
     def pause(self, paused: bool | None = None) -> None:
@@ -91,7 +89,7 @@ class SpeedControl:
         self._due = self._clock()
 
     def full(self) -> None:
-        """Go as fast as it can."""
+        """Go to the highest speed, or back from it."""
         self._speed = BEGIN if self.is_fast else FAST
         self.is_paused = False
         self._due = self._clock()

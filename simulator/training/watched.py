@@ -24,8 +24,9 @@ from simulator.store.records import RunRecord, StoreError, StoreFailure
 from simulator.store.run_records import stored_evaluations
 from simulator.store.run_store import Store
 from simulator.training import summary
-from simulator.training.episode_player import Moment
+from simulator.training.episode_player import Moment, size_of
 from simulator.training.episode_process import Advance, Begin, EpisodeProcess, Fault, Played
+from simulator.training.inside import EpisodeStrips
 from simulator.training.replay_speed import SpeedControl
 
 LOOK_SECONDS = 1.0  # between looks into the lab
@@ -73,6 +74,7 @@ class WatchedRun:
         self.snapshot = snapshot_of(self._store, record)
         self.speed = SpeedControl(clock=clock)
         self.wall = False
+        self.inside = False
         self._seeds = record.seeds
         self._seed = seed
         self._process = EpisodeProcess(self._lab, self._run, seed)
@@ -81,6 +83,7 @@ class WatchedRun:
         self._moments: deque[Moment] = deque()
         self._bytes = 0
         self._behind = 0
+        self._inside: tuple[Panel, ...] = ()
         self._walls: tuple[SeedView, ...] = ()
         self._fault = ""
         self._is_over = False
@@ -100,7 +103,7 @@ class WatchedRun:
         return Shown(
             shown=SeedView(moment.seed, moment.view),
             wall=self._walls if self.wall else (),
-            panels=(*panels_of_moment(moment), *moment.panels),
+            panels=(*panels_of_moment(moment), *self._strips(), *self._inside) if self.inside else (),
             path=self._path(),
             facts=facts_of(moment),
         )
@@ -190,7 +193,7 @@ class WatchedRun:
     def _ask(self, n: int) -> None:
         moment = self.moment
         newer = moment is not None and self._steps_seen > moment.trained_steps
-        if moment is not None and (moment.ended and newer or self._is_over):
+        if moment is not None and ((moment.ended and newer) or self._is_over):
             if newer:
                 self._is_over = False
                 self._process.ask(Begin(self._seed))
@@ -204,11 +207,13 @@ class WatchedRun:
             self._bytes = 0
         for moment in played.moments:
             self._moments.append(moment)
-            self._bytes += _size(moment)
+            self._bytes += size_of(moment)
         while len(self._moments) > MAX_MOMENTS or (self._bytes > MAX_BYTES and len(self._moments) > 1):
-            self._bytes -= _size(self._moments.popleft())
+            self._bytes -= size_of(self._moments.popleft())
         if played.wall:
             self._walls = played.wall
+        if played.inside is not None:
+            self._inside = played.inside
 
     def _look(self, now: float) -> bool:
         """Read the run again; a busy or damaged lab is said, and looked at again later."""
@@ -228,19 +233,25 @@ class WatchedRun:
         self._lab_fault = ""
         return True
 
+    def _episode(self) -> list[Moment]:
+        """Return the moments of the episode that is looked at, up to the one that is looked at."""
+        last = len(self._moments) - 1 - self._behind
+        first = last
+        while first > 0 and self._moments[first - 1].episode == self._moments[last].episode:
+            first -= 1
+        return [self._moments[i] for i in range(first, last + 1)]
+
     def _path(self) -> Array | None:
         """Return the places that the episode came through, int [K, 2]."""
-        last = len(self._moments) - 1 - self._behind
-        places: list[tuple[int, int]] = []
-        for i in range(last, -1, -1):
-            moment = self._moments[i]
-            if moment.episode != self._moments[last].episode:
-                break
-            place = place_of(moment.view.scene)
-            if place is None:
-                return None
-            places.append(place)
-        return np.array(places[::-1], np.int64) if places else None
+        places = [place_of(moment.view.scene) for moment in self._episode()]
+        return None if not places or None in places else np.array(places, np.int64)
+
+    def _strips(self) -> tuple[Panel, ...]:
+        strips = EpisodeStrips()
+        for moment in self._episode():
+            if moment.carried:
+                strips.add(moment.carried)
+        return strips.panels()
 
 
 def settings_of(config: RunConfig) -> Mapping[str, str]:
@@ -285,11 +296,6 @@ def facts_of(moment: Moment) -> Mapping[str, str]:
     if moment.ended:
         facts["ended"] = "by time" if moment.truncated else "by itself"
     return facts
-
-
-def _size(moment: Moment) -> int:
-    image = moment.view.scene.image
-    return moment.obs.nbytes + (0 if image is None else image.nbytes) + 512
 
 
 def snapshot_of(store: Store, record: RunRecord) -> RunSnapshot:

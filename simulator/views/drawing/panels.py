@@ -110,7 +110,7 @@ class _Grid(NamedTuple):
         return min(row, self.shape[0] - 1), min(column, self.shape[1] - 1)
 
 
-@_draw.register
+@_draw.register(HeatPanel)
 def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     values = np.atleast_2d(np.asarray(panel.values, np.float64))
     if not values.size:
@@ -254,7 +254,7 @@ def _numbers_in(canvas: Canvas, grid: Rect, values: Array, span: tuple[float, fl
 # bars
 
 
-@_draw.register
+@_draw.register(BarPanel)
 def _bars(panel: BarPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     values = np.asarray(panel.values, np.float64)
     if not values.size:
@@ -334,7 +334,7 @@ def _diamond(x: float, y: float, r: float) -> list[tuple[float, float]]:
 # strips over time
 
 
-@_draw.register
+@_draw.register(StripPanel)
 def _strip(panel: StripPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     values = np.asarray(panel.values, np.float64)
     if values.ndim != 2 or not values.size:
@@ -446,7 +446,7 @@ def draw_axes(
     return axes
 
 
-@_draw.register
+@_draw.register(CurvePanel)
 def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     x = np.asarray(panel.x, np.float64)
     y = np.atleast_2d(np.asarray(panel.y, np.float64))
@@ -459,8 +459,9 @@ def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> s
     axes = draw_axes(canvas, area, _x_span(x), (low - pad, high + pad), (panel.x_name, ""))
     canvas.surface.set_clip(axes.rect)
     _draw_bands(canvas, axes, panel, x)
+    taken: list[Rect] = []
     for name, value in panel.levels.items():
-        _draw_level(canvas, axes, name, value)
+        _draw_level(canvas, axes, name, value, taken)
     for k in range(len(y)):
         points = axes.points(x, y[k])
         canvas.lines(_as_steps(points) if panel.steps else points, LINES[k % len(LINES)], 2 if len(y) <= 6 else 1)
@@ -502,17 +503,24 @@ def _draw_bands(canvas: Canvas, axes: Axes, panel: CurvePanel, x: Array) -> None
         pygame.draw.polygon(canvas.surface, colour, np.clip(outline, -1e4, 1e5).tolist())
 
 
-def _draw_level(canvas: Canvas, axes: Axes, name: str, value: float) -> None:
-    """Draw a dashed line with its name."""
+def _draw_level(canvas: Canvas, axes: Axes, name: str, value: float, taken: list[Rect]) -> None:
+    """Draw a dashed line with its name where no other one is, of those ``taken``."""
     if not math.isfinite(value):
         return
     y = round(float(axes.points(axes.x[0], value)[1]))
     dash = canvas.px(6)
     for left in range(axes.rect.left, axes.rect.right, 2 * dash):
         canvas.fill((left, y, dash, max(canvas.px(1), 1)), INK)
-    line = canvas.line_height(SMALL)
-    above = y - line - 1 if y - line > axes.rect.top else y + 2
-    canvas.text((axes.rect.right - canvas.px(4), above), f"{name} {number(value)}", SMALL, INK, align="right")
+    words = f"{name} {number(value)}"
+    wide, high = canvas.text_size(words, SMALL)
+    gap = canvas.px(4)
+    place = pygame_module().Rect(axes.rect.right - gap - wide, y - high - 1, wide, high)
+    if place.top < axes.rect.top:
+        place.top = y + 2
+    while (index := place.collidelist(taken)) >= 0:
+        place.right = taken[index].left - 3 * gap
+    taken.append(place)
+    canvas.text(place.topleft, words, SMALL, INK)
 
 
 def _legend_lines(canvas: Canvas, panel: CurvePanel, width: int) -> list[list[int]]:
@@ -557,7 +565,7 @@ def _under_pointer(canvas: Canvas, axes: Axes, panel: CurvePanel, x: Array, y: A
 # pictures
 
 
-@_draw.register
+@_draw.register(PicturePanel)
 def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     images = np.asarray(panel.images)
     if not images.size:
@@ -611,7 +619,7 @@ def _draw_small(canvas: Canvas, place: Rect, image: Array, span: tuple[float, fl
 # points
 
 
-@_draw.register
+@_draw.register(PointPanel)
 def _points(panel: PointPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     points = np.asarray(panel.points, np.float64).reshape(-1, 2)
     groups = np.asarray(panel.groups, np.int64)
@@ -662,7 +670,7 @@ def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int
 # facts
 
 
-@_draw.register
+@_draw.register(TextPanel)
 def _facts(panel: TextPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     step = canvas.line_height(SIZE) + canvas.px(3)
     widest = _names_width(canvas, tuple(panel.facts), rect.width) * 13 // 11 + canvas.px(10)
