@@ -22,6 +22,7 @@ from simulator.core.files.escaping import visible
 from simulator.core.stopping import Stopped
 
 if TYPE_CHECKING:
+    from simulator.core.scene import Panel
     from simulator.core.snapshots import RunSnapshot, Shown
     from simulator.training.episode_player import EpisodePlayer, Moment
 
@@ -124,25 +125,33 @@ class Reel:
     def __iter__(self) -> Iterator[tuple[Moment, Shown]]:
         """Yield every moment with what is shown of it."""
         from simulator.core.snapshots import SeedView, Shown
+        from simulator.training.inside import EpisodeStrips
         from simulator.training.watched import facts_of, panels_of_moment, place_of
 
         path: list[tuple[int, int]] = []
+        strips = EpisodeStrips()
+        values: list[Panel] = []
         while len(self.returns) < self._n_episodes and (moment := self._player.step()) is not None:
             if moment.t == 0:
                 path = []
+                strips.clear()
             if (place := place_of(moment.view.scene)) is not None:
                 path.append(place)
+            if moment.action is not None:
+                values = panels_of_moment(moment)
+                if moment.carried:
+                    strips.add(moment.carried)
             self.n_moments += 1
             yield (
                 moment,
                 Shown(
                     shown=SeedView(moment.seed, moment.view),
-                    panels=tuple(panels_of_moment(moment)),
+                    panels=(*values[:1], *strips.panels(), *values[1:]),
                     path=np.array(path, np.int64) if path else None,
                     facts=facts_of(moment),
                 ),
             )
-            if moment.ended and self._player.is_over:
+            if moment.was_cut:
                 self.n_cut = 1
             elif moment.ended:
                 self.returns.append(moment.gain)

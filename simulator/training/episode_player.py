@@ -107,12 +107,6 @@ class EpisodePlayer:
         return self._env
 
     @property
-    def is_over(self) -> bool:
-        """True where an episode was cut: no more can be played."""
-        newest = self._past[-1] if self._past else None
-        return newest is not None and newest.was_cut
-
-    @property
     def moment(self) -> Moment | None:
         """The moment that is looked at; None before the first."""
         return self._past[-1 - self._behind] if self._past else None

@@ -18,7 +18,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from simulator.core.files.escaping import MAX_PATH, shortened, visible
 from simulator.core.files.reading import UnreadableError, kind_of, open_file
@@ -118,7 +118,7 @@ def replacing(path: Path, *, force: bool = False, in_lab: bool = False, kind: st
     try:
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name[:40]}.", delete=False) as file:
             aside = Path(file.name)
-            yield file.file
+            yield cast(BinaryIO, file)
             file.flush()
             _seal(aside, kind or path.suffix)
             os.fsync(file.fileno())

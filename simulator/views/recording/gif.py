@@ -1,13 +1,14 @@
 """GIF: one palette for all frames, no dither, and of every frame the changed rectangle only.
 
-Pixels of the rectangle that did not change are transparent, in long runs that hardly take room. A frame whose colours
-the palette does not have, such as the next scene of a game, gets a palette of its own.
+Pixels of the rectangle that did not change are transparent, in long runs that hardly take room. The palette begins
+with the colours of the first frame and takes up new ones while it has room; a frame whose colours it does not have
+then, such as the next scene of a game, gets one of its own. Libraries that write GIF files hold all frames.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import GifImagePlugin, Image
@@ -15,26 +16,29 @@ from PIL import GifImagePlugin, Image
 from simulator.core.protocols import Array
 from simulator.views.recording.changes import Change, change_between, whole
 
-N_COLOURS = 255  # and one that is transparent
-N_FREQUENT = 160  # of them the most frequent ones exactly, the others by median cut
-CLEAR = 255
+CLEAR = 255  # entry that is transparent
+N_COLOURS = 255  # the other ones
+N_FREQUENT = 136  # the most frequent colours of an image are taken exactly
+N_MIXED = 64  # and others by median cut, so that some entries are left for colours that come later
+MAX_NEW = 16  # of one frame
+SCREEN = 13  # bytes before the palette
 LEAST_SECONDS = 0.02  # browsers show frames of less than this for 0.1 s
 MAX_HUNDREDTHS = 65_535
 NEAR = 24  # levels of a channel by which a pixel may be off
-MAX_OFF = 0.01  # fraction of the changed pixels that may be further off
+MAX_OFF = 0.001  # fraction of the changed pixels that may be further off
 
 
 class GifWriter:
     """Writes a GIF that repeats for ever.
 
     Args:
-        file: takes the bytes.
+        file: takes the bytes; one in which earlier bytes can be written again.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._shown: Array | None = None
-        self._palettes: list[_Palette] = []  # the one of all frames, and the latest one of a frame
+        self._palette: _Palette | None = None  # of all frames
         self._block = b""  # of the frame whose time is not known yet
         self._time = 0.0  # seconds, of all frames so far
         self._written = 0  # hundredths of a second, of the frames that are written
@@ -42,8 +46,8 @@ class GifWriter:
     def add(self, frame: Array, seconds: float) -> None:
         """Show a frame, uint8 [H, W, 3], for so long."""
         if self._shown is None:
-            self._palettes = [_Palette(frame)]
-            self._file.write(_header(frame.shape, self._palettes[0].table))
+            self._palette = _Palette(frame)
+            self._file.write(_header(frame.shape))
             change: Change | None = whole(frame)
         else:
             change = change_between(self._shown, frame)
@@ -54,9 +58,14 @@ class GifWriter:
         self._time += max(seconds, LEAST_SECONDS)
 
     def close(self) -> None:
-        """Write the end."""
+        """Write the end, and the palette at the beginning."""
         self._flush()
         self._file.write(b";")
+        end = self._file.tell()
+        assert self._palette is not None, "no frame was added"
+        self._file.seek(SCREEN)
+        self._file.write(self._palette.table.tobytes())
+        self._file.seek(end)
 
     def _flush(self) -> None:
         """Write the frame that was shown until now."""
@@ -69,52 +78,94 @@ class GifWriter:
         self._block = b""
 
     def _encoded(self, change: Change) -> bytes:
-        """Encode the changed rectangle, with a palette of its own where no other will do."""
-        for palette in self._palettes:
-            indices, off = palette.indices(change)
-            if off <= MAX_OFF:
-                break
-        else:
+        """Encode the changed rectangle, with a palette of its own where that of all frames will not do."""
+        palette = self._palette
+        assert palette is not None
+        colours = change.pixels[change.differs]  # [n, 3]
+        nearest, is_off = palette.nearest(colours)
+        if is_off.mean() > MAX_OFF and palette.take_up(colours[is_off]):
+            nearest, is_off = palette.nearest(colours)
+        own = bool(is_off.mean() > MAX_OFF)
+        if own:
             palette = _Palette(change.pixels)
-            indices, _ = palette.indices(change)
-            self._palettes[1:] = [palette]
+            nearest, _ = palette.nearest(colours)
+        indices = np.full(change.differs.shape, CLEAR, np.uint8)
+        indices[change.differs] = nearest
         image = Image.fromarray(indices)
         image.putpalette(palette.table.tobytes())
-        own = palette is not self._palettes[0]
         return b"".join(GifImagePlugin.getdata(image, (change.left, change.top), include_color_table=own))
 
 
 class _Palette:
-    """A palette of the colours of an image, uint8 [h, w, 3]."""
+    """A palette, at first of the colours of an image, uint8 [h, w, 3].
+
+    Attributes:
+        table: uint8 [256, 3].
+    """
 
     def __init__(self, pixels: Array) -> None:
         image = Image.fromarray(np.ascontiguousarray(pixels))
-        counts = image.getcolors(maxcolors=N_COLOURS)
-        if counts is not None:
-            colours = [colour for _, colour in counts]
-        else:
-            counts = image.getcolors(maxcolors=pixels.shape[0] * pixels.shape[1]) or []
-            colours = [colour for _, colour in sorted(counts, reverse=True)[:N_FREQUENT]]
-            few = image.quantize(N_COLOURS - N_FREQUENT, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-            colours += [tuple(few.getpalette()[3 * i : 3 * i + 3]) for i in range(N_COLOURS - N_FREQUENT)]
+        colours = _by_frequency(image)
+        if len(colours) > N_FREQUENT + N_MIXED:
+            mixed = image.quantize(N_MIXED, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+            colours = np.concatenate([colours[:N_FREQUENT], _table_of(mixed)])
         self.table = np.zeros((256, 3), np.uint8)
-        self.table[: len(colours)] = colours
-        self.table[len(colours) :] = colours[0]
+        self._n = 0  # entries that are used
+        self._add(colours)
+
+    def nearest(self, colours: Array) -> tuple[Array, Array]:
+        """Return the entries nearest to colours, uint8 [n, 3], and bool [n], those that are far off."""
+        image = Image.fromarray(colours[None])
+        entries = np.array(image.quantize(palette=self._image, dither=Image.Dither.NONE))[0]
+        entries[entries >= self._n] = 0
+        wanted = _packed(colours)
+        places = np.minimum(np.searchsorted(self._sorted, wanted), self._n - 1)
+        has_exact = self._sorted[places] == wanted  # Pillow looks up blocks of colours
+        entries[has_exact] = self._order[places[has_exact]]
+        errors = np.abs(self.table[entries].astype(np.int16) - colours)
+        return entries, (errors > NEAR).any(axis=1)
+
+    def take_up(self, colours: Array) -> bool:
+        """Add the most frequent ones of colours [n, 3] that differ from each other; False: there is no room."""
+        room = min(N_COLOURS - self._n, MAX_NEW)
+        new: list[Array] = []
+        for colour in _by_frequency(Image.fromarray(colours[None])).astype(np.int16):
+            if len(new) == room:
+                break
+            if all(np.abs(colour - other).max() > NEAR for other in new):
+                new.append(colour)
+        if new:
+            self._add(np.array(new))
+        return bool(new)
+
+    def _add(self, colours: Array) -> None:
+        self.table[self._n : self._n + len(colours)] = colours
+        self._n += len(colours)
+        packed = _packed(self.table[: self._n])
+        self._order = np.argsort(packed, kind="stable").astype(np.uint8)
+        self._sorted = packed[self._order]
         self._image = Image.new("P", (1, 1))
         self._image.putpalette(self.table.tobytes())
 
-    def indices(self, change: Change) -> tuple[Array, float]:
-        """Return the entries nearest to the changed pixels, uint8 [h, w], and the fraction of them that is far off."""
-        colours = change.pixels[change.differs]  # [n, 3]
-        nearest = np.array(Image.fromarray(colours[None]).quantize(palette=self._image, dither=Image.Dither.NONE))[0]
-        nearest[nearest == CLEAR] = 0
-        errors = np.abs(self.table[nearest].astype(np.int16) - colours)
-        indices = np.full(change.differs.shape, CLEAR, np.uint8)
-        indices[change.differs] = nearest
-        return indices, float((errors > NEAR).any(axis=1).mean())
+
+def _by_frequency(image: Image.Image) -> Array:
+    """Return the colours of an image, [n, 3], the most frequent one first."""
+    counts: Any = image.getcolors(maxcolors=image.width * image.height)
+    return np.array([colour for _, colour in sorted(counts, reverse=True)], np.uint8)
 
 
-def _header(shape: tuple[int, ...], table: Array) -> bytes:
-    screen = struct.pack("<6sHHBBB", b"GIF89a", shape[1], shape[0], 0xF7, 0, 0)  # 256 colours
+def _table_of(image: Image.Image) -> Array:
+    """Return the palette of an image, uint8 [n, 3]."""
+    return np.array(image.getpalette(), np.uint8).reshape(-1, 3)[:N_MIXED]
+
+
+def _packed(colours: Array) -> Array:
+    """Put the bytes of colours [n, 3] into one number each, int64 [n]."""
+    return np.asarray(colours.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1]))
+
+
+def _header(shape: tuple[int, ...]) -> bytes:
+    """Make the beginning, with an empty palette of 256 colours."""
+    screen = struct.pack("<6sHHBBB", b"GIF89a", shape[1], shape[0], 0xF7, 0, 0)
     for_ever = b"!\xff\x0bNETSCAPE2.0" + struct.pack("<BBHB", 3, 1, 0, 0)
-    return screen + table.tobytes() + for_ever
+    return screen + bytes(3 * 256) + for_ever

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
@@ -25,9 +26,12 @@ from simulator.views.grid import draw_grid, wall_array
 from simulator.views.room_graph import room_legend, room_table
 from simulator.views.style import TerminalStyle, beside, clean, fit, flow, number
 
+if TYPE_CHECKING:
+    from pygame import Rect
+
 MARGIN = 12  # units around everything
 WIDE = 480  # units from which panels stand beside the environment
-LEAST_PANEL = 110  # units of height
+LEAST_PANEL = 150  # units of height
 LEAST_COLUMN = 30  # columns of a terminal that values need beside the environment
 SMOOTH = 4  # a picture of characters is drawn so many times larger, and made smaller by averaging
 BAR = 12  # characters
@@ -46,8 +50,17 @@ def learning_curve(snapshot: RunSnapshot) -> CurvePanel | None:
     known = {name: float(level) for name, level in levels.items() if level is not None and np.isfinite(level)}
     n_seeds = len(snapshot.seeds)
     name = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
-    band = (low, high) if n_seeds > 1 else (None, None)
-    return CurvePanel("evaluation: return", steps, mean, (name,), *band, levels=known, x_name="steps per seed")
+    several = n_seeds > 1
+    return CurvePanel(
+        "evaluation: return",
+        steps,
+        mean,
+        (name,),
+        low if several else None,
+        high if several else None,
+        known,
+        "steps per seed",
+    )
 
 
 class PixelPage:
@@ -98,9 +111,9 @@ class PixelPage:
         draw_environment(canvas, left, shown.shown.view, shown.path)
         return np.ascontiguousarray(pygame.surfarray.array3d(self._surface).swapaxes(0, 1))
 
-    def _draw_head(self, rect: object, shown: Shown) -> None:
+    def _draw_head(self, rect: Rect, shown: Shown) -> None:
         canvas = self._canvas
-        left, top, width, _ = rect  # type: ignore[misc]
+        left, top, width, _ = rect
         taken = canvas.text((left, top), self._title, TITLE, face="bold", width=width)
         gap = canvas.px(12)
         canvas.text((left + taken + gap, top + canvas.px(1)), self._status, SIZE, FAINT, width=width - taken - gap)
