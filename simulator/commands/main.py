@@ -42,6 +42,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
     "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),
+    "record": Summary("engram record RUN|latest [FILE]", "draw a run's episodes as GIF, APNG, PNG, MP4 or asciicast"),
     "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an experiment, or train a run on (--steps)"),
     "fork": Summary("engram fork RUN", "begin a run that is a stored one up to a step, then changes of its own"),
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),

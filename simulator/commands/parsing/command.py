@@ -35,7 +35,7 @@ class Options:
     view: Literal["terminal", "window", "none"] = "terminal"
     """live view: in this terminal, or in a window (which needs a display)"""
     scale: Literal["auto", "1", "1.5", "2"] = "auto"
-    """size of everything in a window; Ctrl + and Ctrl - change it"""
+    """size of everything in a window or a recording; Ctrl + and Ctrl - change a window's"""
     slow: Annotated[float, Meta(gt=0.0, le=1e6)] | None = None
     """show so many environment steps per second, 10 without a number; keys change it while the run is watched"""
     gamma: Share | None = None
@@ -130,6 +130,14 @@ class Options:
     sequence: str = ""
     """let cells learn sequences without an agent, in place of a benchmark: delayed, copy, repeat-previous, forecast, or
     gradient (dh_T/dh_t of untrained cells); names are cells, by default window, elman, gru and lstm; not stored"""
+    episodes: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    """stop after so many episodes; 0: record takes 3"""
+    fps: Annotated[int, Meta(ge=1, le=50)] = 10
+    """moments per second; the last one of an episode is shown for a second"""
+    size: str = ""
+    """width and height: pixels, by default 640x400, which --scale multiplies; of a .cast columns and lines, 80x24"""
+    max_steps: Annotated[int, Meta(ge=0, le=10**9)] = 0
+    """cut an episode after so many steps, which ends the recording; 0: 1,000"""
     players: tuple[str, ...] = ()
     """agents and strategies that play games, likewise"""
     games: tuple[str, ...] = ()
