@@ -143,7 +143,7 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
 
 
 def entry(name: str, lab: str) -> dict[str, Any]:
-    """Describe a player or an experiment in full.
+    """Describe a player or an experiment in full; of several players the one of exactly that name comes first.
 
     Raises:
         ValueError: nothing has that name.
@@ -151,6 +151,7 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     registry.check_can_be_name(name, "name")
     players = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
     if players:
+        players.sort(key=lambda player: player.name != name.replace("-", "_"))
         return {"name": players[0].name, "players": [player_entry(setting) for setting in players]}
     if is_tournament(name, lab):
         from simulator.commands import tournament
