@@ -40,6 +40,7 @@ class EnvSpec:
         corruption: how they are damaged, as ``flip:0.2``, or None.
         legal_actions: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
         gamma: discount per step that the environment is usually asked with.
+        steps_per_second: pace at which a person plays it in real time; None where it waits for every action.
     """
 
     id: str
@@ -56,6 +57,7 @@ class EnvSpec:
     corruption: str | None = None
     legal_actions: Array | None = None
     gamma: float = 0.99
+    steps_per_second: float | None = None
 
 
 class Step(NamedTuple):
