@@ -1,0 +1,424 @@
+"""``engram play``: a person plays an environment, or a game against an opponent; the episodes are stored."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from simulator import console
+from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of
+from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.run import announce_compiling
+from simulator.config.codec import assemble, own_settings
+from simulator.config.play import PlayConfig
+from simulator.config.validation import Setting
+from simulator.core import registry
+from simulator.core.files.escaping import visible
+from simulator.core.notices import forget_notices
+from simulator.core.stopping import Stopped
+
+if TYPE_CHECKING:
+    from simulator.commands.live.keyboard import Keyboard
+    from simulator.play.host import Host
+    from simulator.store.run_store import Store
+
+HOLD_SECONDS = 0.25  # for which a key counts as held after it came: keys of a terminal repeat, and have no release
+WAIT_SECONDS = 0.5  # between looks at the size of the terminal, while a key is awaited
+LETTERS = {"w": "up", "d": "right", "s": "down", "a": "left"}  # beside the arrows
+NEXT = (" ", "\n", "\r")
+_RUN = re.compile(r"run:.+|r[1-9][0-9]*|latest|.*/r[1-9][0-9]*", re.ASCII)
+_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Play what is named."""
+    from simulator.play import log
+    from simulator.store.run_store import Store
+
+    options = args.options
+    lab = lab_of(options)
+    announce_compiling()
+    forget_notices()
+    _check_options(args)
+    with Store(lab) as store:
+        config = _config(args, store)
+        host = _host(store, config, options)
+        scripted = True
+        stopped = 0
+        try:
+            scripted, stopped = _played(host, options)
+        finally:
+            is_stored = host.close()
+        data = log.summary(store, host.id) if is_stored else _nothing(config)
+        data["taught"] = None
+        if options.teach and not stopped:
+            data["taught"] = _taught(store, config)
+    code = 128 + stopped if stopped else int(scripted and not is_stored and not data["taught"])
+    return CommandResult(data, show, code)
+
+
+def _check_options(args: ParsedArgs) -> None:
+    """Refuse options that do nothing here."""
+    name = args.names[0]
+    is_game = _is_game(name)
+    for option in ("against", "train_steps", "learn"):
+        if not is_game and option in args.given:
+            raise ValueError(f"--{option.replace('_', '-')}: {name} is no game, expected one (engram list games)")
+    if is_game and not args.options.against:
+        who = "an agent, a strategy (engram list presets) or a stored run"
+        raise ValueError(f"{name} is a game: expected --against and {who}, such as --against random_walk")
+    if is_game and args.options.teach:
+        raise ValueError(f"--teach: {name} is a game, expected an environment, in which clones are evaluated")
+
+
+def _is_game(name: str) -> bool:
+    kinds = registry.kinds_of(name)
+    return "games" in kinds and "envs" not in kinds
+
+
+def _config(args: ParsedArgs, store: Store) -> PlayConfig:
+    """Assemble the settings of the sitting; its first seed is the next one that the person has not played."""
+    from simulator.play import log
+    from simulator.play.session import next_seed
+    from simulator.training import learned
+
+    name = args.names[0]
+    against = args.options.against
+    tables: dict[str, Any] = {"env": {"name": name}}
+    if _is_game(name):
+        tables = {"game": {"name": name}}
+        if _RUN.fullmatch(against):
+            args.settings["run"] = learned.reference(against.removeprefix("run:"), store.lab)
+        else:
+            tables["opponent"] = {"name": against}
+    config = assemble(PlayConfig, args.sources(tables))
+    if "first_seed" in args.given:
+        return config
+    return replace(config, first_seed=next_seed(log.seeds_in(store, config.name, log.place_of(config))))
+
+
+def _host(store: Store, config: PlayConfig, options: Options) -> Host:
+    """Make the session, its opponent trained, and its record."""
+    from simulator.play.host import Host
+    from simulator.play.session import drained, session_of
+
+    if config.opponent is not None and config.train_steps:
+        if getattr(registry.load("agents", config.opponent.name).module, "TRAINABLE", True):
+            console.print_status(f"{config.against} trains in play against itself, {config.train_steps:,} moves")
+    session = drained(session_of(config))
+    own = session.spec.steps_per_second
+    pace = own if options.pace is None else options.pace or None
+    return Host(store, config, session, options.episodes, pace, options.label)
+
+
+def _nothing(config: PlayConfig) -> dict[str, Any]:
+    """Return the JSON object of a sitting without a whole episode, of which nothing is stored."""
+    from simulator.play import log
+
+    empty = dict.fromkeys(("optimum", "floor", "threshold", "created", "seconds", "cpu_seconds"))
+    head = {"play": None, "label": "", "name": f"human:{config.name}", "env": config.place, "opponent": config.against}
+    return {**head, "status": "nothing stored", "episodes": [], "abandoned": [], "score": log.score_of([])} | empty
+
+
+# ---- ways to play
+
+
+def _played(host: Host, options: Options) -> tuple[bool, int]:
+    """Play until the end; whether actions came from a script, and the signal that ended it, or 0."""
+    from simulator.commands.live.keyboard import Keyboard
+
+    keyboard = None if options.actions or options.view == "none" else Keyboard.of_terminal()
+    with _signals_stop():
+        try:
+            if keyboard is None:
+                _play_words(host, iter(options.actions) if options.actions else _typed())
+            else:
+                _play_keys(host, keyboard)
+        except Stopped as stopped:
+            return keyboard is None, stopped.number
+        except KeyboardInterrupt:
+            return keyboard is None, int(signal.SIGINT)
+    return keyboard is None, 0
+
+
+@contextmanager
+def _signals_stop() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise ``Stopped``, so that the terminal gets its own mode back."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _typed() -> Iterator[str]:
+    """Iterate over the words of stdin, as soon as each line has come; commas separate words, too."""
+    for line in sys.stdin:
+        yield from line.replace(",", " ").split()
+
+
+def _play_words(host: Host, words: Iterator[str]) -> None:
+    """Take actions from words, episode after episode; refused ones are told, and the turn stays."""
+    from simulator.play.actions import action_of
+
+    for word in words:
+        if host.session.ended:
+            host.begin()
+        action = action_of(word, host.session.spec, host.session.scene())
+        outcome = host.act(action)
+        if outcome.refused:
+            console.print_status(visible(f"{word}: {outcome.refused}; the turn stays"))
+        if host.session.ended:
+            _tell_end(host)
+            if host.over:
+                return
+
+
+def _tell_end(host: Host) -> None:
+    session = host.session
+    second = "" if session.second is None else f", the other side {session.second:g}"
+    paid = f"return {session.total:g}{second}, {session.steps:,} steps"
+    console.print_status(f"{host.id}: episode {host.n_done}, seed {session.seed}: {paid}")
+
+
+class _Screen:
+    """The page on the terminal of stderr, redrawn in place."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        from simulator.views.style import style_of
+
+        self._console = Console(stderr=True)
+        self._look = style_of(self._console)
+        self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+
+    def draw(self, host: Host) -> None:
+        """Draw the moment."""
+        from simulator.views.play import page
+
+        self._live.start()
+        self._live.update(page(host.snapshot(), self._console.size, self._look), refresh=True)
+
+    def close(self) -> None:
+        """Leave the last page, and the cursor as it was."""
+        self._live.stop()
+
+
+def _play_keys(host: Host, keyboard: Keyboard) -> None:
+    """Take actions from keys: an env of turns waits for each, one in real time goes on at its own pace."""
+    screen = _Screen()
+    try:
+        with keyboard.listening(screen.close):
+            while True:
+                play = _play_real_time if host.pace else _play_turns
+                if not play(host, keyboard, screen) or host.over:
+                    return
+                if not _next_wanted(host, keyboard, screen):
+                    return
+                host.begin()
+    finally:
+        screen.draw(host)
+        screen.close()
+
+
+def _next_wanted(host: Host, keyboard: Keyboard, screen: _Screen) -> bool:
+    """Wait for the key that begins the next episode; False: the person quits."""
+    while True:
+        screen.draw(host)
+        for key in keyboard.keys(WAIT_SECONDS):
+            if key in NEXT:
+                return True
+            if key == "q":
+                return False
+
+
+def _play_turns(host: Host, keyboard: Keyboard, screen: _Screen) -> bool:
+    """Play an episode, one action for each key; False: the person quits."""
+    while not host.session.ended:
+        screen.draw(host)
+        for key in keyboard.keys(WAIT_SECONDS):
+            if key == "q":
+                return False
+            action = _keyed(host, key)
+            if action is not None and not host.session.ended:
+                host.act(action)
+    return True
+
+
+def _keyed(host: Host, key: str) -> Any:
+    """Return the action of a key, or None."""
+    by_key = {action.key: action.action for action in host.snapshot().actions if action.key}
+    action = by_key.get(key)
+    return by_key.get(LETTERS.get(key, "")) if action is None else action
+
+
+def _play_real_time(
+    host: Host, keyboard: Keyboard, screen: _Screen, clock: Callable[[], float] = time.monotonic
+) -> bool:
+    """Play an episode at its pace from the first key on; False: the person quits.
+
+    An action lasts while its key is held, where there is an action of doing nothing; else until the next key.
+    """
+    from simulator.play.actions import idle_action
+
+    session = host.session
+    idle = idle_action(session.spec, session.scene())
+    chosen: Any = None
+    until = 0.0  # when the key counts as released
+    due = 0.0  # when the next step is
+    waiting = True  # for the first key, or paused
+    while not session.ended:
+        screen.draw(host)
+        for key in keyboard.keys(WAIT_SECONDS if waiting else max(due - clock(), 0.0)):
+            if key == "q":
+                return False
+            if key == "p" and not waiting:
+                waiting = True
+                continue
+            action = _keyed(host, key)
+            if action is not None or key in NEXT:
+                chosen = chosen if action is None else action
+                until = clock() + HOLD_SECONDS
+                due = clock() if waiting else due
+                waiting = False
+        if waiting or clock() < due:
+            continue
+        if idle is not None and clock() >= until:
+            chosen = None
+        action = idle if chosen is None else chosen
+        if action is None:  # space began an episode that has no action of doing nothing
+            waiting = True
+            continue
+        host.act(action)
+        assert host.pace
+        due = max(due + 1.0 / host.pace, clock() - 1.0 / host.pace)
+    return True
+
+
+# ---- clones
+
+
+def _taught(store: Store, config: PlayConfig) -> dict[str, Any]:
+    """Fit clones to what the person has played, and evaluate them in a run of their own."""
+    from simulator.commands.live.driver import drive
+    from simulator.commands.run import begun
+    from simulator.play import teach
+    from simulator.training import loop
+
+    lesson = teach.lesson_of(store, config)
+    driven = drive(loop.run(lesson.config, store, label=lesson.label, pictures=False), None, begun)
+    if driven.signal:
+        raise Stopped(driven.signal)
+    return teach.taught(store, driven.last.id, lesson)
+
+
+# ---- what was played
+
+
+def show(data: Mapping[str, Any]) -> None:
+    """Print a sitting for people."""
+    against = f" against {data['opponent']}" if data["opponent"] else ""
+    title = f"{data['play'] or 'nothing stored'}: {data['name']} in {data['env']}{against}"
+    score = data["score"]
+    n = len(data["episodes"])
+    few = ", few" if score["few"] and n else ""
+    rows: list[tuple[str, Any]] = [
+        (f"episodes{few}", n),
+        ("episodes begun and left, not counted", len(data["abandoned"]) or None),
+        (
+            "return, mean [95 % CI]",
+            console.interval(score["mean"], score["low"], score["high"], score["equal"]) if n else None,
+        ),
+        ("the other side's return, mean", _second(data["episodes"])),
+        ("steps", sum(row["steps"] for row in data["episodes"]) or None),
+        ("optimal return", data["optimum"]),
+        ("solved from", data["threshold"]),
+        ("random play", data["floor"]),
+    ]
+    console.print_table(title, ("", ""), [row for row in rows if row[1] is not None])
+    if not n:
+        console.print_result("no episode was played to its end, so nothing is stored")
+        return
+    if not data["opponent"]:
+        name = data["name"].removeprefix("human:")
+        console.print_next(
+            f"engram play {data['env']} --name {name} --teach",
+            f"engram tournament --agents {data['name']} q_learning --envs {data['env']}",
+        )
+    if data.get("taught"):
+        _show_taught(data["taught"])
+
+
+def _second(episodes: list[dict[str, Any]]) -> float | None:
+    paid = [row["opponent_return"] for row in episodes if "opponent_return" in row]
+    return sum(paid) / len(paid) if paid else None
+
+
+def _show_taught(taught: Mapping[str, Any]) -> None:
+    evaluation = taught["evaluation"]
+    held_out = taught["held_out"]
+    rows: list[tuple[str, Any]] = [
+        ("shown", f"{taught['episodes']:,} episodes, {taught['steps']:,} steps"),
+        ("as shown on held-out steps", _percent(held_out["accuracy"])),
+        ("the most frequent action alone", _percent(taught["most_frequent"])),
+        ("error on held-out steps, of half the range", held_out["error"]),
+        (
+            "return of the clones, IQM [95 % CI]",
+            console.interval(evaluation["iqm"], evaluation["low"], evaluation["high"], evaluation["equal"]),
+        ),
+    ]
+    title = f"{taught['run']}: {taught['contestant']}"
+    console.print_table(title, ("", ""), [row for row in rows if row[1] is not None])
+
+
+def _percent(fraction: float | None) -> str | None:
+    return None if fraction is None else f"{100.0 * fraction:.0f} %"
+
+
+def _settings() -> list[Setting]:
+    return [setting for setting in own_settings(PlayConfig) if setting.name != "run"]
+
+
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    if not args.names:
+        return []
+    name = args.names[0]
+    if not _is_game(name):
+        return [player_help(("env",), "envs", name)]
+    helps = [player_help(("game",), "games", name)]
+    against = args.options.against
+    return [*helps, player_help(("opponent",), "agents", against)] if against and not _RUN.fullmatch(against) else helps
+
+
+COMMAND = Command(
+    act,
+    (1, 1),
+    ("against", "episodes", "teach", "actions", "pace", "view", "label"),
+    _settings,
+    ("env", "game", "opponent"),
+    _players,
+    examples=(
+        "play FrozenLake-v1",
+        "play rooms --name ann --episodes 5 --teach",
+        "play tic_tac_toe --against planner",
+        "play iterated_matrix --against tit-for-tat --game.rounds 10",
+        "play FrozenLake-v1 --episodes 1 --actions down,down,right,right,down,right --env.kwargs is_slippery=false",
+    ),
+)
