@@ -7,16 +7,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of
 from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.parsing.parser import format_value, option_of
 from simulator.commands.run import announce_compiling
-from simulator.config.codec import assemble, own_settings
+from simulator.config.codec import assemble, own_settings, plain_label
 from simulator.config.play import PlayConfig
 from simulator.config.validation import Setting
 from simulator.core import registry
@@ -61,7 +63,7 @@ def act(args: ParsedArgs) -> CommandResult:
         if options.teach and not stopped:
             data["taught"] = _taught(store, config)
     code = 128 + stopped if stopped else int(scripted and not is_stored and not data["taught"])
-    return CommandResult(data, show, code)
+    return CommandResult(data, partial(show, hints=_hints(config, options)), code)
 
 
 def _check_options(args: ParsedArgs) -> None:
@@ -332,8 +334,8 @@ def _taught(store: Store, config: PlayConfig) -> dict[str, Any]:
 # ---- what was played
 
 
-def show(data: Mapping[str, Any]) -> None:
-    """Print a sitting for people."""
+def show(data: Mapping[str, Any], hints: Sequence[str] = ()) -> None:
+    """Print a sitting for people, and ``hints``: commands to go on with."""
     against = f" against {data['opponent']}" if data["opponent"] else ""
     title = f"{data['play'] or 'nothing stored'}: {data['name']} in {data['env']}{against}"
     score = data["score"]
@@ -356,14 +358,38 @@ def show(data: Mapping[str, Any]) -> None:
     if not n:
         console.print_result("no episode was played to its end, so nothing is stored")
         return
-    if not data["opponent"]:
-        name = data["name"].removeprefix("human:")
-        console.print_next(
-            f"engram play {data['env']} --name {name} --teach",
-            f"engram tournament --agents {data['name']} q_learning --envs {data['env']}",
-        )
     if data.get("taught"):
         _show_taught(data["taught"])
+    if hints:
+        console.print_next(*hints)
+
+
+def _hints(config: PlayConfig, options: Options) -> list[str]:
+    """Return commands that go on from a sitting."""
+    if config.game:
+        return []
+    label = plain_label(config.env)
+    taught = [f"cloned:{config.name}"] if options.teach else []
+    contestants = " ".join([f"human:{config.name}", *taught, "q_learning"])
+    tournament = (
+        f"engram tournament --agents {contestants} --envs {config.env}{_flags(config.env_settings, f'env.{label}')}"
+    )
+    if options.teach:
+        return [tournament]
+    return [f"engram play {config.env} --name {config.name} --teach{_flags(config.env_settings, 'env')}", tournament]
+
+
+def _flags(settings_of_env: Any, prefix: str) -> str:
+    """Return the options of the settings that differ from the defaults, each behind a space."""
+    defaults = type(settings_of_env)()
+    flags = ""
+    for field in fields(settings_of_env):
+        value = getattr(settings_of_env, field.name)
+        if value == getattr(defaults, field.name):
+            continue
+        name = f"{prefix}.{field.name}"
+        flags += _flags(value, name) if is_dataclass(value) else f" {option_of((name,))} {format_value(value)}"
+    return flags
 
 
 def _second(episodes: list[dict[str, Any]]) -> float | None:

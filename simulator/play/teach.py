@@ -69,11 +69,11 @@ def taught(store: Store, run: str, lesson: Lesson) -> dict[str, Any]:
     where a single step was shown; ``most_frequent``: the accuracy of always taking the most frequent action;
     ``evaluation``: as of any run.
     """
-    measured = store.metrics(run)
-    held_out: dict[str, float | None] = {}
-    for name in ("accuracy", "error"):
-        values = [row.value for row in measured if row.name == f"held_out_{name}"]
-        held_out[name] = float(np.mean(values)) if values else None
+    saved = store.newest(run)
+    scores = saved.state["agent"]["held_out"] if saved else np.zeros(0)
+    held_out: dict[str, float | None] = {"accuracy": None, "error": None}
+    if len(scores) and (scores >= 0.0).all():  # negative where there was nothing to hold out
+        held_out["error" if lesson.most_frequent is None else "accuracy"] = float(scores.mean())
     return {
         "run": run,
         "contestant": lesson.label,
