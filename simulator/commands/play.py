@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
@@ -42,6 +42,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 def act(args: ParsedArgs) -> CommandResult:
     """Play what is named."""
     from simulator.play import log
+    from simulator.reporting import play as report
     from simulator.store.run_store import Store
 
     options = args.options
@@ -63,7 +64,7 @@ def act(args: ParsedArgs) -> CommandResult:
         if options.teach and not stopped:
             data["taught"] = _taught(store, config)
     code = 128 + stopped if stopped else int(scripted and not is_stored and not data["taught"])
-    return CommandResult(data, partial(show, hints=_hints(config, options)), code)
+    return CommandResult(data, partial(report.show, hints=_hints(config, options)), code)
 
 
 def _check_options(args: ParsedArgs) -> None:
@@ -331,39 +332,6 @@ def _taught(store: Store, config: PlayConfig) -> dict[str, Any]:
     return teach.taught(store, driven.last.id, lesson)
 
 
-# ---- what was played
-
-
-def show(data: Mapping[str, Any], hints: Sequence[str] = ()) -> None:
-    """Print a sitting for people, and ``hints``: commands to go on with."""
-    against = f" against {data['opponent']}" if data["opponent"] else ""
-    title = f"{data['play'] or 'nothing stored'}: {data['name']} in {data['env']}{against}"
-    score = data["score"]
-    n = len(data["episodes"])
-    few = ", few" if score["few"] and n else ""
-    rows: list[tuple[str, Any]] = [
-        (f"episodes{few}", n),
-        ("episodes begun and left, not counted", len(data["abandoned"]) or None),
-        (
-            "return, mean [95 % CI]",
-            console.interval(score["mean"], score["low"], score["high"], score["equal"]) if n else None,
-        ),
-        ("the other side's return, mean", _second(data["episodes"])),
-        ("steps", sum(row["steps"] for row in data["episodes"]) or None),
-        ("optimal return", data["optimum"]),
-        ("solved from", data["threshold"]),
-        ("random play", data["floor"]),
-    ]
-    console.print_table(title, ("", ""), [row for row in rows if row[1] is not None])
-    if not n:
-        console.print_result("no episode was played to its end, so nothing is stored")
-        return
-    if data.get("taught"):
-        _show_taught(data["taught"])
-    if hints:
-        console.print_next(*hints)
-
-
 def _hints(config: PlayConfig, options: Options) -> list[str]:
     """Return commands that go on from a sitting."""
     if config.game:
@@ -390,32 +358,6 @@ def _flags(settings_of_env: Any, prefix: str) -> str:
         name = f"{prefix}.{field.name}"
         flags += _flags(value, name) if is_dataclass(value) else f" {option_of((name,))} {format_value(value)}"
     return flags
-
-
-def _second(episodes: list[dict[str, Any]]) -> float | None:
-    paid = [row["opponent_return"] for row in episodes if "opponent_return" in row]
-    return sum(paid) / len(paid) if paid else None
-
-
-def _show_taught(taught: Mapping[str, Any]) -> None:
-    evaluation = taught["evaluation"]
-    held_out = taught["held_out"]
-    rows: list[tuple[str, Any]] = [
-        ("shown", f"{taught['episodes']:,} episodes, {taught['steps']:,} steps"),
-        ("as shown on held-out steps", _percent(held_out["accuracy"])),
-        ("the most frequent action alone", _percent(taught["most_frequent"])),
-        ("error on held-out steps, of half the range", held_out["error"]),
-        (
-            "return of the clones, IQM [95 % CI]",
-            console.interval(evaluation["iqm"], evaluation["low"], evaluation["high"], evaluation["equal"]),
-        ),
-    ]
-    title = f"{taught['run']}: {taught['contestant']}"
-    console.print_table(title, ("", ""), [row for row in rows if row[1] is not None])
-
-
-def _percent(fraction: float | None) -> str | None:
-    return None if fraction is None else f"{100.0 * fraction:.0f} %"
 
 
 def _settings() -> list[Setting]:

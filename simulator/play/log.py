@@ -292,6 +292,11 @@ def recording_of(target: str, env: str, env_settings: Any) -> Recording:
         if not episodes:
             reason = _missing(store, name, env)
             raise ValueError(f"human:{name}: {reason}, expected some (engram play {env} --name {name})")
+    return as_recording(episodes, env, env_settings)
+
+
+def as_recording(episodes: Sequence[PlayedEpisode], env: str, env_settings: Any) -> Recording:
+    """Convert episodes to the form in which they can be checked and written to a file."""
     rows = [
         RecordedEpisode(one.seed, one.actions.tolist(), one.total, one.terminated, one.truncated) for one in episodes
     ]
