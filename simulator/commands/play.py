@@ -24,7 +24,7 @@ from simulator.config.validation import Setting
 from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.notices import forget_notices
-from simulator.core.stopping import Stopped
+from simulator.core.stopping import RateLimiter, Stopped
 
 if TYPE_CHECKING:
     from simulator.commands.live.keyboard import Keyboard
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from simulator.store.run_store import Store
 
 HOLD_SECONDS = 0.25  # for which a key counts as held after it came: keys of a terminal repeat, and have no release
+FRAME_SECONDS = 1.0 / 30.0  # between two drawings in real time, at least
 WAIT_SECONDS = 0.5  # between looks at the size of the terminal, while a key is awaited
 LETTERS = {"w": "up", "d": "right", "s": "down", "a": "left"}  # beside the arrows
 NEXT = (" ", "\n", "\r")
@@ -64,7 +65,7 @@ def act(args: ParsedArgs) -> CommandResult:
         if options.teach and not stopped:
             data["taught"] = _taught(store, config)
     code = 128 + stopped if stopped else int(scripted and not is_stored and not data["taught"])
-    return CommandResult(data, partial(report.show, hints=_hints(config, options)), code)
+    return CommandResult(data, partial(report.show, hints=_hints(config, options, is_stored)), code)
 
 
 def _check_options(args: ParsedArgs) -> None:
@@ -211,6 +212,12 @@ class _Screen:
         self._console = Console(stderr=True)
         self._look = style_of(self._console)
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
+        self._frames = RateLimiter(FRAME_SECONDS)
+
+    def draw_if_due(self, host: Host) -> None:
+        """Draw the moment, unless the last drawing is fresh."""
+        if self._frames.is_due():
+            self.draw(host)
 
     def draw(self, host: Host) -> None:
         """Draw the moment."""
@@ -288,7 +295,7 @@ def _play_real_time(
     due = 0.0  # when the next step is
     waiting = True  # for the first key, or paused
     while not session.ended:
-        screen.draw(host)
+        (screen.draw if waiting else screen.draw_if_due)(host)
         for key in keyboard.keys(WAIT_SECONDS if waiting else max(due - clock(), 0.0)):
             if key == "q":
                 return False
@@ -332,9 +339,9 @@ def _taught(store: Store, config: PlayConfig) -> dict[str, Any]:
     return teach.taught(store, driven.last.id, lesson)
 
 
-def _hints(config: PlayConfig, options: Options) -> list[str]:
+def _hints(config: PlayConfig, options: Options, is_stored: bool) -> list[str]:
     """Return commands that go on from a sitting."""
-    if config.game:
+    if config.game or not is_stored:
         return []
     label = plain_label(config.env)
     taught = [f"cloned:{config.name}"] if options.teach else []

@@ -119,7 +119,7 @@ def play_again(store: Store, record: RunRecord) -> dict[str, Any]:
         "difference": None,
         "files": changed_files(record.files),
         "versions": changed(record.versions),
-        "machine": differences(record.machines, machine()),
+        "machine": differences(record.machines, machine(1)),
         "exact": record.exact,
     }
 
