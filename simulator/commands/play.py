@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
@@ -29,6 +30,7 @@ from simulator.core.stopping import RateLimiter, Stopped
 if TYPE_CHECKING:
     from simulator.commands.live.keyboard import Keyboard
     from simulator.play.host import Host
+    from simulator.play.session import PlaySession
     from simulator.store.run_store import Store
 
 HOLD_SECONDS = 0.25  # for which a key counts as held after it came: keys of a terminal repeat, and have no release
@@ -43,6 +45,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 def act(args: ParsedArgs) -> CommandResult:
     """Play what is named."""
     from simulator.play import log
+    from simulator.play.host import Host
     from simulator.reporting import play as report
     from simulator.store.run_store import Store
 
@@ -51,9 +54,11 @@ def act(args: ParsedArgs) -> CommandResult:
     announce_compiling()
     forget_notices()
     _check_options(args)
+    config = _config(args, lab)
+    session = _session(config)  # before the lab is touched: it may not be playable
     with Store(lab) as store:
-        config = _config(args, store)
-        host = _host(store, config, options)
+        pace = session.spec.steps_per_second if options.pace is None else options.pace or None
+        host = Host(store, config, session, options.episodes, pace, options.label)
         scripted = True
         stopped = 0
         try:
@@ -87,10 +92,8 @@ def _is_game(name: str) -> bool:
     return "games" in kinds and "envs" not in kinds
 
 
-def _config(args: ParsedArgs, store: Store) -> PlayConfig:
+def _config(args: ParsedArgs, lab: str) -> PlayConfig:
     """Assemble the settings of the sitting; its first seed is the next one that the person has not played."""
-    from simulator.play import log
-    from simulator.play.session import next_seed
     from simulator.training import learned
 
     name = args.names[0]
@@ -99,27 +102,32 @@ def _config(args: ParsedArgs, store: Store) -> PlayConfig:
     if _is_game(name):
         tables = {"game": {"name": name}}
         if _RUN.fullmatch(against):
-            args.settings["run"] = learned.reference(against.removeprefix("run:"), store.lab)
+            args.settings["run"] = learned.reference(against.removeprefix("run:"), lab)
         else:
             tables["opponent"] = {"name": against}
     config = assemble(PlayConfig, args.sources(tables))
-    if "first_seed" in args.given:
+    if "first_seed" in args.given or not Path(lab).exists():
         return config
-    return replace(config, first_seed=next_seed(log.seeds_in(store, config.name, log.place_of(config))))
+    return replace(config, first_seed=_next_seed(lab, config))
 
 
-def _host(store: Store, config: PlayConfig, options: Options) -> Host:
-    """Make the session, its opponent trained, and its record."""
-    from simulator.play.host import Host
+def _next_seed(lab: str, config: PlayConfig) -> int:
+    from simulator.play import log
+    from simulator.play.session import next_seed
+    from simulator.store.run_store import Store
+
+    with Store(lab) as store:
+        return next_seed(log.seeds_in(store, config.name, log.place_of(config)))
+
+
+def _session(config: PlayConfig) -> PlaySession:
+    """Make the session, its opponent trained."""
     from simulator.play.session import drained, session_of
 
     if config.opponent is not None and config.train_steps:
         if getattr(registry.load("agents", config.opponent.name).module, "TRAINABLE", True):
             console.print_status(f"{config.against} trains in play against itself, {config.train_steps:,} moves")
-    session = drained(session_of(config))
-    own = session.spec.steps_per_second
-    pace = own if options.pace is None else options.pace or None
-    return Host(store, config, session, options.episodes, pace, options.label)
+    return drained(session_of(config))
 
 
 def _nothing(config: PlayConfig) -> dict[str, Any]:
@@ -213,6 +221,7 @@ class _Screen:
         self._look = style_of(self._console)
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
         self._frames = RateLimiter(FRAME_SECONDS)
+        self._drawn: Any = None  # the page on the screen, and the screen's size
 
     def draw_if_due(self, host: Host) -> None:
         """Draw the moment, unless the last drawing is fresh."""
@@ -220,11 +229,15 @@ class _Screen:
             self.draw(host)
 
     def draw(self, host: Host) -> None:
-        """Draw the moment."""
+        """Draw the moment, where it looks otherwise than what is on the screen."""
         from simulator.views.play import page
 
-        self._live.start()
-        self._live.update(page(host.snapshot(), self._console.size, self._look), refresh=True)
+        size = self._console.size
+        drawn = (page(host.snapshot(), size, self._look), size)
+        if drawn != self._drawn or not self._live.is_started:
+            self._live.start()
+            self._live.update(drawn[0], refresh=True)
+            self._drawn = drawn
 
     def close(self) -> None:
         """Leave the last page, and the cursor as it was."""

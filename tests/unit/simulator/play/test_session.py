@@ -141,7 +141,7 @@ def test_a_board_says_which_move_a_click_is():
 
 
 def test_an_opponent_that_cannot_play_the_game_is_refused():
-    with pytest.raises(ValueError, match="^planner on iterated prisoners dilemma: no finite MDP"):
+    with pytest.raises(ValueError, match=r"^planner on iterated prisoners dilemma: no finite MDP"):
         session(game={"name": "iterated_matrix"}, opponent={"name": "planner"})
 
 
