@@ -22,7 +22,7 @@ from simulator.config.play import PlayConfig
 from simulator.core import registry
 from simulator.core.games.game import DrawnGame
 from simulator.core.protocols import Array, Env, EnvSpec
-from simulator.core.scene import Scene
+from simulator.core.scene import Scene, ShowsEnds
 from simulator.core.snapshots import MatchSnapshot
 from simulator.external.action_check import brief, expected_action, valid_action
 from simulator.matches import match
@@ -169,7 +169,7 @@ class EnvSession:
         if legal.size and not legal[taken]:
             names = self._env.scene(0).actions
             return Outcome(f"{names[taken] if taken < len(names) else taken} is not possible here")
-        before = self._env.scene(0)
+        before = None if isinstance(self._env, ShowsEnds) else self._env.scene(0)
         step = self._env.step(np.array([taken]))
         reward = float(step.reward[0])
         if not math.isfinite(reward):
@@ -181,7 +181,8 @@ class EnvSession:
         if step.terminated[0] or step.truncated[0]:
             self.ended = "terminated" if step.terminated[0] else "truncated"
             self._obs = np.array(step.final_obs[0])
-            self._end_scene = _moved(before, self.spec, self._obs)
+            shows_ends = isinstance(self._env, ShowsEnds)
+            self._end_scene = self._env.last_scene(0) if shows_ends else _moved(before, self.spec, self._obs)
         else:
             self._obs = np.array(step.obs[0])
         return Outcome(reward=reward)
