@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -55,7 +55,11 @@ def act(args: ParsedArgs) -> CommandResult:
     forget_notices()
     _check_options(args)
     config = _config(args, lab)
-    session = _session(config)  # before the lab is touched: it may not be playable
+    if options.view == "window" and not options.actions:
+        from simulator.views.window.app import check_display
+
+        check_display()
+    session = _session(config, options)  # before the lab is touched: it may not be playable
     with Store(lab) as store:
         pace = session.spec.steps_per_second if options.pace is None else options.pace or None
         host = Host(store, config, session, options.episodes, pace, options.label)
@@ -120,14 +124,19 @@ def _next_seed(lab: str, config: PlayConfig) -> int:
         return next_seed(log.seeds_in(store, config.name, log.place_of(config)))
 
 
-def _session(config: PlayConfig) -> PlaySession:
-    """Make the session, its opponent trained."""
-    from simulator.play.session import drained, session_of
+def _session(config: PlayConfig, options: Options) -> PlaySession:
+    """Make the session, its opponent trained; beside a window one that draws itself is in a process of its own."""
+    from simulator.play.session import EnvSession, drained, session_of
+    from simulator.play.session_process import SessionProcess
 
     if config.opponent is not None and config.train_steps:
         if getattr(registry.load("agents", config.opponent.name).module, "TRAINABLE", True):
             console.print_status(f"{config.against} trains in play against itself, {config.train_steps:,} moves")
-    return drained(session_of(config))
+    session = drained(session_of(config))
+    if options.view == "window" and isinstance(session, EnvSession) and session.scene().image is not None:
+        session.close()
+        return SessionProcess(config.env, config.env_settings, config.first_seed)
+    return session
 
 
 def _nothing(config: PlayConfig) -> dict[str, Any]:
@@ -146,18 +155,22 @@ def _played(host: Host, options: Options) -> tuple[bool, int]:
     """Play until the end; whether actions came from a script, and the signal that ended it, or 0."""
     from simulator.commands.live.keyboard import Keyboard
 
-    keyboard = None if options.actions or options.view == "none" else Keyboard.of_terminal()
+    in_window = options.view == "window" and not options.actions
+    keyboard = Keyboard.of_terminal() if options.view == "terminal" and not options.actions else None
+    scripted = keyboard is None and not in_window
     with _signals_stop():
         try:
-            if keyboard is None:
+            if in_window:
+                _play_in_window(host, options)
+            elif keyboard is None:
                 _play_words(host, iter(options.actions) if options.actions else _typed())
             else:
                 _play_keys(host, keyboard)
         except Stopped as stopped:
-            return keyboard is None, stopped.number
+            return scripted, stopped.number
         except KeyboardInterrupt:
-            return keyboard is None, int(signal.SIGINT)
-    return keyboard is None, 0
+            return scripted, int(signal.SIGINT)
+    return scripted, 0
 
 
 @contextmanager
@@ -176,6 +189,32 @@ def _signals_stop() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _play_in_window(host: Host, options: Options) -> None:
+    """Play in a window until it is closed."""
+    from simulator.play.session_process import SessionProcess
+    from simulator.views.window.app import Window, WindowClosed
+    from simulator.views.window.play_page import PlayPage
+
+    window = Window(PlayPage(host, _command_of(host.config, options)), scale=options.scale)
+    if isinstance(host.session, SessionProcess):
+        host.session.waiting = window.stay_alive
+    try:
+        with suppress(WindowClosed):
+            window.run()
+    finally:
+        if isinstance(host.session, SessionProcess):
+            host.session.close()
+
+
+def _command_of(config: PlayConfig, options: Options) -> str:
+    """Return the command that begins another sitting like this."""
+    words = ["engram play", config.place]
+    words += [f"--against {options.against}"] if options.against else []
+    words += [f"--name {config.name}", f"--view {options.view}"]
+    settings_of_place = config.env_settings if config.env else config.game_settings
+    return " ".join(words) + _flags(settings_of_place, "env" if config.env else "game")
 
 
 def _typed() -> Iterator[str]:
@@ -398,7 +437,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (1, 1),
-    ("against", "episodes", "teach", "actions", "pace", "view", "label"),
+    ("against", "episodes", "teach", "actions", "pace", "view", "scale", "label"),
     _settings,
     ("env", "game", "opponent"),
     _players,

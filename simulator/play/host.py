@@ -10,7 +10,7 @@ from typing import Any
 from simulator.config.play import PlayConfig
 from simulator.core.snapshots import PlaySnapshot, ScoreLevel
 from simulator.play import log
-from simulator.play.actions import action_keys
+from simulator.play.actions import action_keys, idle_action
 from simulator.play.session import Outcome, PlaySession, next_seed
 from simulator.store.run_store import Store
 
@@ -44,6 +44,7 @@ class Host:
         self._store = store
         self._said = str(getattr(session, "opening", ""))
         self._refused = False
+        self._idle = idle_action(session.spec, session.scene())
         place = log.place_of(config)
         self._taken = log.seeds_in(store, config.name, place)
         self._returns = [one.total for one in log.episodes_in(store, config.name, place)]
@@ -81,6 +82,10 @@ class Host:
         seed = next_seed(self._taken, self.config.first_seed)
         self._said = self.session.begin(seed)
         self._refused = False
+
+    def idle(self) -> Any:
+        """Return the action of doing nothing, which is taken in real time while no key is held; None: there is none."""
+        return self._idle
 
     def close(self) -> bool:
         """End the sitting; return whether it has an episode, for one without any leaves no record."""

@@ -138,12 +138,16 @@ class EnvSession:
         self._env: Env | None = None
         self.begin(seed)
 
-    def begin(self, seed: int) -> str:
-        """Begin an episode: the first of an environment of that seed."""
+    def close(self) -> None:
+        """Close the environment, which is not needed any more."""
         close = getattr(self._env, "close", None)
         if callable(close):
-            with suppress(Exception):  # foreign code, of an environment that is not needed any more
+            with suppress(Exception):  # foreign code
                 close()
+
+    def begin(self, seed: int) -> str:
+        """Begin an episode: the first of an environment of that seed."""
+        self.close()
         env: Env = self._make([seed], self._settings)
         self._env = env
         self.spec = env.spec
