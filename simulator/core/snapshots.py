@@ -243,7 +243,7 @@ class ActionKey(NamedTuple):
 class ScoreLevel(NamedTuple):
     """A return to compare a person's with."""
 
-    name: str  # "optimum", "r5 q_learning", "you, mean of 3 episodes"
+    name: str  # "optimum", "r5 q_learning", "you, mean of 3 (few)"
     value: float
     low: float | None = None
     high: float | None = None

@@ -129,7 +129,6 @@ class Host:
         levels += [ScoreLevel(f"{one.run} {one.agent}", one.score, one.low, one.high) for one in self._agents]
         if n := len(self._returns):
             own = log.score_of(self._returns)
-            few = ", few" if own["few"] else ""
-            name = f"you, mean of {n} episode{'s' * (n > 1)}{few}"
+            name = f"you, mean of {n}{' (few)' * own['few']}"
             levels.append(ScoreLevel(name, own["mean"], own["low"], own["high"]))
         return tuple(sorted(levels, key=lambda level: -level.value))

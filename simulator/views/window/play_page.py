@@ -294,7 +294,7 @@ class PlayPage:
             y += canvas.line_height() + canvas.px(4)
         if not snapshot.levels:
             return
-        own = "you, this episode"
+        own = "this episode"
         names = (own, *(level.name for level in snapshot.levels))
         values = np.array([snapshot.total, *(level.value for level in snapshot.levels)])
         high = min(canvas.px(34 * (len(names) + 2)), rect.bottom - y - canvas.px(12))
@@ -315,6 +315,8 @@ class PlayPage:
             lines.append((words, INK))
         if snapshot.said:
             lines.append((snapshot.said, ORANGE if snapshot.refused else INK))
+        if snapshot.scene.clicks is not None:
+            lines.append(("✕ you    ○ the other side", FAINT))
         return lines
 
     def _place_buttons(self, canvas: Canvas, rect: Any) -> int:
