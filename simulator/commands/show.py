@@ -131,9 +131,9 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
     """Print the result of a stored experiment, where it was made, and its settings."""
     from simulator.commands import run
     from simulator.machine import made_with
-    from simulator.reporting import recall, tournament
+    from simulator.reporting import play, recall, tournament
 
-    forms = {"tournament": tournament.show, "challenge": recall.show}
+    forms = {"tournament": tournament.show, "challenge": recall.show, "play": play.show}
     next((forms[key] for key in forms if key in summary), run.show_facts)(summary)
     for line in ("", *made_with(summary)):
         console.print_result(visible(line))
@@ -238,9 +238,11 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return None
     lab_path = existing(lab)
     from simulator.config.codec import stored_notes
+    from simulator.config.play import PlayConfig
     from simulator.config.recall import RecallConfig
     from simulator.config.run import RunConfig
-    from simulator.core.snapshots import RECALL
+    from simulator.core.snapshots import PLAY, RECALL
+    from simulator.play import log
     from simulator.recall import summary as recalls
     from simulator.store.run_store import Store
     from simulator.training import summary as results
@@ -249,7 +251,10 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         if name != "latest" and not store.has(name):
             return None
         record = store.find(name)
-        if record.kind == RECALL:
+        if record.kind == PLAY:
+            notes = stored_notes(PlayConfig, record)
+            result = log.summary(store, record.run)
+        elif record.kind == RECALL:
             notes = stored_notes(RecallConfig, record)
             result = recalls.summary(store, record.run)
         else:

@@ -42,6 +42,7 @@ class EnvSpec:
         gamma: discount per step that the environment is usually asked with.
         editable: cells may change while agents learn (:class:`Editable`), and ``mdp`` and all that follows from it with
             them; observations and actions stay what they are.
+        steps_per_second: pace at which a person plays it in real time; None where it waits for every action.
     """
 
     id: str
@@ -59,6 +60,7 @@ class EnvSpec:
     legal_actions: Array | None = None
     gamma: float = 0.99
     editable: bool = False
+    steps_per_second: float | None = None
 
 
 class Step(NamedTuple):

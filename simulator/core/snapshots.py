@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from simulator.core.memories import RecallPicture
 from simulator.core.protocols import AgentView, Array, Curve, Evaluation, Failure, Metrics
-from simulator.core.scene import Panel
+from simulator.core.scene import Panel, Scene
 
 RUN = "run"  # kinds of experiment
 RECALL = "recall"
 MATCH = "match"
 TOURNAMENT = "tournament"
+PLAY = "play"  # by a person
 ENDED = ("done", "failed")  # phases after which nothing follows
 
 
@@ -276,6 +277,49 @@ class MatchSnapshot:
     def kind(self) -> str:
         """``MATCH``."""
         return MATCH
+
+
+class ActionKey(NamedTuple):
+    """An action that a person can take, and the key for it."""
+
+    key: str  # "up", "1", "a"; empty: none is left
+    name: str
+    action: Any  # index, or an array of numbers
+    legal: bool = True
+
+
+class ScoreLevel(NamedTuple):
+    """A return to compare a person's with."""
+
+    name: str  # "optimum", "r5 q_learning", "you, mean of 3 (few)"
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class PlaySnapshot:
+    """Snapshot of a person's play."""
+
+    id: str
+    env: str
+    name: str  # the contestant, "human:ann"
+    opponent: str  # empty in an environment
+    scene: Scene
+    seed: int
+    episode: int  # episodes that are over, without this one
+    episodes: int  # that are wanted; 0: until the person stops
+    steps: int  # actions in this episode
+    total: float  # return of this episode so far
+    second: float | None  # the opponent's payoffs; None in an environment
+    last_reward: float | None
+    ended: str  # "terminated", "truncated", or empty while the episode goes on
+    said: str  # the other side's answer, or why an action was refused
+    refused: bool  # the latest action was refused
+    actions: tuple[ActionKey, ...]
+    levels: tuple[ScoreLevel, ...]
+    pace: float | None  # steps per second in real time; None: it waits for every action
+    over: bool = False  # no episode follows
 
 
 class Standing(NamedTuple):

@@ -30,7 +30,7 @@ REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
 RESULT_SOURCES = (  # files of simulator/ that can change a result
     *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/bayes_optimal.py"),
-    *("matches/*.py", "external/*.py", "tournaments/cell_runner.py"),
+    *("matches/*.py", "external/*.py", "play/log.py", "tournaments/cell_runner.py"),
 )
 
 
