@@ -104,6 +104,10 @@ class DenseHopfield:
         """Compute the energy at patterns [S, Q, N] of -1, +1 and 0; float64 [S, Q]."""
         return self._settle(patterns, None, 0).energy[:, :, 0]
 
+    def receptive_fields(self, index: int) -> Array:
+        """Return the patterns [P, N] of seed number ``index``."""
+        return self._net.columns[index].T.astype(np.float32)
+
     def state(self) -> State:
         """Return the patterns by unit."""
         return {"columns": self._net.columns}

@@ -141,6 +141,10 @@ class ModernHopfield:
             ]
         )
 
+    def receptive_fields(self, index: int) -> Array:
+        """Return the patterns [P, N] of seed number ``index``."""
+        return self._patterns[index]
+
     def state(self) -> State:
         """Return the patterns."""
         return {"patterns": self._patterns}

@@ -73,6 +73,10 @@ class AdversarialAutoencoder:
         """Compute the logits [S, B] of codes [S, B, H] being samples of the normal distribution."""
         return mlp(weights, "discriminator", codes)[..., 0]
 
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["encoder.0.weight"]
+
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config

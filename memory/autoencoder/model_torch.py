@@ -165,6 +165,10 @@ class Autoencoder:
         widths = (*self._config.hidden, *self._config.hidden[-2::-1])
         return [(uniforms((n_rows, width), streams) < keep_prob) / keep_prob for width in widths]
 
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["encoder.0.weight"]
+
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train on patterns [S, P, N], after pretraining if that is set. Yields the share of updates that is over."""
         config = self._config

@@ -72,6 +72,12 @@ class AutoregressiveNetwork:
             for i, mask in enumerate(self._masks)
         ]
 
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        weight = self.masked_layers(weights)[0].weight
+        order = weights["order"].unsqueeze(-1).expand_as(weight)
+        return torch.empty_like(weight).scatter(1, order, weight)
+
     def conditional_logits(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the logits [S, B, N] of +1 at every pixel given those before it; both in the order of filling in."""
         for i, layer in enumerate(self.masked_layers(weights)):

@@ -329,6 +329,10 @@ class BoltzmannMemory:
             patterns[i] = chains.states[:, : self._spec.n]
         return patterns
 
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [n, N] from the visible units to all, of seed number ``index``."""
+        return self._params.weights[index, :, : self._spec.n]
+
     def state(self) -> State:
         """Return weights, biases and streams."""
         return {

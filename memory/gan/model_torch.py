@@ -108,6 +108,10 @@ class GAN:
             }
         return generator_loss(self.discriminate(discriminator, fake))
 
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["discriminator.hidden.0.weight"]
+
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train both networks on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config

@@ -190,6 +190,11 @@ class Hopfield:
         self._require_patterns()
         return self._scale * synchronous.dense_weights(self._net, self._config.bias)
 
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [N, N] of seed number ``index``, without biases."""
+        n = self._spec.n
+        return self.weights()[index, :n, :n]
+
     def state(self) -> State:
         """Return patterns by unit or weights, whichever is kept."""
         return {"columns": self._net.columns, "weights": self._net.weights, "n_patterns": self._n_patterns}

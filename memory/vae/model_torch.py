@@ -94,6 +94,10 @@ class VAE:
         logits = mlp(weights, "decoder", code)
         return cross_entropy(logits, x) + beta * gaussian_kl(mean, log_variance)
 
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["encoder.0.weight"]
+
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config

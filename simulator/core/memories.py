@@ -151,6 +151,25 @@ class DecodesCodes(Protocol):
         """Decode codes [S, Q, H] to mean patterns [S, Q, N], from -1 to 1, not rounded to their domain."""
 
 
+@runtime_checkable
+class HasReceptiveFields(Protocol):
+    """A memory whose weights are seen as pictures."""
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [U, N] from the N units of a pattern to each of U units, of seed number ``index``.
+
+        A memory that keeps patterns returns them.
+        """
+
+
+class RecallMoment(NamedTuple):
+    """One moment of an interactive recall: a step, and what it has to do with the K stored patterns."""
+
+    step: RecallStep
+    overlaps: Array  # float64 [K], of the state with each stored pattern
+    n: int  # steps before
+
+
 class PatternSplit(NamedTuple):
     """Patterns of a challenge: those to store, and others held out."""
 

@@ -230,7 +230,7 @@ def test_the_last_step_is_the_recall_bit_for_bit(name, changes):
     assert steps[-1].iteration == recall.n_iters[0, 0] or "gan" in name
     last = recall.energy[0, 0][np.isfinite(recall.energy[0, 0])][-1]
     assert steps[-1].energy == pytest.approx(last, rel=1e-9)
-    assert len(steps) > 1
+    assert len(steps) > 1 or recall.n_iters[0, 0] == 0
     for step in steps:
         assert step.pattern.shape == cue.shape
         assert np.abs(step.pattern).max() <= 1.0

@@ -52,7 +52,8 @@ class MemoryNetwork(Protocol):
     """S networks of one kind; the weights are passed to every call.
 
     A network with a latent code has ``codes(weights, patterns) -> [S, Q, H]``. One that decodes codes has
-    ``code_size`` and ``decoded(weights, codes) -> [S, Q, N]``. One that generates patterns has
+    ``code_size`` and ``decoded(weights, codes) -> [S, Q, N]``. One with dense weights from the pattern has
+    ``first_weights(weights) -> [S, N, H]``. One that generates patterns has
     ``generate(weights, n, streams) -> [S, n, N]``. ``iterations(weights, cues, streams)`` yields the cues and every
     :class:`Iteration` of their recall; it is asked for one cue of one seed.
     """
@@ -152,6 +153,8 @@ class NetworkMemory:
             self.codes = self._codes
         if hasattr(network, "generate"):
             self.generate = self._generate
+        if hasattr(network, "first_weights"):
+            self.receptive_fields = self._receptive_fields
         if hasattr(network, "decoded"):
             self.decode = self._decode
             self.code_size: int = network.code_size
@@ -274,6 +277,11 @@ class NetworkMemory:
 
     def _recall_streams(self) -> Streams:
         return rng.generators(self._seeds, "recall")  # new for every call: no call changes the result of another
+
+    def _receptive_fields(self, index: int) -> Array:
+        """Return the weights [H, N] of the first layer's units, of seed number ``index``."""
+        weights: Array = self._network.first_weights(self._weights)[index].detach().cpu().numpy()
+        return weights.T
 
     def state(self) -> State:
         """Return the weights and the streams of generation."""

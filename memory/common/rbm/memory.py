@@ -239,6 +239,10 @@ class RBMStackMemory:
         visible = sample_visible(self._stack, n, self._streams, float(settings.t_init), n_sweeps)
         return visible_to_patterns(self._stack, visible, self._spec.is_bipolar)
 
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [H, N] of the lowest layer's hidden units, of seed number ``index``."""
+        return self._stack.layers[0].weights[index].T
+
     def _state_of(self, i: int) -> State:
         """Return a copy of the state of seed i alone."""
         layers = [[array[i : i + 1].copy() for array in layer] for layer in self._stack.layers]
