@@ -1,0 +1,579 @@
+"""Environment: a scene with what the agent thinks of it, as pixels.
+
+A grid is drawn with the values of its cells as shades and the policy as arrows whose length is the probability; rooms
+as a graph; a machine as strokes; a foreign environment as its own image.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from simulator.core.protocols import AgentView, Array
+from simulator.core.scene import Scene
+from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, picture
+from simulator.views.drawing.colours import (
+    BLUE,
+    EMPTY,
+    FAINT,
+    INK,
+    ORANGE,
+    PAPER,
+    RULE,
+    VIRIDIS,
+    WALL,
+    Colour,
+    ink_on,
+    palette,
+    shades,
+)
+from simulator.views.drawing.shapes import DIRECTIONS, arrow_levels, arrows_sprite, draw_mark
+from simulator.views.grid import ENDS, MEANINGS, place_values, wall_array
+from simulator.views.style import number
+
+if TYPE_CHECKING:
+    from pygame import Rect
+
+SMALLEST_ARROWS = 9  # pixels of a cell from which arrows are drawn
+MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker")  # the last one lies on top
+TINY = 90  # units below which a picture has neither a title nor a legend
+
+
+class Flash(NamedTuple):
+    """A temporal-difference error that lights up on the place that was just updated."""
+
+    row: int  # or the number of the room
+    column: int
+    error: float
+
+
+class GridFrame(NamedTuple):
+    """Where a grid lies on the surface."""
+
+    left: int
+    top: int
+    cell: int  # pixels
+    shape: tuple[int, int]  # rows, columns
+
+    def place(self, row: int, column: int) -> tuple[float, float]:
+        """Return the middle of a cell, pixels."""
+        return self.left + (column + 0.5) * self.cell, self.top + (row + 0.5) * self.cell
+
+    def cell_at(self, point: tuple[int, int]) -> tuple[int, int] | None:
+        """Return the row and column of a point, None outside."""
+        row, column = (point[1] - self.top) // self.cell, (point[0] - self.left) // self.cell
+        inside = 0 <= row < self.shape[0] and 0 <= column < self.shape[1]
+        return (int(row), int(column)) if inside else None
+
+
+def draw_environment(
+    canvas: Canvas,
+    rect: Rect,
+    view: AgentView,
+    path: Array | None = None,
+    flash: Flash | None = None,
+    pointer: tuple[int, int] | None = None,
+) -> str | None:
+    """Draw a scene, values and policy into a rectangle; return what lies under the pointer.
+
+    Args:
+        canvas: drawn on.
+        rect: pixels.
+        view: the scene, and what the agent thinks.
+        path: int [K, 2], row and column of the places that the agent came through, or (room, 0); None: not drawn.
+        flash: an error to light up.
+        pointer: place of the mouse, pixels.
+    """
+    scene = view.scene
+    body = _draw_words(canvas, rect, view)
+    if wall_array(scene).size:
+        return _draw_grid(canvas, body, view, path, flash, pointer)
+    if scene.rooms is not None and len(scene.rooms):
+        return _draw_rooms(canvas, body, view, path, flash, pointer)
+    if scene.image is not None:
+        _draw_image(canvas, body, scene.image)
+    elif scene.lines is not None and len(scene.lines):
+        _draw_lines(canvas, body, scene.lines)
+    else:
+        _draw_facts(canvas, body, scene)
+    return None
+
+
+def grid_frame(canvas: Canvas, rect: Rect, view: AgentView) -> GridFrame | None:
+    """Return where ``draw_environment`` draws the grid in a rectangle, to tell clicks; None where there is no grid."""
+    walls = wall_array(view.scene)
+    return _frame_of(_body(canvas, rect, view), walls.shape) if walls.size else None
+
+
+def _is_tiny(canvas: Canvas, rect: Rect) -> bool:
+    return bool(min(rect.width, rect.height) < canvas.px(TINY))
+
+
+def _body(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
+    """Return the rectangle between the title and the legend."""
+    if _is_tiny(canvas, rect):
+        return rect.copy()
+    above = canvas.line_height(TITLE) + canvas.px(6)
+    n_lines = len(_flowed(canvas, _legend(view), rect.width)) + len(_fact_lines(canvas, view.scene, rect.width))
+    below = n_lines * canvas.px(19) + canvas.px(4) * (n_lines > 0)
+    body = rect.copy()
+    body.top += above
+    body.height = max(rect.height - above - below, 1)
+    return body
+
+
+def _draw_words(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
+    """Draw title, legend and facts, and return what is left between them."""
+    body = _body(canvas, rect, view)
+    if _is_tiny(canvas, rect):
+        return body
+    canvas.text(rect.topleft, view.scene.title, TITLE, face="bold", width=rect.width)
+    y = body.bottom + canvas.px(4)
+    for line in _flowed(canvas, _legend(view), rect.width):
+        x = rect.left
+        for item in line:
+            x += _draw_item(canvas, (x, y), item, rect.right - x) + canvas.px(14)
+        y += canvas.px(19)
+    for words in _fact_lines(canvas, view.scene, rect.width):
+        canvas.text((rect.left, y), words, SIZE, FAINT, width=rect.width)
+        y += canvas.px(19)
+    return body
+
+
+class _Item(NamedTuple):
+    """An entry of the legend."""
+
+    sign: str  # kind of a mark, or wall, arrow, scale
+    words: str
+    label: str = ""
+
+
+def _legend(view: AgentView) -> list[_Item]:
+    scene = view.scene
+    meanings = {**MEANINGS, **scene.meanings}
+    items: list[_Item] = []
+    if wall_array(scene).any():
+        items.append(_Item("wall", meanings.get("wall", "wall")))
+    kinds = {mark.kind: mark for mark in scene.marks}
+    for kind in sorted(kinds, key=lambda kind: MARK_ORDER.index(kind) if kind in MARK_ORDER else 99):
+        items.append(_Item(kind, meanings.get(kind, kind), "" if kind in MARK_ORDER else kinds[kind].label))
+    if scene.rooms is not None and "walker" not in kinds:
+        items.append(_Item("walker", meanings["walker"]))
+    if scene.places is not None and (view.probs is not None or view.greedy is not None):
+        items.append(_Item("arrow", "policy, length = probability" if view.probs is not None else "best actions"))
+    low, high = value_span(view)
+    if high > low:
+        items.append(_Item("scale", f"{number(low)}|{number(high)}"))
+    return items
+
+
+def value_span(view: AgentView) -> tuple[float, float]:
+    """Return the lowest and the highest value that shades stand for; 0 is always among them where values are above."""
+    if view.values is None or (view.scene.places is None and view.scene.rooms is None):
+        return 0.0, 0.0
+    values = np.asarray(view.values, np.float64)
+    if view.scene.walls is not None and view.scene.places is not None:
+        values = place_values(view, wall_array(view.scene).shape)
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return 0.0, 0.0
+    low, high = float(finite.min()), float(finite.max())
+    return (min(low, 0.0) if high > 0 else low), high
+
+
+def _item_width(canvas: Canvas, item: _Item) -> int:
+    if item.sign == "scale":
+        low, high = item.words.split("|")
+        return canvas.text_size(f"value {low}  {high}")[0] + canvas.px(80)
+    return canvas.px(22) + canvas.text_size(item.words)[0]
+
+
+def _flowed(canvas: Canvas, items: list[_Item], width: int) -> list[list[_Item]]:
+    """Put the items into lines of a width in pixels."""
+    lines: list[list[_Item]] = []
+    used = 0
+    for item in items:
+        wide = _item_width(canvas, item) + canvas.px(14)
+        if not lines or used + wide - canvas.px(14) > width:
+            lines.append([])
+            used = 0
+        lines[-1].append(item)
+        used += wide
+    return lines
+
+
+def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) -> int:
+    x, y = place
+    if item.sign == "scale":
+        low, high = item.words.split("|")
+        wide = canvas.text(place, f"value {low}", SIZE, FAINT) + canvas.px(6)
+        bar = (x + wide, y + canvas.px(3), canvas.px(70), canvas.px(10))
+        canvas.matrix(bar, np.linspace(0.0, 1.0, 64)[None], 0.0, 1.0, diverging=False)
+        return wide + bar[2] + canvas.px(6) + canvas.text((bar[0] + bar[2] + canvas.px(6), y), high, SIZE, FAINT)
+    size = canvas.px(16)
+    middle = (x + size / 2, y + size / 2)
+    if item.sign == "wall":
+        canvas.fill((x, y, size, size), WALL)
+    elif item.sign == "arrow":
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), size, INK), (x - size // 4, y))
+    else:
+        draw_mark(canvas, item.sign, middle, size, item.label)
+    return canvas.px(22) + canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))
+
+
+def _fact_lines(canvas: Canvas, scene: Scene, width: int) -> list[str]:
+    """Put the facts into lines; none where they are all that there is to see."""
+    if not (wall_array(scene).size or scene.rooms is not None or scene.lines is not None or scene.image is not None):
+        return []
+    lines: list[str] = []
+    for name, text in scene.facts.items():
+        words = f"{name} {text}"
+        if lines and canvas.text_size(f"{lines[-1]}   {words}")[0] <= width:
+            lines[-1] = f"{lines[-1]}   {words}"
+        else:
+            lines.append(words)
+    return lines
+
+
+# grids
+
+
+def _frame_of(body: Rect, shape: tuple[int, ...]) -> GridFrame:
+    rows, columns = shape[0], shape[1]
+    cell = max(min(body.width // columns, body.height // rows), 1)
+    left = body.left + (body.width - cell * columns) // 2
+    return GridFrame(left, body.top + (body.height - cell * rows) // 2, cell, (rows, columns))
+
+
+def _draw_grid(
+    canvas: Canvas,
+    body: Rect,
+    view: AgentView,
+    path: Array | None,
+    flash: Flash | None,
+    pointer: tuple[int, int] | None,
+) -> str | None:
+    walls = wall_array(view.scene)
+    frame = _frame_of(body, walls.shape)
+    values = np.where(walls, np.nan, place_values(view, walls.shape))
+    low, high = value_span(view)
+    whole = (frame.left, frame.top, frame.cell * walls.shape[1], frame.cell * walls.shape[0])
+    canvas.matrix(whole, values, low, high, diverging=False)
+    _fill_walls(canvas, frame, walls)
+    if frame.cell >= canvas.px(12):
+        _rule(canvas, frame)
+    ends = {(mark.row, mark.column) for mark in view.scene.marks if mark.kind in ENDS}
+    if frame.cell >= SMALLEST_ARROWS:
+        _draw_arrows(canvas, frame, view, values, (low, high), ends)
+    _draw_marks(canvas, frame, view, values, (low, high), below=True)
+    if path is not None:
+        _draw_path(canvas, [frame.place(int(r), int(c)) for r, c in path], frame.cell)
+    if flash is not None:
+        _draw_flash(canvas, frame.place(flash.row, flash.column), frame.cell, flash.error)
+    _draw_marks(canvas, frame, view, values, (low, high), below=False)
+    canvas.frame(whole, RULE)
+    return _hover(view, frame, values, pointer)
+
+
+def _fill_walls(canvas: Canvas, frame: GridFrame, walls: Array) -> None:
+    """Fill the walls, those beside each other in one rectangle."""
+    for row, line in enumerate(walls):
+        edges = np.flatnonzero(np.diff(np.r_[False, line, False].astype(np.int8)))
+        for start, end in zip(edges[::2], edges[1::2], strict=True):
+            left, top = frame.left + int(start) * frame.cell, frame.top + row * frame.cell
+            canvas.fill((left, top, int(end - start) * frame.cell, frame.cell), WALL)
+
+
+def _rule(canvas: Canvas, frame: GridFrame) -> None:
+    rows, columns = frame.shape
+    right, bottom = frame.left + columns * frame.cell, frame.top + rows * frame.cell
+    for column in range(1, columns):
+        x = frame.left + column * frame.cell
+        canvas.fill((x, frame.top, 1, bottom - frame.top), RULE)
+    for row in range(1, rows):
+        canvas.fill((frame.left, frame.top + row * frame.cell, right - frame.left, 1), RULE)
+
+
+def policy_of(view: AgentView) -> Array | None:
+    """Return probabilities of actions, [N, A]: those of the policy, or the best actions alike; None without either."""
+    if view.probs is not None:
+        return np.asarray(view.probs, np.float64)
+    if view.greedy is None:
+        return None
+    greedy = np.asarray(view.greedy, np.float64)
+    return greedy / np.maximum(greedy.sum(axis=1, keepdims=True), 1.0)
+
+
+def _draw_arrows(
+    canvas: Canvas,
+    frame: GridFrame,
+    view: AgentView,
+    values: Array,
+    span: tuple[float, float],
+    ends: set[tuple[int, int]],
+) -> None:
+    policy = policy_of(view)
+    scene = view.scene
+    if policy is None or scene.places is None:
+        return
+    columns = {name: a for a, name in enumerate(scene.actions[: policy.shape[1]]) if name in DIRECTIONS}
+    if not columns:
+        return
+    by_direction = np.zeros((len(policy), 4))
+    for k, name in enumerate(DIRECTIONS):
+        if name in columns:
+            by_direction[:, k] = policy[:, columns[name]]
+    levels = arrow_levels(by_direction)
+    entries = shades(values, *span)
+    inks = [ink_on(colour) for colour in palette(diverging=False)]
+    sprites = []
+    drawn = set(ends)
+    for n, (row, column) in enumerate(np.asarray(scene.places).tolist()[: len(levels)]):
+        if row < 0 or column < 0 or (row, column) in drawn or row >= frame.shape[0] or column >= frame.shape[1]:
+            continue
+        drawn.add((row, column))
+        if levels[n].any():
+            sprite = arrows_sprite(tuple(levels[n].tolist()), frame.cell, inks[entries[row, column]])
+            sprites.append((sprite, (frame.left + column * frame.cell, frame.top + row * frame.cell)))
+    canvas.surface.blits(sprites, False)
+
+
+def _draw_marks(
+    canvas: Canvas, frame: GridFrame, view: AgentView, values: Array, span: tuple[float, float], *, below: bool
+) -> None:
+    """Draw the marks that lie below the path, or the others."""
+    table = VIRIDIS[shades(values, *span)]
+    for kind in MARK_ORDER if below else ("walker",):
+        if below and kind == "walker":
+            continue
+        for mark in view.scene.marks:
+            known = mark.kind if mark.kind in MARK_ORDER else "cue"
+            if known == kind and 0 <= mark.row < frame.shape[0] and 0 <= mark.column < frame.shape[1]:
+                r, g, b = (int(c) for c in table[mark.row, mark.column])
+                size = frame.cell * (1.0 if kind in ("lava", "slippery") else 0.86)
+                draw_mark(canvas, mark.kind, frame.place(mark.row, mark.column), size, mark.label, ink_on((r, g, b)))
+
+
+def _draw_path(canvas: Canvas, points: list[tuple[float, float]], cell: float) -> None:
+    """Draw the way of the agent: white below dark, so that it is seen on every shade; older parts are thinner."""
+    if len(points) < 2:
+        return
+    width = max(cell * 0.1, 2.0) / canvas.scale
+    canvas.lines(np.array(points), PAPER, width + 2)
+    canvas.lines(np.array(points), ORANGE, width)
+
+
+def _draw_flash(canvas: Canvas, place: tuple[float, float], cell: float, error: float) -> None:
+    """Draw a ring: blue where it was better than expected, orange where it was worse, and a sign in its corner."""
+    if not np.isfinite(error) or error == 0:
+        return
+    colour = BLUE if error > 0 else ORANGE
+    canvas.circle(place, cell * 0.52, PAPER, max(cell * 0.16 / canvas.scale, 3))
+    canvas.circle(place, cell * 0.50, colour, max(cell * 0.1 / canvas.scale, 2))
+
+
+def _hover(view: AgentView, frame: GridFrame, values: Array, pointer: tuple[int, int] | None) -> str | None:
+    at = frame.cell_at(pointer) if pointer is not None else None
+    if at is None:
+        return None
+    parts = [f"row {at[0]}, column {at[1]}"]
+    kinds = [mark.kind for mark in view.scene.marks if (mark.row, mark.column) == at]
+    parts += [view.scene.meanings.get(kind, MEANINGS.get(kind, kind)) for kind in kinds]
+    if np.isfinite(values[at]):
+        parts.append(f"value {number(values[at])}")
+    policy = policy_of(view)
+    if policy is not None and view.scene.places is not None:
+        states = np.flatnonzero((np.asarray(view.scene.places)[: len(policy)] == at).all(axis=1))
+        parts += [_probabilities(view.scene.actions, policy[states[0]])] if len(states) else []
+    return "   ".join(part for part in parts if part)
+
+
+def _probabilities(actions: tuple[str, ...], row: Array) -> str:
+    names = [*actions, *(f"action {a}" for a in range(len(actions), len(row)))]
+    likely = [a for a in np.argsort(-row, kind="stable")[:4] if row[a] > 0.005]
+    return ", ".join(f"{names[a]} {row[a]:.0%}" for a in likely)
+
+
+# rooms
+
+
+def _draw_rooms(
+    canvas: Canvas,
+    body: Rect,
+    view: AgentView,
+    path: Array | None,
+    flash: Flash | None,
+    pointer: tuple[int, int] | None,
+) -> str | None:
+    scene = view.scene
+    rooms = np.asarray(scene.rooms, np.float64)
+    radius = _room_radius(canvas, body, len(rooms))
+    places = _in_body(body.inflate(-2 * radius, -2 * radius), rooms)
+    doors = np.zeros((0, 2), np.int64) if scene.doors is None else np.asarray(scene.doors)
+    strength = _door_strength(scene, policy_of(view), doors)
+    for (start, end), share in zip(doors.tolist(), strength, strict=True):
+        _draw_door(canvas, places[start], places[end], radius, share)
+    if path is not None and len(path):
+        _draw_path(canvas, [tuple(places[int(room)]) for room, _ in path], radius)
+    colours = _room_colours(view, len(rooms))
+    goals = {mark.row for mark in scene.marks if mark.kind == "goal"}
+    for room, place in enumerate(places.tolist()):
+        _draw_room(canvas, (place[0], place[1]), radius, room, colours[room], view, goals)
+    if flash is not None:
+        _draw_flash(canvas, tuple(places[flash.row]), 2.3 * radius, flash.error)
+    return _hover_room(view, places, radius, pointer)
+
+
+def _room_radius(canvas: Canvas, body: Rect, n_rooms: int) -> int:
+    by_space = min(body.width, body.height) / (2.6 * max(np.sqrt(n_rooms), 1.0) + 1.5)
+    return int(max(min(by_space, canvas.px(46)), 4))
+
+
+def _in_body(body: Rect, rooms: Array) -> Array:
+    """Return the places of rooms in pixels, [N, 2]."""
+    span = np.maximum(rooms.max(axis=0) - rooms.min(axis=0), 1e-9)
+    unit = np.where(np.ptp(rooms, axis=0) > 1e-9, (rooms - rooms.min(axis=0)) / span, 0.5)
+    return np.array([body.left, body.top]) + unit * [max(body.width, 1), max(body.height, 1)]
+
+
+def _door_strength(scene: Scene, policy: Array | None, doors: Array) -> list[float]:
+    """Return the probability with which the policy goes through each door."""
+    if policy is None:
+        return [0.0] * len(doors)
+    to = {name: a for a, name in enumerate(scene.actions)}
+    column = [to.get(f"room {end}", -1) for end in doors[:, 1].tolist()]
+    return [
+        float(policy[start, a]) if 0 <= start < len(policy) and 0 <= a < policy.shape[1] else 0.0
+        for (start, _), a in zip(doors.tolist(), column, strict=True)
+    ]
+
+
+def _draw_door(canvas: Canvas, start: Array, end: Array, radius: int, share: float) -> None:
+    """Draw a passage, and over it the policy as an arrow from the first room, whose length is the probability."""
+    way = end - start
+    length = float(np.hypot(*way))
+    if length < 2 * radius + 2:
+        return
+    unit = way / length
+    canvas.line(tuple(start + unit * radius), tuple(end - unit * radius), RULE, 2)
+    if share < 0.025:
+        return
+    free = length - 2.3 * radius
+    base = start + unit * radius * 1.05 + _aside(unit) * radius * 0.22
+    tip = base + unit * free * (0.2 + 0.7 * share)
+    head = max(radius * 0.34, 5.0)
+    canvas.line(tuple(base), tuple(tip - unit * head * 0.8), BLUE, 3)
+    side = _aside(unit) * head * 0.55
+    canvas.polygon([tip, tip - unit * head + side, tip - unit * head - side], BLUE)
+
+
+def _aside(unit: Array) -> Array:
+    return np.array([-unit[1], unit[0]])
+
+
+def _room_colours(view: AgentView, n_rooms: int) -> list[Colour]:
+    if view.values is None:
+        return [EMPTY] * n_rooms
+    values = np.full(n_rooms, np.nan)
+    known = np.asarray(view.values, np.float64)[:n_rooms]
+    values[: len(known)] = known
+    table = VIRIDIS[shades(values, *value_span(view))]
+    return [(int(r), int(g), int(b)) for r, g, b in table]
+
+
+def _draw_room(
+    canvas: Canvas,
+    place: tuple[float, float],
+    radius: int,
+    room: int,
+    colour: Colour,
+    view: AgentView,
+    goals: set[int],
+) -> None:
+    canvas.circle(place, radius, colour)
+    canvas.circle(place, radius, WALL, 2)
+    ink = ink_on(colour)
+    size = min(max(radius * 0.62, 8) / canvas.scale, 20)
+    known = view.values is not None and room < len(view.values) and np.isfinite(view.values[room])
+    height = canvas.line_height(size)
+    top = place[1] - (height if known and radius > canvas.px(20) else height / 2)
+    canvas.text((place[0], top), str(room), size, ink, face="bold", align="centre")
+    if known and view.values is not None and radius > canvas.px(20):
+        canvas.text((place[0], top + height), number(float(view.values[room])), size * 0.72, ink, align="centre")
+    corner = (place[0] + radius * 0.75, place[1] - radius * 0.75)
+    if room in goals:
+        draw_mark(canvas, "goal", corner, radius * 0.95)
+    if room == view.scene.walker:
+        draw_mark(canvas, "walker", (place[0] - radius * 0.75, place[1] - radius * 0.75), radius * 1.0)
+
+
+def _hover_room(view: AgentView, places: Array, radius: int, pointer: tuple[int, int] | None) -> str | None:
+    if pointer is None:
+        return None
+    near = np.flatnonzero(np.hypot(*(places - np.array(pointer)).T) <= radius)
+    if not len(near):
+        return None
+    room = int(near[0])
+    words = f"room {room}"
+    if view.values is not None and room < len(view.values):
+        words += f"   value {number(float(view.values[room]))}"
+    policy = policy_of(view)
+    if policy is not None and room < len(policy):
+        words += f"   {_probabilities(view.scene.actions, policy[room])}"
+    return words
+
+
+# machines, images and words
+
+
+def _draw_lines(canvas: Canvas, body: Rect, lines: Array) -> None:
+    """Draw strokes of the unit square, y upwards, in the middle of the rectangle."""
+    side = max(min(body.width, body.height), 1)
+    left, top = body.left + (body.width - side) / 2, body.top + (body.height - side) / 2
+    ends = np.asarray(lines, np.float64).reshape(-1, 2, 2)
+    points = np.stack([left + side * ends[..., 0], top + side * (1.0 - ends[..., 1])], axis=-1)
+    for stroke in points[np.isfinite(points).all(axis=(1, 2))].tolist():
+        canvas.line(tuple(stroke[0]), tuple(stroke[1]), INK, max(side / canvas.scale / 130, 2))
+        if side > canvas.px(150):
+            canvas.circle(stroke[1], side / 150, INK)
+
+
+def _draw_image(canvas: Canvas, body: Rect, image: Array) -> None:
+    """Draw an image as large as it fits; small ones by whole factors, without mixing."""
+    from simulator.views.drawing.canvas import pygame_module
+
+    pygame = pygame_module()
+    surface = picture(np.asarray(image))
+    wide, high = surface.get_size()
+    factor = min(body.width / wide, body.height / high)
+    if factor >= 2:
+        factor = int(factor)
+    size = (max(int(wide * factor), 1), max(int(high * factor), 1))
+    if factor < 1:
+        surface = pygame.transform.smoothscale(surface, size)
+    elif factor > 1:
+        surface = pygame.transform.scale(surface, size)
+    canvas.surface.blit(surface, (body.left + (body.width - size[0]) // 2, body.top + (body.height - size[1]) // 2))
+
+
+def _draw_facts(canvas: Canvas, body: Rect, scene: Scene) -> None:
+    """Draw the facts large, where there is nothing else to see."""
+    size = 18.0 if min(body.size) > canvas.px(TINY) else SMALL
+    step = canvas.line_height(size) + canvas.px(6)
+    y = body.top + canvas.px(6)
+    widest = max((canvas.text_size(name, size)[0] for name in scene.facts), default=0) + canvas.px(16)
+    for name, text in scene.facts.items():
+        if y + step > body.bottom + 1:
+            break
+        canvas.text((body.left, y), name, size, FAINT, width=body.width)
+        canvas.text((body.left + widest, y), text, size, INK, face="bold", width=body.width - widest)
+        y += step
+
+
+def first_place(scene: Scene) -> Any:
+    """Return (row, column) of the walker, or (room, 0); None where it has no place."""
+    if scene.rooms is not None and scene.walker >= 0:
+        return scene.walker, 0
+    walker = next((mark for mark in scene.marks if mark.kind == "walker"), None)
+    return None if walker is None else (walker.row, walker.column)

@@ -1,0 +1,1 @@
+"""The window: one owner of the display, and the pages that it shows."""
