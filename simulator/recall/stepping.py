@@ -58,6 +58,7 @@ class Cue(NamedTuple):
     posterior: Array  # float64 [K], probability of each stored pattern given the cue
     is_possible: bool  # False: the corruption cannot have made it of any stored pattern, and all count as as likely
     truth: int  # number of the pattern that was corrupted
+    best: Ceiling  # Bayes-optimal restoration
 
 
 class InteractiveRecall:
@@ -182,12 +183,9 @@ class InteractiveRecall:
         """Compute the overlap of a pattern [N] with each stored one, float64 [K]."""
         return np.asarray(1.0 - np.abs(self.stored.astype(np.float64) - pattern).mean(axis=1))
 
-    def ceiling(self) -> Ceiling:
-        """Compute the Bayes-optimal restoration of the cue."""
-        known = None if self.cue.known is None else self.cue.known[None, None]
-        cues = Cues(self.cue.values[None, None], known)
-        near = 0.0 if self.spec.is_bipolar else metrics.TOLERANCE
-        return ceiling(self._channel, cues, self._draw.stored, median=not self.spec.is_bipolar, near=near)
+    def best(self) -> Array:
+        """Return the Bayes-optimal restoration [N] of the cue: the mean of the posterior, or its median."""
+        return np.asarray(self.cue.best.restored[0, 0])
 
     def samples(self, n: int) -> Array | None:
         """Sample new patterns [n, N] of what has been learned so far, or None; no later recall depends on it."""
@@ -227,6 +225,103 @@ class InteractiveRecall:
         every = stream.standard_normal((len(self.stored), self.memory.code_size)).astype(np.float32)
         return np.asarray(every[[first, last]])
 
+    def pictures(self, patterns: Array) -> Array:
+        """Return patterns [K, N] as pictures [K, H, W]; colours are averaged, a row of units stays one."""
+        shape = self.spec.shape
+        if len(shape) == 3:
+            return np.asarray(patterns.reshape(len(patterns), *shape).mean(axis=1))
+        return patterns.reshape(len(patterns), *(shape if len(shape) == 2 else (1, self.spec.n)))
+
+    def stored_panel(self) -> PicturePanel:
+        """Make a panel of the stored patterns."""
+        shown = self.stored[:MAX_PICTURES]
+        captions = tuple(f"{k + 1}" for k in range(len(shown)))
+        title = "stored patterns"
+        if len(self.stored) > len(shown):
+            title += f", the first {len(shown)} of {len(self.stored)}"
+        return PicturePanel(title, self.pictures(shown), captions)
+
+    def overlap_panel(self, moment: RecallMoment) -> BarPanel:
+        """Make a panel of the overlaps beside the exact posterior: the patterns that matter most, in their order."""
+        shown = np.arange(len(self.stored))
+        if len(shown) > MAX_PICTURES:
+            matter = np.maximum(self.cue.posterior, moment.overlaps)
+            matter[self.cue.truth] = np.inf
+            shown = np.sort(np.argsort(-matter, kind="stable")[:MAX_PICTURES])
+        names = tuple(f"{k + 1}" for k in shown)
+        chosen = int(np.flatnonzero(shown == self.cue.truth)[0])
+        beside = self.cue.posterior[shown]
+        return BarPanel("overlap with each stored pattern", names, moment.overlaps[shown], beside, "posterior", chosen)
+
+    def energy_panel(self, moments: list[RecallMoment]) -> CurvePanel:
+        """Make a panel of the energy at every step so far."""
+        energies = np.array([moment.step.energy for moment in moments])
+        title = "energy" if np.isfinite(energies).any() else "energy: this memory has none on the way"
+        return CurvePanel(title, np.arange(len(moments), dtype=np.float64), energies[None], ("energy",), x_name="step")
+
+    def weights_panel(self) -> HeatPanel | None:
+        """Make a panel of the weights with each unit's receptive field, or None where there are none."""
+        if not isinstance(self.memory, HasReceptiveFields):
+            return None
+        weights = np.asarray(self.memory.receptive_fields(0), np.float32)
+        keeps_patterns = len(weights) == len(self.stored) and np.isin(weights, (-1.0, 1.0)).all()
+        title = "kept patterns, one a row" if keeps_patterns else "weights, one unit a row"
+        return HeatPanel(title, weights, fields=self.pictures(weights))
+
+    def code_panel(self, first: int, last: int) -> PointPanel | None:
+        """Make a panel of the codes of stored patterns in the plane of most variance, with the walk between two."""
+        codes = self.codes()
+        if codes is None or codes.shape[1] < 2 or len(codes) < 2:
+            return None
+        ends = codes[[first, last]].astype(np.float64)
+        at = np.linspace(0.0, 1.0, WALK_POINTS)[:, None]
+        centred = codes.astype(np.float64) - codes.mean(axis=0)
+        _, _, directions = np.linalg.svd(centred, full_matrices=False)
+        walk = (1.0 - at) * ends[0] + at * ends[1] - codes.mean(axis=0)
+        points = np.concatenate([centred, walk]) @ directions[:2].T
+        groups = np.repeat([0, 1], [len(codes), len(walk)])
+        return PointPanel(
+            "codes of the stored patterns, and the walk",
+            points,
+            groups,
+            ("stored", "walk"),
+            marked=first,
+            x_name="direction of most variance",
+            y_name="second",
+        )
+
+    def facts_panel(self, moment: RecallMoment) -> TextPanel:
+        """Make a panel of what is known at a moment."""
+        cue = self.cue
+        best = cue.best
+        facts = {
+            "corruption": self.setup.corruption,
+            "step": f"{moment.n}, sweep {moment.step.iteration}",
+            "overlap": f"{moment.overlaps[cue.truth]:.3f}",
+            "best possible": f"{best.overlap[0, 0]:.3f}",
+            "likeliest": f"{best.exact[0, 0]:.3f}" if cue.is_possible else "impossible cue",
+        }
+        if moment.step.unit >= 0:
+            facts["unit"] = str(moment.step.unit)
+        if np.isfinite(moment.step.temperature):
+            facts["temperature"] = f"{moment.step.temperature:.2f}"
+        return TextPanel("this moment", facts)
+
+    def panels(self, moments: list[RecallMoment]) -> tuple[Panel, ...]:
+        """Make every panel of a recall so far: patterns, overlaps, energy, facts, and weights where there are any."""
+        moment = moments[-1]
+        truth = self.stored[self.cue.truth]
+        images = self.pictures(np.stack([truth, self.cue.values, moment.step.pattern, self.best()]))
+        panels: list[Panel | None] = [
+            PicturePanel("recall", images, ("truth", "cue", "state", "Bayes-optimal")),
+            self.stored_panel(),
+            self.overlap_panel(moment),
+            self.energy_panel(moments),
+            self.facts_panel(moment),
+            self.weights_panel(),
+        ]
+        return tuple(panel for panel in panels if panel is not None)
+
     def _make_memory(self) -> Any:
         entry = self.setup.memory
         try:
@@ -252,115 +347,15 @@ class InteractiveRecall:
             posterior=posterior(log_likelihood),
             is_possible=bool(np.isfinite(log_likelihood).any()),
             truth=q,
+            best=self._ceiling(one),
         )
+
+    def _ceiling(self, cues: Cues) -> Ceiling:
+        two = self.spec.is_bipolar
+        near = 0.0 if two else metrics.TOLERANCE
+        return ceiling(self._channel, cues, self._draw.stored, median=not two, near=near)
 
 
 def _is_nothing(corruption: str) -> bool:
     _, _, amount = corruption.partition(":")
     return not amount or float(amount) == 0.0
-
-
-def pictures_of(spec: PatternSpec, patterns: Array) -> Array:
-    """Return patterns [K, N] as pictures [K, H, W]; rows of colours are averaged, a row of units stays one."""
-    shape = spec.shape
-    if len(shape) == 3:
-        return np.asarray(patterns.reshape(len(patterns), *shape).mean(axis=1))
-    return patterns.reshape(len(patterns), *(shape if len(shape) == 2 else (1, spec.n)))
-
-
-def stored_panel(recall: InteractiveRecall) -> PicturePanel:
-    """Make a panel of the stored patterns."""
-    shown = recall.stored[:MAX_PICTURES]
-    captions = tuple(f"{k + 1}" for k in range(len(shown)))
-    title = "stored patterns"
-    if len(recall.stored) > len(shown):
-        title += f", the first {len(shown)} of {len(recall.stored)}"
-    return PicturePanel(title, pictures_of(recall.spec, shown), captions)
-
-
-def overlap_panel(recall: InteractiveRecall, moment: RecallMoment) -> BarPanel:
-    """Make a panel of the overlaps beside the exact posterior: the patterns that matter most, in their order."""
-    shown = np.arange(len(recall.stored))
-    if len(shown) > MAX_PICTURES:
-        matter = np.maximum(recall.cue.posterior, moment.overlaps)
-        matter[recall.cue.truth] = np.inf
-        shown = np.sort(np.argsort(-matter, kind="stable")[:MAX_PICTURES])
-    names = tuple(f"{k + 1}" for k in shown)
-    chosen = int(np.flatnonzero(shown == recall.cue.truth)[0])
-    beside = recall.cue.posterior[shown]
-    return BarPanel("overlap with each stored pattern", names, moment.overlaps[shown], beside, "posterior", chosen)
-
-
-def energy_panel(recall: InteractiveRecall, moments: list[RecallMoment]) -> CurvePanel:
-    """Make a panel of the energy at every step so far."""
-    energies = np.array([moment.step.energy for moment in moments])
-    title = "energy" if np.isfinite(energies).any() else "energy: this memory has none on the way"
-    return CurvePanel(title, np.arange(len(moments), dtype=np.float64), energies[None], ("energy",), x_name="step")
-
-
-def weights_panel(recall: InteractiveRecall) -> HeatPanel | None:
-    """Make a panel of the weights with each unit's receptive field, or None where there are none."""
-    if not isinstance(recall.memory, HasReceptiveFields):
-        return None
-    weights = np.asarray(recall.memory.receptive_fields(0), np.float32)
-    keeps_patterns = len(weights) == len(recall.stored) and np.isin(weights, (-1.0, 1.0)).all()
-    title = "kept patterns, one a row" if keeps_patterns else "weights, one unit a row"
-    return HeatPanel(title, weights, fields=pictures_of(recall.spec, weights))
-
-
-def code_panel(recall: InteractiveRecall, first: int, last: int) -> PointPanel | None:
-    """Make a panel of the codes of stored patterns in the plane of most variance, with the walk between two."""
-    codes = recall.codes()
-    if codes is None or codes.shape[1] < 2 or len(codes) < 2:
-        return None
-    ends = codes[[first, last]].astype(np.float64)
-    at = np.linspace(0.0, 1.0, WALK_POINTS)[:, None]
-    centred = codes.astype(np.float64) - codes.mean(axis=0)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    walk = (1.0 - at) * ends[0] + at * ends[1] - codes.mean(axis=0)
-    points = np.concatenate([centred, walk]) @ directions[:2].T
-    groups = np.repeat([0, 1], [len(codes), len(walk)])
-    return PointPanel(
-        "codes of the stored patterns, and the walk",
-        points,
-        groups,
-        ("stored", "walk"),
-        marked=first,
-        x_name="direction of most variance",
-        y_name="second",
-    )
-
-
-def facts_panel(recall: InteractiveRecall, moment: RecallMoment) -> TextPanel:
-    """Make a panel of what is known at a moment."""
-    best = recall.ceiling()
-    cue = recall.cue
-    facts = {
-        "corruption": recall.setup.corruption,
-        "step": f"{moment.n}, sweep {moment.step.iteration}",
-        "overlap with the truth": f"{moment.overlaps[cue.truth]:.3f}",
-        "best possible, expected": f"{best.overlap[0, 0]:.3f}",
-        "chance of the likeliest": f"{best.exact[0, 0]:.3f}" if cue.is_possible else "impossible cue",
-    }
-    if moment.step.unit >= 0:
-        facts["unit that changed"] = str(moment.step.unit)
-    if np.isfinite(moment.step.temperature):
-        facts["temperature"] = f"{moment.step.temperature:.2f}"
-    return TextPanel("this moment", facts)
-
-
-def panels_of(recall: InteractiveRecall, moments: list[RecallMoment]) -> tuple[Panel, ...]:
-    """Make every panel of a recall so far: patterns, overlaps, energy, facts, and weights where there are any."""
-    moment = moments[-1]
-    best = recall.ceiling().restored[0]
-    truth = recall.stored[recall.cue.truth]
-    images = pictures_of(recall.spec, np.stack([truth, recall.cue.values, moment.step.pattern, best[0]]))
-    panels: list[Panel | None] = [
-        PicturePanel("recall", images, ("truth", "cue", "state", "Bayes-optimal")),
-        stored_panel(recall),
-        overlap_panel(recall, moment),
-        energy_panel(recall, moments),
-        facts_panel(recall, moment),
-        weights_panel(recall),
-    ]
-    return tuple(panel for panel in panels if panel is not None)

@@ -110,7 +110,7 @@ class _Grid(NamedTuple):
         return min(row, self.shape[0] - 1), min(column, self.shape[1] - 1)
 
 
-@_draw.register
+@_draw.register(HeatPanel)
 def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     values = np.atleast_2d(np.asarray(panel.values, np.float64))
     if not values.size:
@@ -254,7 +254,7 @@ def _numbers_in(canvas: Canvas, grid: Rect, values: Array, span: tuple[float, fl
 # bars
 
 
-@_draw.register
+@_draw.register(BarPanel)
 def _bars(panel: BarPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     values = np.asarray(panel.values, np.float64)
     if not values.size:
@@ -334,7 +334,7 @@ def _diamond(x: float, y: float, r: float) -> list[tuple[float, float]]:
 # strips over time
 
 
-@_draw.register
+@_draw.register(StripPanel)
 def _strip(panel: StripPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     values = np.asarray(panel.values, np.float64)
     if values.ndim != 2 or not values.size:
@@ -446,7 +446,7 @@ def draw_axes(
     return axes
 
 
-@_draw.register
+@_draw.register(CurvePanel)
 def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     x = np.asarray(panel.x, np.float64)
     y = np.atleast_2d(np.asarray(panel.y, np.float64))
@@ -557,7 +557,7 @@ def _under_pointer(canvas: Canvas, axes: Axes, panel: CurvePanel, x: Array, y: A
 # pictures
 
 
-@_draw.register
+@_draw.register(PicturePanel)
 def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     images = np.asarray(panel.images)
     if not images.size:
@@ -611,7 +611,7 @@ def _draw_small(canvas: Canvas, place: Rect, image: Array, span: tuple[float, fl
 # points
 
 
-@_draw.register
+@_draw.register(PointPanel)
 def _points(panel: PointPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     points = np.asarray(panel.points, np.float64).reshape(-1, 2)
     groups = np.asarray(panel.groups, np.int64)
@@ -662,7 +662,7 @@ def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int
 # facts
 
 
-@_draw.register
+@_draw.register(TextPanel)
 def _facts(panel: TextPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     step = canvas.line_height(SIZE) + canvas.px(3)
     widest = _names_width(canvas, tuple(panel.facts), rect.width) * 13 // 11 + canvas.px(10)
