@@ -32,7 +32,7 @@ class Options:
     """read settings from this TOML file"""
     preset: str = ""
     """use a preset (engram list presets) by name; with a / or .toml, a file"""
-    view: Literal["terminal", "none"] = "terminal"
+    view: Literal["terminal", "window", "none"] = "terminal"
     """live view"""
     slow: Annotated[float, Meta(gt=0.0, le=1e6)] | None = None
     """show so many environment steps per second, 10 without a number; keys change it while the run is watched"""

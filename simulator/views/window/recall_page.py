@@ -30,6 +30,7 @@ KINDS = {  # of corruption that the slider sets: (lowest, highest) amount
 LOADS = (1, 2, 3, 5, 8, 10, 15, 20, 30, 50, 75, 100, 150, 200)
 SPEEDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # steps per second
 MAX_FRAME_SECONDS = 0.02  # of steps that are taken between two drawings
+LOOK_SECONDS = 1.0  # between looks into the lab
 N_SAMPLES = 24
 N_FOLLOWED = 4  # that are shown at every stage
 N_STAGES = 10  # of the samples as training goes on
@@ -192,6 +193,7 @@ class RecallPage:
         choices: memories that may be shown.
         challenge: its name.
         command: formats the command line that shows a memory again.
+        progress: how far the stored benchmark is to which they belong; asked now and then.
         clock: seconds.
     """
 
@@ -200,6 +202,8 @@ class RecallPage:
         choices: Sequence[Choice],
         challenge: str,
         command: Callable[[Recalling], str],
+        *,
+        progress: Callable[[], str] = str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.keys = (
@@ -217,6 +221,9 @@ class RecallPage:
         self._choices = list(choices)
         self._challenge = challenge
         self._command = command
+        self._progress = progress
+        self._progress_words = progress()
+        self._next_look = clock() + LOOK_SECONDS
         self._clock = clock
         self._error = ""
         self._runs = True
@@ -242,16 +249,17 @@ class RecallPage:
         """Seconds until the next step."""
         if self._learning is not None:
             return 0.0
-        if not self._runs or (self._playing.is_over and self._playing.at + 1 == len(self._playing.moments)):
-            return math.inf
-        return max(self._due - self._clock(), 0.0)
+        look = self._next_look - self._clock() if self._progress_words else math.inf
+        rests = not self._runs or (self._playing.is_over and self._playing.at + 1 == len(self._playing.moments))
+        return max(min(look, math.inf if rests else self._due - self._clock()), 0.0)
 
     def poll(self) -> bool:
         """Learn a piece, or take the steps that are due."""
+        changed = self._look_into_lab()
         try:
             if self._learning is not None:
                 return self._learn()
-            return self._step()
+            return self._step() or changed
         except ValueError as error:
             return self._refuse(str(error))
 
@@ -270,6 +278,14 @@ class RecallPage:
             return self._refuse(str(error))
 
     # what happens
+
+    def _look_into_lab(self) -> bool:
+        if not self._progress_words or self._clock() < self._next_look:
+            return False
+        self._next_look = self._clock() + LOOK_SECONDS
+        before = self._progress_words
+        self._progress_words = self._progress() or before
+        return self._progress_words != before
 
     def _begin(self) -> None:
         """Make the controls of a memory, and let it learn."""
@@ -498,7 +514,10 @@ class RecallPage:
         """Draw the title and what is being done; returns the pixels used."""
         setup = self.recalling.setup
         words = f"{self.title}: {setup.n_patterns} patterns, {setup.corruption}, seed {setup.seed}"
-        canvas.text(rect.topleft, words, TITLE, face="bold", width=rect.width)
+        used = canvas.text(rect.topleft, words, TITLE, face="bold", width=rect.width)
+        if self._progress_words and used < rect.width * 0.8:
+            room = rect.width - used - canvas.px(24)
+            canvas.text(rect.topright, self._progress_words, SIZE, FAINT, align="right", width=room)
         line = canvas.line_height(TITLE) + canvas.px(2)
         canvas.text(
             (rect.left, rect.top + line), self._status(), SIZE, ORANGE if self._error else FAINT, width=rect.width
@@ -530,24 +549,25 @@ class RecallPage:
         return words
 
     def _place_controls(self, canvas: Canvas, rect: Any) -> Any:
-        """Give buttons and sliders places at the foot; returns what is left above."""
+        """Give buttons and sliders places at the foot, as many as a half has room for; returns what is left above."""
         pygame = pygame_module()
-        rows = self._button_rows(canvas, rect.width)
         gap = canvas.px(8)
-        n_columns = 2
-        n_slider_rows = -(-len(self._sliders) // n_columns)
-        high = len(rows) * (canvas.px(HEIGHT) + gap) + n_slider_rows * (canvas.px(SLIDER) + gap)
-        y = rect.bottom - high + gap
-        for buttons in rows:
-            row_of(canvas, pygame.Rect(rect.left, y, rect.width, canvas.px(HEIGHT)), buttons)
-            y += canvas.px(HEIGHT) + gap
-        wide = (rect.width - canvas.px(24) * (n_columns - 1)) // n_columns
-        for i, slider in enumerate(self._sliders):
-            row, column = divmod(i, n_columns)
-            place = (rect.left + column * (wide + canvas.px(24)), y + row * (canvas.px(SLIDER) + gap))
-            slider.rect = pygame.Rect(*place, wide, canvas.px(SLIDER))
+        wide = (rect.width - canvas.px(24)) // 2
+        rows: list[tuple[int, list[Any]]] = []
+        rows += [(canvas.px(SLIDER), self._sliders[i : i + 2]) for i in range(0, len(self._sliders), 2)][::-1]
+        rows += [(canvas.px(HEIGHT), list(buttons)) for buttons in self._button_rows(canvas, rect.width)]
+        used = 0
+        for high, row in rows:
+            fits = used + high + gap <= rect.height * 0.5
+            y = rect.bottom - used - high
+            used += (high + gap) * fits
+            if high == canvas.px(HEIGHT):
+                row_of(canvas, pygame.Rect(rect.left, y, rect.width * fits, high), row)
+            else:
+                for i, slider in enumerate(row):
+                    slider.rect = pygame.Rect(rect.left + i * (wide + canvas.px(24)), y, wide * fits, high)
         above = rect.copy()
-        above.height = max(rect.height - high - gap, 0)
+        above.height = max(rect.height - used - gap, 0)
         return above
 
     def _button_rows(self, canvas: Canvas, width: int) -> list[list[Button]]:
@@ -560,7 +580,7 @@ class RecallPage:
                 used = 0
             rows[-1].append(button)
             used += wide
-        return rows
+        return rows[::-1]
 
     def _draw_boards(self, canvas: Canvas, rect: Any) -> None:
         """Draw the cue, the state and the best possible answer."""
@@ -669,7 +689,7 @@ class RecallPage:
         if walk is None:
             canvas.text(lower.topleft, "this memory decodes no codes", SIZE, FAINT)
             return
-        title = f"decoded on the line from pattern {first + 1} to {last + 1}; choose another pattern to go elsewhere"
+        title = f"decoded on the line from pattern {first + 1} to {last + 1}; [ and ] go elsewhere"
         pictures = self.recalling.pictures(walk)
         captions = tuple(f"{at:.0%}" for at in np.linspace(0, 1, len(walk)))
         _draw_pictures(canvas, lower, PicturePanel(title, pictures, captions), len(walk))
