@@ -7,7 +7,7 @@ whether the tournament goes on, was killed, or its lab is gone.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ from simulator.training.summary import evaluation_scores
 
 LOOK_SECONDS = 1.0  # between looks into the lab
 FAULTS = (ValueError, OSError, StoreError, StoreFailure)
-STATUSES = {"running": "running", "interrupted": "interrupted", "done": "done"}
 
 
 class WatchedTournament:
@@ -52,7 +51,7 @@ class WatchedTournament:
             self.name = tournaments[0].name if name == "latest" and tournaments else name
             record = store.find(self.name)
             self.cells = stored_cells(store, record)
-            self.snapshot = _snapshot(record, self.cells, ())
+            self.snapshot = _snapshot(record, self.cells, (), is_written(store.lab / "cells"))
         self.fault = ""
         self._fingerprint = ""
         self._rows: tuple[Standing, ...] = ()
@@ -97,8 +96,9 @@ class WatchedTournament:
                 n_resamples = None if record.status == "done" else LEADERBOARD_RESAMPLES
                 self._rows = _standings(store, record, n_resamples)
                 self._fingerprint = fingerprint
+            is_played = is_written(store.lab / "cells")
         self.cells = cells
-        self.snapshot = _snapshot(record, cells, self._rows)
+        self.snapshot = _snapshot(record, cells, self._rows, is_played)
 
 
 def stored_cells(store: CellStore, record: TournamentRecord) -> tuple[TournamentCell, ...]:
@@ -133,15 +133,13 @@ def _standings(store: CellStore, record: TournamentRecord, n_resamples: int | No
 
 
 def _snapshot(
-    record: TournamentRecord, cells: Sequence[TournamentCell], rows: tuple[Standing, ...]
+    record: TournamentRecord, cells: Sequence[TournamentCell], rows: tuple[Standing, ...], is_played: bool
 ) -> TournamentSnapshot:
+    """Make a snapshot; ``is_played``: a living process holds the tournaments of the lab."""
     statuses = [cell.status for cell in cells]
-    phase = record.status
-    if phase == "running" and "running" not in statuses and "waiting" in statuses:
-        phase = "running"
     return TournamentSnapshot(
         id=record.name,
-        phase=phase,
+        phase=record.status if record.status != "running" or is_played else "killed",
         planned=len(cells),
         done=statuses.count("done"),
         running=statuses.count("running"),
@@ -192,4 +190,11 @@ def _curve_of(folder: Path, facts: dict[str, str]) -> CurvePanel | None:
     )
 
 
-KnownOf = Callable[[TournamentCell], tuple[Panel, ...]]
+def cells_in(lab: str, name: str) -> tuple[TournamentCell, ...]:
+    """Read every cell of a stored tournament.
+
+    Raises:
+        ValueError: no such lab or tournament; one line.
+    """
+    with CellStore(existing(lab)) as store:
+        return stored_cells(store, store.find(name))
