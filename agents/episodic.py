@@ -39,6 +39,7 @@ import numpy as np
 from gymnasium import spaces
 
 from agents.common.exploration import GREEDY, Explore, ExploreSettings, choose, highest, make_explore
+from agents.common.inside import MAX_POINTS, MAX_ROWS, exploration_panel, points_panel, rows_note
 from agents.common.memory_check import check_fits
 from agents.common.projection import RandomProjection
 from agents.common.spaces import action_lists, discount, is_image, legal_rows, n_actions, uniform_best
@@ -47,6 +48,7 @@ from simulator.core import rng
 from simulator.core.field_types import Count, CountOrZero, Positive, PositiveShare, Share
 from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
+from simulator.core.scene import BarPanel, HeatPanel, Panel, TextPanel, action_names
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 _UNLIMITED_STEPS = 1_000  # kept of an episode where the environment has no limit
@@ -338,6 +340,48 @@ class Episodic:
 
     def _metrics(self) -> Metrics:
         return {"keys": self._train_state.size.sum(axis=1)}
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of one seed's memories, by action, and of its exploration."""
+        state = self._train_state
+        size = state.size[index]
+        capacity = state.values.shape[2]
+        facts = {
+            "keys held": f"{int(size.sum()):,}, at most {capacity:,} for an action",
+            "steps that wait for the end of the episode": f"{int(state.length[index]):,}",
+        }
+        names = action_names(len(size))
+        found: list[Panel | None] = [
+            TextPanel("episodic memory", facts),
+            BarPanel("keys in memory", names, size.astype(np.float64)),
+            exploration_panel(self._hyper.explore, int(state.env_steps[index])),
+        ]
+        if self._hyper.discrete:
+            found.append(self._returns_by_state(index))
+        else:
+            recent = {}
+            for action, name in enumerate(names):
+                order = np.argsort(-state.used[index, action, : size[action]], kind="stable")
+                recent[name] = state.keys[index, action, order[: MAX_POINTS // len(names)]]
+            found.append(points_panel("keys in memory that were written last", recent))
+        return tuple(panel for panel in found if panel is not None)
+
+    def _returns_by_state(self, index: int) -> HeatPanel | None:
+        """Make a panel of the returns in memory by state and action; None where nothing is in memory."""
+        state = self._train_state
+        sizes = state.size[index]
+        held = [state.keys[index, action, :size, 0].astype(np.int64) for action, size in enumerate(sizes)]
+        states = np.unique(np.concatenate(held))
+        rows = states[:MAX_ROWS]
+        if not len(rows):
+            return None
+        values = np.full((len(rows), len(sizes)), np.nan)
+        for action, keys in enumerate(held):
+            at = np.searchsorted(rows, keys)
+            shown = (at < len(rows)) & (rows[np.minimum(at, len(rows) - 1)] == keys)
+            values[at[shown], action] = state.values[index, action, : len(keys)][shown]
+        title = "returns in memory" + rows_note(rows, len(states))
+        return HeatPanel(title, values, tuple(f"state {row}" for row in rows), action_names(len(sizes)))
 
     def policy(self) -> EpisodicPolicy:
         """Return the current greedy policy."""

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from agents.common.exploration import argmax
+from agents.common.inside import learned_rows, table_panel
 from agents.common.spaces import action_lists, discount
 from simulator.core import rng
 from simulator.core.field_types import Share
@@ -21,6 +22,7 @@ from simulator.core.jit import jit
 from simulator.core.mdp.model import greedy_policy
 from simulator.core.mdp.solve import evaluate_finite, finite_horizon, value_iteration
 from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
+from simulator.core.scene import Panel, TextPanel
 
 TRAINABLE = False
 MAX_PLAN_ENTRIES = 50_000_000  # entries of a time-dependent policy
@@ -103,6 +105,16 @@ class Planner:
     def values(self, obs: Array) -> Array:
         """Return exact action values at the first step of an episode, [S, B, A]."""
         return np.repeat(self._plan.q[None, self._plan.states(obs)], len(self._seeds), axis=0)
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of the exact action values and of the step of one seed's episode."""
+        rows = learned_rows(self._plan.q)
+        facts = {
+            "expected return of an episode": f"{self._plan.expected_return:.6g}",
+            "steps of this episode so far": f"{int(self._episode_step[index]):,}",
+        }
+        q = np.where(np.isfinite(self._plan.q), self._plan.q, np.nan)
+        return (table_panel("exact Q-table at the first step of an episode", q, rows), TextPanel("plan", facts))
 
     def expected_return(self) -> Array:
         """Return the exact expected return of an episode, [S]."""

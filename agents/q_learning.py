@@ -50,22 +50,27 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
+from agents.common.inside import MAX_POINTS, MAX_ROWS, exploration_panel, learned_rows, table_panel
 from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, with_bonus
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
-from agents.common.transitions import TransitionModel
+from agents.common.transition_panels import Transitions, imagined_panels
+from agents.common.transitions import KeepsTransitions, TransitionModel
 from agents.components.counts import CountedBonus, compiled_bonus
-from agents.components.replay import Replay, ReplayPlanning, draw_transition, keep_transition
+from agents.components.replay import Replay, ReplayPlanning, draw_transition, keep_transition, kept_panels
 from agents.components.table import (
     Table,
     TablePlanning,
+    TrueModel,
     draw_pair,
     first_pair,
     observe_transition,
     sample_outcome,
     set_gains,
     set_priority,
+    table_panels,
+    true_model_of,
 )
 from simulator.core import registry, rng
 from simulator.core.components import Intrinsic, Model
@@ -73,6 +78,7 @@ from simulator.core.field_types import CountOrZero, PositiveShare, Share
 from simulator.core.jit import compiled_only, jit, jit_implementation, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
+from simulator.core.scene import BarPanel, HeatPanel, Panel, TextPanel, Update, action_names
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
@@ -195,6 +201,14 @@ class QLearningTrainState(NamedTuple):
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
+class LastUpdate(NamedTuple):
+    """The latest update of every seed by a step in the environment; of a rollout the one after its last step."""
+
+    feature: Array  # int64 [S], -1 before the first
+    action: Array  # int64 [S]
+    td_error: Array  # float64 [S], before the update; NaN where the seed had failed
+
+
 class QLearningWorkspace(NamedTuple):
     """Buffers of compiled code that are no part of the state, and the legal actions."""
 
@@ -203,6 +217,7 @@ class QLearningWorkspace(NamedTuple):
     selection: Array  # float64 [S, A], the values by which an action is selected
     evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
+    last_update: LastUpdate  # for the views
 
 
 class Traces(NamedTuple):
@@ -605,10 +620,13 @@ def _planned_value(state, hyper, work, i, planned_state):
 
 @jit_inline
 def update(additions, state, hyper, work, i, feature, action, reward, terminated, ended, next_feature):
-    """Update seed i after one step; ``feature`` and ``next_feature`` are the first active ones before and after it."""
+    """Update seed i after one step, and return the TD error before it; NaN where the seed has failed.
+
+    ``feature`` and ``next_feature`` are the first active ones before and after the step.
+    """
     state.env_steps[i] += 1
     if state.failed_at[i] > 0:
-        return
+        return np.nan
     table = np.int64(0)
     if state.q.shape[1] == 2:
         table = np.int64(uniform(state.stream, i) < 0.5)
@@ -630,6 +648,14 @@ def update(additions, state, hyper, work, i, feature, action, reward, terminated
     if state.failed_at[i] == 0:
         state.td_error[i] += 0.01 * (abs(td_error) - state.td_error[i])
     plan(additions.planning, state, hyper, work, i, (feature, action), (next_feature, terminated, reward))
+    return td_error
+
+
+@jit_inline
+def _note_update(last, i, feature, action, td_error):
+    last.feature[i] = feature
+    last.action[i] = action
+    last.td_error[i] = td_error
 
 
 @jit
@@ -647,7 +673,10 @@ def update_all(additions, state, hyper, work, actions, reward, terminated, trunc
         next_feature = np.uint64(work.next_features[i, 0])
         ended = terminated[i] or truncated[i]
         action = np.uint64(actions[i])
-        update(additions, state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature)
+        td_error = update(
+            additions, state, hyper, work, i, feature, action, reward[i], terminated[i], ended, next_feature
+        )
+        _note_update(work.last_update, i, feature, action, td_error)
 
 
 @jit
@@ -656,6 +685,9 @@ def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batc
     is_lookup = _is_lookup(state, work)
     obs_of_state = env_batch.table.obs_of_state
     for i in range(first_seed, last_seed):
+        obs = np.uint64(0)
+        action = np.uint64(0)
+        td_error = np.nan
         for t in range(reward.shape[1]):
             obs = np.uint64(obs_of_state[np.uint64(env_batch.state[i])])
             if not is_lookup:
@@ -668,9 +700,12 @@ def train_rollout(first_seed, last_seed, additions, state, hyper, work, env_batc
             r_t = np.float32(step.reward)
             ends = step.end != GOES_ON
             seen_reward = add_bonus(additions.bonus, i, r_t, next_obs, state.env_steps[i])
-            update(additions, state, hyper, work, i, obs, action, seen_reward, step.end == TERMINATES, ends, next_obs)
+            terminates = step.end == TERMINATES
+            td_error = update(additions, state, hyper, work, i, obs, action, seen_reward, terminates, ends, next_obs)
             reward[i, t] = r_t
             ended[i, t] = ends
+        if reward.shape[1] > 0:
+            _note_update(work.last_update, i, obs, action, td_error)
 
 
 class TabularImagination:
@@ -708,6 +743,24 @@ class TabularImagination:
         imagined.reward[:] = made.reward
         imagined.n_left[:] = capacity
 
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of the latest imagined transitions of one seed beside its latest real ones."""
+        made = self.planning.transitions
+        facts = {
+            "updates from imagined transitions": f"{int(made.n_updates[index]):,}",
+            "imagined transitions that wait": f"{int(made.n_left[index])} of {made.pair.shape[1]}",
+        }
+        said = TextPanel("imagination", facts)
+        if not isinstance(self._model, KeepsTransitions) or self._clock <= self._model.warmup:
+            return (said,)
+        kept = self._model.kept(index, MAX_POINTS)
+        real = Transitions(self._features.encode(kept.obs), kept.action, self._features.encode(kept.next_obs))
+        pair = made.pair[index]
+        imagined = Transitions(
+            (pair // self._n_actions)[:, None], pair % self._n_actions, (made.code[index] // 2)[:, None]
+        )
+        return (said, *imagined_panels(real, imagined, self._features.n_features))
+
     def state(self) -> State:
         """Return the model, and as its entry ``replay`` what it learns from."""
         return {"clock": self._clock, "model": dict(self._model.state())}
@@ -730,6 +783,8 @@ class QLearning:
         seed_list: list[int],
         additions: Additions = PLAIN,
         imagination: TabularImagination | None = None,
+        first_value: float = 0.0,
+        true_model: TrueModel | None = None,
     ) -> None:
         n_seeds = len(seed_list)
         n_actions = train_state.q.shape[3]
@@ -740,12 +795,15 @@ class QLearning:
         self._seeds = seed_list
         self._additions = additions
         self._imagination = imagination
+        self._first_value = first_value  # of every entry, for the views
+        self._true_model = true_model  # likewise
         self._workspace = QLearningWorkspace(
             features=np.zeros((n_seeds, features.n_active), np.int64),
             next_features=np.zeros((n_seeds, features.n_active), np.int64),
             selection=np.zeros((n_seeds, n_actions)),
             evaluation=np.zeros((n_seeds, n_actions)),
             legal_actions=action_lists(legal),
+            last_update=LastUpdate(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds)),
         )
         self._buffers = trace_buffers(None, n_seeds, 1)
         self.gamma = hyper.gamma
@@ -802,6 +860,53 @@ class QLearning:
         parallel_for(train, len(self._seeds))
         return Rollout(reward, ended, self._metrics())
 
+    def last_update(self, index: int) -> Update | None:
+        """Return the latest update by a step in the environment, of one seed; None before it, and after a failure."""
+        last = self._workspace.last_update
+        if last.feature[index] < 0 or not np.isfinite(last.td_error[index]):
+            return None
+        return Update(int(last.feature[index]), int(last.action[index]), float(last.td_error[index]))
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of one seed: its table, exploration, traces, and what it plans from."""
+        tables = self._train_state.q[index]
+        q = tables[0] if len(tables) == 1 else tables.mean(axis=0)
+        rows = learned_rows(q, self._first_value)
+        legal = self._legal if self._features.discrete else None
+        is_table = self._features.n_active == 1
+        title = "Q-table" if is_table else "weights of tiles"
+        title += "" if len(tables) == 1 else ", mean of both tables"
+        name = "state" if is_table else "tile"
+        panels = [table_panel(title, q, rows, legal=legal, row_name=name)]
+        last = self.last_update(index)
+        if last is not None and is_table:
+            exists = self._legal[last.obs if len(self._legal) > 1 else 0]
+            values = np.where(exists, q[last.obs], np.nan) if self._features.discrete else q[last.obs].copy()
+            shown = f"Q-values at the latest update, state {last.obs}: TD error {last.td_error:.4g}"
+            panels.append(BarPanel(shown, action_names(len(values)), values, chosen=last.action))
+        panels.append(exploration_panel(self._hyper.explore, int(self._train_state.env_steps[index])))
+        if isinstance(self._additions.traces, Traces):
+            panels.append(self._trace_panel(self._additions.traces, index, name))
+        return (*panels, *self._planning_panels(index, rows))
+
+    def _trace_panel(self, traces: Traces, index: int, name: str) -> HeatPanel:
+        listed = traces.listed[index, : traces.n_listed[index], 0]
+        rows = np.unique(listed)[:MAX_ROWS].astype(np.int64)
+        title = f"eligibility traces of {len(listed)} pairs"
+        return table_panel(title, traces.value[index], rows, row_name=name, diverging=False)
+
+    def _planning_panels(self, index: int, rows: Array) -> tuple[Panel, ...]:
+        """Make panels of the model of one seed, in the rows of the table that are shown."""
+        planning = self._additions.planning
+        n_actions = self._train_state.q.shape[3]
+        if isinstance(planning, TablePlanning):
+            return table_panels(planning, index, n_actions, rows, self._true_model)
+        if isinstance(planning, ReplayPlanning):
+            return kept_panels(planning, index, n_actions, rows, self._features.n_features)
+        if isinstance(planning, ImaginedPlanning) and self._imagination:
+            return self._imagination.panels(index)
+        return ()
+
     def _metrics(self) -> Metrics:
         planning = self._additions.planning
         if isinstance(planning, TablePlanning) and planning.transitions.overflow.any():
@@ -831,6 +936,7 @@ class QLearning:
     def restore(self, state: State) -> None:
         """Continue from ``state``; without its replay, from the transitions that follow."""
         load(self._train_state, state)
+        self._workspace.last_update.feature[:] = -1
         for name, arrays in self._added().items():
             if name in state:
                 load(arrays, state[name])
@@ -899,7 +1005,17 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning |
         bonus=counted or NoBonus(),
     )
     imagination = planning if isinstance(planning, TabularImagination) else None
-    agent = QLearning(features, hyper, train_state, legal, list(seed_list), additions, imagination)
+    agent = QLearning(
+        features,
+        hyper,
+        train_state,
+        legal,
+        list(seed_list),
+        additions,
+        imagination,
+        first_value=config.init_value / features.n_active,
+        true_model=true_model_of(spec, features) if isinstance(planning, TablePlanning) else None,
+    )
     made: QLearning | CuriousAgent = with_bonus(agent, bonus, compiled=counted is not None)
     return made
 

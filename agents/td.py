@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from agents.common.exploration import Explore, ExploreSettings, choose, make_explore
+from agents.common.inside import MAX_BARS, exploration_panel, learned_rows, rows_note
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
@@ -36,6 +37,7 @@ from simulator.core.mdp.model import greedy_policy
 from simulator.core.mdp.solve import value_iteration
 from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
+from simulator.core.scene import BarPanel, HeatPanel, Panel, TextPanel, Update, action_names
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
@@ -113,12 +115,21 @@ class TDTrainState(NamedTuple):
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
+class LastUpdate(NamedTuple):
+    """The latest update of every seed; of a rollout the one after its last step."""
+
+    state: Array  # int64 [S], -1 before the first
+    action: Array  # int64 [S]
+    td_error: Array  # float64 [S], before the update; NaN where the seed had failed
+
+
 class TDWorkspace(NamedTuple):
-    """A buffer of compiled code, and the evaluated policies; never part of the state."""
+    """A buffer of compiled code, the evaluated policies, and the latest update; never part of the state."""
 
     preference: Array  # float64 [S, A]
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
     given_policy: Array  # float64 [N, A], cumulative probabilities; [1, A] with control
+    last_update: LastUpdate  # for the views
 
 
 @jit_inline
@@ -198,10 +209,10 @@ def _update_values(train_state, hyper, i, state, delta, ended):
 
 @jit_inline
 def update(train_state, hyper, i, state, action, reward, terminated, ended, next_state):
-    """Update the values and the model of seed i after one step."""
+    """Update the values and the model of seed i after one step; return the TD error, NaN where the seed has failed."""
     train_state.env_steps[i] += 1
     if train_state.failed_at[i] > 0:
-        return
+        return np.nan
     discount_t = 0.0 if terminated else hyper.gamma
     v_t = 0.0 if terminated else train_state.v[i, next_state]
     delta = reward + discount_t * v_t - train_state.v[i, state]
@@ -211,6 +222,14 @@ def update(train_state, hyper, i, state, action, reward, terminated, ended, next
     _update_values(train_state, hyper, i, state, delta, ended)
     if train_state.failed_at[i] == 0:
         train_state.td_error[i] += 0.01 * (abs(delta) - train_state.td_error[i])
+    return delta
+
+
+@jit_inline
+def _note_update(last, i, state, action, td_error):
+    last.state[i] = state
+    last.action[i] = action
+    last.td_error[i] = td_error
 
 
 @jit
@@ -221,11 +240,12 @@ def act_all(train_state, hyper, work, states, actions):
 
 
 @jit
-def update_all(train_state, hyper, states, actions, reward, terminated, truncated, next_states):
+def update_all(train_state, hyper, last_update, states, actions, reward, terminated, truncated, next_states):
     """Update every seed after one step; arrays are [S]."""
     for i in range(len(actions)):
         ended = terminated[i] or truncated[i]
-        update(train_state, hyper, i, states[i], actions[i], reward[i], terminated[i], ended, next_states[i])
+        td_error = update(train_state, hyper, i, states[i], actions[i], reward[i], terminated[i], ended, next_states[i])
+        _note_update(last_update, i, states[i], actions[i], td_error)
 
 
 @jit
@@ -243,6 +263,9 @@ def train_rollout(first_seed, last_seed, train_state, hyper, work, env_batch, re
     """Act, step and update T times for seeds first_seed to last_seed - 1; fills ``reward`` and ``ended`` [S, T]."""
     obs_of_state = env_batch.table.obs_of_state
     for i in range(first_seed, last_seed):
+        obs = obs_of_state[env_batch.state[i]]
+        action = 0
+        td_error = np.nan
         for t in range(reward.shape[1]):
             obs = obs_of_state[env_batch.state[i]]
             action = select_action(train_state, hyper, work, i, obs)
@@ -250,9 +273,11 @@ def train_rollout(first_seed, last_seed, train_state, hyper, work, env_batch, re
             r_t = np.float32(step.reward)
             done = step.end != GOES_ON
             next_obs = obs_of_state[step.next_state]
-            update(train_state, hyper, i, obs, action, r_t, step.end == TERMINATES, done, next_obs)
+            td_error = update(train_state, hyper, i, obs, action, r_t, step.end == TERMINATES, done, next_obs)
             reward[i, t] = r_t
             ended[i, t] = done
+        if reward.shape[1] > 0:
+            _note_update(work.last_update, i, obs, action, td_error)
 
 
 class TD:
@@ -294,6 +319,7 @@ class TD:
         update_all(
             self._train_state,
             self._hyper,
+            self._workspace.last_update,
             self._states(obs),
             np.asarray(actions, np.int64),
             step.reward,
@@ -312,6 +338,58 @@ class TD:
 
         parallel_for(train, len(self._seeds))
         return Rollout(reward, ended, self._metrics())
+
+    def last_update(self, index: int) -> Update | None:
+        """Return the latest update of one seed; None before the first, and after the seed failed."""
+        last = self._workspace.last_update
+        if last.state[index] < 0 or not np.isfinite(last.td_error[index]):
+            return None
+        return Update(int(last.state[index]), int(last.action[index]), float(last.td_error[index]))
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of one seed: its values, exploration, traces, and the model that control looks ahead through."""
+        state = self._train_state
+        hyper = self._hyper
+        v = state.v[index]
+        rows = learned_rows(v[:, None], hyper.init_value)
+        title = "values of states"
+        shown = v[rows, None]
+        columns = ("V",)
+        if hyper.control:
+            title += ", and of actions by look-ahead"
+            n_actions = state.reward_sum.shape[2]
+            shown = np.concatenate([shown, self._look_ahead(index, rows)], axis=1)
+            columns = (*columns, *action_names(n_actions))
+        names = tuple(f"state {row}" for row in rows)
+        panels: list[Panel] = [HeatPanel(title + rows_note(rows, len(v)), shown, names, columns)]
+        last = self.last_update(index)
+        if last is not None:
+            facts = {"state": str(last.obs), "TD error": f"{last.td_error:.4g}", "value now": f"{v[last.obs]:.4g}"}
+            panels.append(TextPanel("latest update", facts))
+        if hyper.lambda_:
+            trace = state.trace[index]
+            kept = np.flatnonzero(trace)
+            kept = np.sort(kept[np.argsort(-trace[kept], kind="stable")[:MAX_BARS]])
+            bars = tuple(f"state {row}" for row in kept)
+            panels.append(BarPanel(f"eligibility traces of {np.count_nonzero(trace)} states", bars, trace[kept]))
+        if hyper.control:
+            panels.append(exploration_panel(hyper.explore, int(state.env_steps[index])))
+            count = state.count[index, rows].sum(axis=-1).astype(np.float64)
+            tried = "model: how often each action was tried" + rows_note(rows, len(v))
+            panels.append(HeatPanel(tried, count, names, action_names(count.shape[1]), diverging=False))
+        return tuple(panels)
+
+    def _look_ahead(self, index: int, rows: Array) -> Array:
+        """Compute the values of actions in some states by the model, float64 [R, A]; NaN for untried actions."""
+        state = self._train_state
+        successor, count = state.successor[index, rows], state.count[index, rows]
+        n_states = state.v.shape[1]
+        goes_on = (successor >= 0) & (successor < n_states)
+        value = np.where(goes_on, state.v[index][np.where(goes_on, successor, 0)], 0.0)
+        n = count.sum(axis=-1)
+        total = self._hyper.gamma * (count * value).sum(axis=-1) + state.reward_sum[index, rows]
+        found: Array = np.where(n > 0, total / np.maximum(n, 1), np.nan)
+        return found
 
     def _states(self, obs: Array) -> Array:
         """Return the states of obs [S, *obs], int64 [S]."""
@@ -341,6 +419,7 @@ class TD:
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
         load(self._train_state, state)
+        self._workspace.last_update.state[:] = -1
 
 
 class GivenPolicy:
@@ -446,7 +525,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
         failed_at=np.zeros(n_seeds, np.int64),
     )
     probs = np.zeros((1, n)) if control else given_policy(spec, config.policy, gamma, legal, n_states)
-    workspace = TDWorkspace(np.zeros((n_seeds, n)), action_lists(legal), np.cumsum(probs, axis=1))
+    last = LastUpdate(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds))
+    workspace = TDWorkspace(np.zeros((n_seeds, n)), action_lists(legal), np.cumsum(probs, axis=1), last)
     return TD(features, hyper, train_state, workspace, legal, list(seed_list))
 
 

@@ -19,6 +19,7 @@ from simulator.core.components import Component
 from simulator.core.field_types import CountOrZero, NonNegative
 from simulator.core.jit import compiled_only, jit_implementation, jit_shared
 from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
+from simulator.core.scene import HasPanels, Panel, ShowsUpdate, TextPanel, Update
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,10 @@ class IntrinsicConfig:
 
 
 class Novelty(Protocol):
-    """Memory of the observations that S learners have met, one for each."""
+    """Memory of the observations that S learners have met, one for each.
+
+    One that can list the observations may offer ``panels(index)``, see :class:`simulator.core.scene.HasPanels`.
+    """
 
     def visit(self, obs: Array) -> Array:
         """Tell how new obs [S, *obs] are, float64 [S], about 1 where nothing like it was met; and remember them."""
@@ -134,6 +138,21 @@ class CuriousAgent:
 
     def _metrics(self, metrics: Metrics) -> Metrics:
         return {**metrics, "bonus": self._bonus.mean}
+
+    def last_update(self, index: int) -> Update | None:
+        """Return the agent's latest update of one seed, where it knows it."""
+        return self._agent.last_update(index) if isinstance(self._agent, ShowsUpdate) else None
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make the agent's panels, and those of the bonus of one seed."""
+        bonus = self._bonus
+        facts = {
+            "mean bonus of about 100 steps": f"{bonus.mean[index]:.4g}",
+            "scale now": f"{scale_at(float(bonus.config.scale), bonus.config.decay_steps, self._clock):.4g}",
+        }
+        own = self._agent.panels(index) if isinstance(self._agent, HasPanels) else ()
+        new = bonus.novelty.panels(index) if isinstance(bonus.novelty, HasPanels) else ()
+        return (*own, TextPanel("bonus for what is new", facts), *new)
 
     def policy(self) -> Policy:
         """Return the agent's greedy policy."""

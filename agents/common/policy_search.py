@@ -23,6 +23,7 @@ import numpy as np
 
 from agents.common.exploration import argmax
 from agents.common.networks.dense import Net, NetworkSettings, forward_row, make_net, n_params, named_weights
+from agents.common.networks.panels import network_panels
 from agents.common.spaces import (
     ActionAdapter,
     ObservationAdapter,
@@ -37,6 +38,7 @@ from simulator.core import rng
 from simulator.core.jit import jit, jit_inline, parallel_for, specialize
 from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, Rollout, State, Step
 from simulator.core.rng_compiled import normal, uniform
+from simulator.core.scene import Panel, TextPanel
 from simulator.core.transition_table import GOES_ON, TabularBatch, table_step
 
 MAX_WEIGHT_BYTES = 2 << 30
@@ -515,6 +517,28 @@ class PolicySearch:
         state = self._state
         params = np.where(state.incumbent_is_best[:, None], state.incumbent, state.best)
         return BestPolicy(self._observations, self._actions, self.network.net, params, self._seeds)
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of one search: the records, what is evaluated now, and the weights."""
+        state = self._state
+        names = ("incumbent", "candidate", "best before a restart")
+        facts = {}
+        for whose, name in enumerate(names):
+            n = int(state.n_episodes[index, whose])
+            if n:
+                facts[name] = f"mean return {state.return_sum[index, whose] / n:.4g} over {n:,} episodes"
+        evaluated = int(state.evaluating[index])
+        facts["evaluated now"] = f"{names[evaluated]}, {state.evaluation_steps[index]:,} steps so far"
+        facts["candidates without a new highest mean"] = f"{state.n_stale[index]:,}"
+        if not self._hp.independent:
+            facts["sigma of the noise"] = f"{state.sigma[index]:.4g}"
+        net = self.network.net._replace(params=state.incumbent)
+        panels: list[Panel] = [TextPanel("search", facts)]
+        panels += network_panels(net, index, "the incumbent")
+        if evaluated == CANDIDATE:
+            change = net._replace(params=(state.evaluated[index] - state.incumbent[index])[None])
+            panels += network_panels(change, 0, "the candidate, less the incumbent's")
+        return tuple(panels)
 
     def state(self) -> State:
         """Weights, records, counters and streams."""

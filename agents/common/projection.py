@@ -65,6 +65,18 @@ class RandomProjection:
             return encoded
         return np.array([x @ matrix for x, matrix in zip(encoded, self._matrix, strict=True)], np.float32)
 
+    @property
+    def n_classes(self) -> int:
+        """Number of discrete observations; 0: they cannot be listed."""
+        return self._n_classes
+
+    def of_classes(self, classes: Array, index: int) -> Array:
+        """Project discrete observations [B] by the matrix of one seed; float32 [B, n]."""
+        if self._matrix is None:
+            return np.eye(self._n_classes, dtype=np.float32)[classes]
+        rows: Array = self._matrix[index, classes]
+        return rows
+
 
 def _pixels(obs: Array) -> Array:
     return np.asarray(obs, np.float32).reshape(len(obs), -1) / np.float32(127.5) - np.float32(1.0)

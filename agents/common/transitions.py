@@ -7,7 +7,7 @@ A component for the socket ``model`` that generates transitions offers ``make(co
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
 from msgspec import Meta
 
@@ -44,6 +44,22 @@ class TransitionModel(Protocol):
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+
+
+@runtime_checkable
+class KeepsTransitions(Protocol):
+    """A model that keeps the real transitions that it learns from."""
+
+    def kept(self, index: int, n: int) -> RealTransitions:
+        """Return the latest n transitions of one seed or as many as there are, the newest last."""
+
+
+class RealTransitions(NamedTuple):
+    """Real transitions of one seed."""
+
+    obs: Array  # [P, *obs]
+    action: Array  # int64 [P]
+    next_obs: Array  # [P, *obs]
 
 
 @dataclass(frozen=True)

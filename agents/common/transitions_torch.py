@@ -29,7 +29,7 @@ from agents.common.encoders.learned_torch import packed, unpacked
 from agents.common.encoders.patterns import make_pattern_adapter
 from agents.common.memory_check import check_fits
 from agents.common.spaces import is_image, legal_rows, n_actions
-from agents.common.transitions import ImaginationSettings, TransitionBatch
+from agents.common.transitions import ImaginationSettings, RealTransitions, TransitionBatch
 from memory.common.networks.arithmetic_torch import Adam
 from memory.common.networks.layers_torch import Weights
 from simulator.core import rng
@@ -177,6 +177,19 @@ class GenerativeTransitions:
             next_obs.reshape(n_seeds, n_rows, *next_obs.shape[1:]),
             patterns[..., -1] > 0.0,
         )
+
+    def kept(self, index: int, n: int) -> RealTransitions:
+        """Return the latest n transitions of one seed or as many as there are, the newest last."""
+        capacity = self._kept.shape[1]
+        rows = self._kept[index, np.arange(max(0, self._n_seen - min(n, capacity)), self._n_seen) % capacity]
+        n_obs, first = self._adapter.n, self._adapter.n + self._n_actions
+        x, following = rows[:, :n_obs], rows[:, first : first + n_obs]
+        if not self._adapter.is_class:
+            following = np.clip(x + following * self._change[index], -1.0, 1.0)
+        decode = self._adapter.decode
+        assert decode is not None
+        obs, next_obs = (np.asarray(decode(part)).astype(self._obs_dtype) for part in (x, following))
+        return RealTransitions(obs, rows[:, n_obs:first].argmax(axis=-1), next_obs)
 
     def state(self) -> State:
         """Return weights, optimizers, streams, ranges, and the transitions that updates sample from."""

@@ -13,11 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.common.inside import bonus_panel, learned_rows
 from agents.common.intrinsic import Bonus, IntrinsicConfig, add_bonus, scale_at
 from agents.common.tabular import check_memory
 from agents.common.tile_coding import BoxFeatures, make_features
 from simulator.core.jit import jit_implementation
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel
 
 SOCKETS = ("intrinsic",)
 
@@ -42,6 +44,7 @@ class VisitCounts:
         features = make_features(spec, config.box)
         check_memory("counts", spec, 8 * n_seeds * features.n_features)
         self._encode = features.encode
+        self._n_active = features.n_active
         self.discrete = features.discrete
         self.visits = np.zeros((n_seeds, features.n_features), np.int64)
 
@@ -52,6 +55,14 @@ class VisitCounts:
         self.visits[rows, active] += 1
         novelty: Array = (1.0 / np.sqrt(self.visits[rows, active])).mean(axis=1)
         return novelty
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make a panel of the novelty of one seed's states, or bins; none of tiles, which a state has several of."""
+        if self._n_active > 1:
+            return ()
+        visits = self.visits[index]
+        rows = learned_rows(visits[:, None])
+        return (bonus_panel(rows, len(visits), 1.0 / np.sqrt(visits[rows] + 1.0)),)
 
     def state(self) -> State:
         """Return the counts."""

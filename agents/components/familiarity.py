@@ -19,12 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.common.inside import MAX_BARS, bonus_panel, spread
 from agents.common.intrinsic import IntrinsicConfig
 from agents.common.projection import RandomProjection
 from simulator.core import registry, rng
 from simulator.core.field_types import Count
 from simulator.core.memories import Memory, PatternSpec
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel
 
 SOCKETS = ("intrinsic",)
 _N_UNKNOWN = 32  # random patterns that E_unknown is the mean of
@@ -63,21 +65,40 @@ class Familiarity:
         self._n_met = 0
         self._known_energy = np.zeros(n_seeds)
         self._unknown_energy = np.zeros(n_seeds)
+        self._shown: dict[int, tuple[int, Array]] = {}  # latest panels by seed: times that was stored, and novelty
 
     def visit(self, obs: Array) -> Array:
         """Return how new obs [S, *obs] are, from 1 to 0, float64 [S], and keep them to be stored."""
         patterns = np.where(self._project(obs) + self._offset >= 0.0, 1, -1).astype(np.int8)
-        novelty = np.ones(len(patterns))
-        if self._n_met >= self._store_every:
-            energy = self._memory.energy(patterns[:, None].astype(np.float32))[:, 0]
-            width = self._unknown_energy - self._known_energy
-            known = np.divide(energy - self._known_energy, width, out=np.zeros(len(width)), where=width > 0.0)
-            novelty = np.clip(known, 0.0, 1.0)
+        novelty = self._novelty(patterns[:, None])[:, 0]
         self._patterns[:, self._n_met % self._patterns.shape[1]] = patterns
         self._n_met += 1
         if self._n_met % self._store_every == 0:
             self._store()
         return novelty
+
+    def _novelty(self, patterns: Array) -> Array:
+        """Return how new patterns [S, B, N] are, float64 [S, B]."""
+        if self._n_met < self._store_every:
+            return np.ones(patterns.shape[:2])
+        energy = self._memory.energy(patterns.astype(np.float32))
+        width = (self._unknown_energy - self._known_energy)[:, None]
+        known = np.divide(energy - self._known_energy[:, None], width, out=np.zeros(energy.shape), where=width > 0.0)
+        return np.clip(known, 0.0, 1.0)
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make a panel of the novelty of one seed's states, where observations are discrete."""
+        n_classes = self._project.n_classes
+        if not n_classes:
+            return ()
+        states = spread(0, n_classes, MAX_BARS)
+        stored = self._n_met // self._store_every  # until the memory is stored anew, nothing changes
+        if self._shown.get(index, (-1,))[0] != stored:
+            projected = self._project.of_classes(states, index) + self._offset[index]
+            patterns = np.where(projected >= 0.0, 1, -1).astype(np.int8)
+            every = np.repeat(patterns[None], len(self._offset), axis=0)  # a memory takes patterns of every seed
+            self._shown[index] = (stored, self._novelty(every)[index])
+        return (bonus_panel(states, n_classes, self._shown[index][1]),)
 
     def _store(self) -> None:
         stored = self._patterns[:, : self._n_met].astype(np.float32)
@@ -99,6 +120,7 @@ class Familiarity:
         """Continue from ``state``."""
         if state["memory"]:
             self._memory.restore(state["memory"])
+        self._shown.clear()
         self._patterns[...] = state["patterns"]
         self._n_met = state["n_met"]
         self._known_energy = state["known_energy"].copy()

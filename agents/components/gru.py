@@ -104,4 +104,4 @@ def make(config: Config) -> Recurrence:
             values[n : 2 * n] = -np.log(generator.uniform(1.0, max(config.chrono - 1.0, 1.0 + 1e-9), n))
         return values
 
-    return Recurrence(Gru(n), SHAPE, config, biases, step)
+    return Recurrence(Gru(n), SHAPE, config, biases, step, gates=("reset gate", "update gate", "candidate"))

@@ -122,4 +122,5 @@ def make(config: Config) -> Recurrence:
             values[:n] = -values[n : 2 * n]
         return values
 
-    return Recurrence(Lstm(n), SHAPE, config, biases, step)
+    gates = ("input gate", "forget gate", "candidate", "output gate")
+    return Recurrence(Lstm(n), SHAPE, config, biases, step, gates, ("hidden", "cell"))

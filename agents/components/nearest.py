@@ -18,12 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.common.inside import MAX_BARS, bonus_panel, spread
 from agents.common.intrinsic import IntrinsicConfig
 from agents.common.projection import RandomProjection
 from simulator.core import rng
 from simulator.core.field_types import Count, CountOrZero, Positive
 from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel
 
 SOCKETS = ("intrinsic",)
 
@@ -120,6 +122,31 @@ class NearestObservations:
             visit_all(first, last, self._state, key, self._nearest, self._epsilon, novelty)
 
         parallel_for(visit, len(key))
+        return novelty
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make a panel of the novelty of one seed's states, where observations are discrete."""
+        n_classes = self._project.n_classes
+        if not n_classes:
+            return ()
+        states = spread(0, n_classes, MAX_BARS)
+        return (bonus_panel(states, n_classes, self._novelty(self._project.of_classes(states, index), index)),)
+
+    def _novelty(self, keys: Array, index: int) -> Array:
+        """Return how new keys [B, D] are to one seed, as :func:`visit_all` would find them; float64 [B]."""
+        state = self._state
+        n_neighbors = self._nearest.shape[1]
+        size = min(int(state.n_added[index]), state.keys.shape[1])
+        known = state.keys[index, :size].astype(np.float64)
+        squared = (keys.astype(np.float64) ** 2).sum(axis=1)[:, None] + (known**2).sum(axis=1) - 2.0 * keys @ known.T
+        n_near = min(size, n_neighbors)
+        near = np.maximum(np.partition(squared, n_near - 1, axis=1)[:, :n_near] if n_near else squared, 0.0)
+        distance = state.distance[index]
+        count = (self._epsilon / (near / (distance if distance > 0.0 else 1.0) + self._epsilon)).sum(axis=1)
+        if distance <= 0.0:
+            count = np.full(len(keys), float(n_near))
+        least = 1.0 / np.sqrt(1.0 + n_neighbors)
+        novelty: Array = (1.0 / np.sqrt(1.0 + count) - least) / (1.0 - least)
         return novelty
 
     def state(self) -> State:

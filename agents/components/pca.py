@@ -59,6 +59,16 @@ class PrincipalComponents:
         rows = [(x - m) @ v for x, m, v in zip(patterns, self._mean, self._directions, strict=True)]
         return np.stack(rows)
 
+    def restored(self, code: Array, index: int) -> Array:
+        """Turn scores [B, F] of one seed back into patterns [B, N], as near as these components come."""
+        patterns: Array = code @ self._directions[index].T + self._mean[index]
+        return patterns
+
+    def first_weights(self, index: int) -> Array:
+        """Return the components of one seed, [F, N]."""
+        directions: Array = self._directions[index].T
+        return directions
+
     def fit(self, patterns: Array) -> None:
         """Compute the components of patterns [S, P, N]."""
 

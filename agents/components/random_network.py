@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.common.inside import MAX_BARS, bonus_panel, spread
 from agents.common.intrinsic import IntrinsicConfig
 from agents.common.networks.dense import (
     CompiledNetwork,
@@ -32,10 +33,12 @@ from agents.common.networks.dense import (
     outputs_at,
 )
 from agents.common.networks.optimizers import OptimizerSettings, clip_and_update
+from agents.common.networks.panels import outputs_of
 from agents.common.spaces import is_image, make_observation_adapter
 from simulator.core import rng
 from simulator.core.jit import jit, parallel_for
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel
 
 SOCKETS = ("intrinsic",)
 _CLIP = 5.0  # of standardised observations
@@ -134,6 +137,16 @@ class Distillation:
 
         parallel_for(visit, len(self._x))
         return novelty
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make a panel of the novelty of one seed's states, where observations are discrete."""
+        error = self._moments.error[index]
+        if not self._n_classes or error <= 0.0:
+            return ()
+        states = spread(0, self._n_classes, MAX_BARS)
+        x = (states[:, None] == np.arange(self._n_classes)).astype(np.float32)
+        target, predicted = (outputs_of(network.net, index, x) for network in (self._target, self._predictor))
+        return (bonus_panel(states, self._n_classes, ((predicted - target) ** 2).mean(axis=1) / error),)
 
     def _write_inputs(self, obs: Array) -> None:
         if self._n_classes:

@@ -51,6 +51,11 @@ class RandomProjectionCode:
         """Project patterns [S, B, N], float32 [S, B, F]."""
         return np.stack([x @ w for x, w in zip(patterns, self._weights, strict=True)])
 
+    def first_weights(self, index: int) -> Array:
+        """Return the directions of one seed, [F, N]."""
+        weights: Array = self._weights[index].T
+        return weights
+
     def fit(self, patterns: Array) -> None:
         """Do nothing."""
 

@@ -18,13 +18,15 @@ import numpy as np
 from gymnasium import spaces
 from msgspec import Meta
 
-from agents.common.encoders.encoded import Carry
+from agents.common.encoders.codes import pattern_panel
+from agents.common.encoders.encoded import Carry, Seen
 from agents.common.encoders.patterns import make_pattern_adapter
 from agents.common.memory_check import check_fits
 from simulator.core import registry, rng
 from simulator.core.field_types import Count
 from simulator.core.memories import Cues, Memory, PatternSpec
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import HasPanels, Panel
 
 SOCKETS = ("encoder",)
 
@@ -135,6 +137,15 @@ class RecallEncoder:
             return cues
         evidence = None if self._evidence is None else self._evidence.evidence(Cues(cues))
         return self._memory.recall(cues, None, evidence).patterns
+
+    def code_panels(self, index: int, seen: Seen) -> tuple[Panel, ...]:
+        """Make panels of one seed's observation beside what is recalled of it, and of the memory."""
+        cue = self._patterns(seen.obs[None])[0]
+        changed = float(np.mean(np.abs(seen.features - cue) > 0.5))
+        title = f"observation and what is recalled of it, {changed:.0%} of the units changed"
+        pair = pattern_panel(title, ("observation", cue), ("recalled", seen.features), self._adapter)
+        own = self._memory.panels(index) if self._stored and isinstance(self._memory, HasPanels) else ()
+        return (pair, *own)
 
     def learn(self, obs: Array, clock: int) -> bool:
         """Collect obs [S, *obs], and store when all are there."""

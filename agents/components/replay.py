@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from agents.common.inside import table_panel
 from agents.common.tabular import check_memory
 from agents.common.tile_coding import Features
 from simulator.core import rng
@@ -22,6 +23,7 @@ from simulator.core.field_types import Count
 from simulator.core.jit import jit_inline
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.rng_compiled import below
+from simulator.core.scene import Panel, TextPanel
 
 SOCKETS = ("model",)
 
@@ -66,6 +68,28 @@ def keep_transition(kept, i, pair, next_state, terminated, reward):
 def draw_transition(kept, i):
     """Draw the slot of one of the transitions that seed i keeps."""
     return np.int64(below(kept.stream, i, min(kept.n_seen[i], np.int64(kept.pair.shape[1]))))
+
+
+def kept_panels(planning: ReplayPlanning, index: int, n_actions: int, rows: Array, n_states: int) -> tuple[Panel, ...]:
+    """Make panels of the transitions that one seed keeps.
+
+    Args:
+        planning: the transitions.
+        index: number of the seed.
+        n_actions: A.
+        rows: int64 [R], the states that are shown.
+        n_states: N.
+    """
+    kept = planning.transitions
+    n = min(int(kept.n_seen[index]), kept.pair.shape[1])
+    counts = np.bincount(kept.pair[index, :n], minlength=n_states * n_actions).reshape(-1, n_actions)
+    facts = {
+        "transitions kept": f"{n:,} of {kept.pair.shape[1]:,}",
+        "updates from them": f"{int(kept.n_updates[index]):,}",
+        "updates after every step": f"{planning.n_steps}",
+    }
+    heat = table_panel("replay: how often each pair is kept", counts, rows, diverging=False)
+    return (TextPanel("planning", facts), heat)
 
 
 class Replay(NamedTuple):

@@ -35,6 +35,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from agents.common.inside import table_panel
 from agents.common.tabular import check_memory
 from agents.common.tile_coding import Features
 from simulator.core import rng
@@ -43,6 +44,7 @@ from simulator.core.jit import jit_inline
 from simulator.core.mdp.model import GOES_ON, TERMINATES, FiniteMDP
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.rng_compiled import below, uniform
+from simulator.core.scene import HeatPanel, Panel, TextPanel, action_names
 
 SOCKETS = ("model",)
 _UNKNOWN_SUCCESSORS = 16  # where no finite MDP tells how many there are
@@ -381,6 +383,86 @@ def _met(mdp: FiniteMDP) -> Array:
         if not (new & ~met).any():
             return np.flatnonzero(met)
         met |= new
+
+
+class TrueModel(NamedTuple):
+    """The environment's finite MDP, and the feature that each of its states is seen as."""
+
+    mdp: FiniteMDP
+    feature_of_state: Array  # int64 [N]
+
+
+def true_model_of(spec: EnvSpec, features: Features) -> TrueModel | None:
+    """Return what a learned table can be compared with; None where it is not known."""
+    mdp, feature_of_state = _seen_mdp(spec, features)
+    return None if mdp is None else TrueModel(mdp, feature_of_state)
+
+
+def table_panels(
+    planning: TablePlanning, index: int, n_actions: int, rows: Array, true_model: TrueModel | None
+) -> tuple[Panel, ...]:
+    """Make panels of one seed's table: what it counted, how wrong it is, and which pairs wait for an update.
+
+    Args:
+        planning: the tables.
+        index: number of the seed.
+        n_actions: A.
+        rows: int64 [R], the states that are shown.
+        true_model: to compare with, or None.
+    """
+    table = planning.transitions
+    facts = {
+        "pairs of state and action known": f"{int(table.n_pairs[index]):,} of {table.n_outcomes.shape[1]:,}",
+        "planned updates": f"{int(table.n_updates[index]):,}",
+        "updates after every step": f"{planning.n_steps}",
+    }
+    weight = table.total_weight[index].reshape(-1, n_actions)
+    what = "how often each pair was tried" if planning.learned else "pairs of the true model"
+    panels: list[Panel] = [table_panel(f"table: {what}", weight, rows, diverging=False)]
+    if planning.prioritized:
+        tree = planning.queue.priority[index]
+        waiting = tree[len(tree) // _CHILDREN :][: weight.size]
+        facts["pairs that wait for an update"] = f"{np.count_nonzero(waiting):,}"
+        facts["largest error among them"] = f"{tree[0]:.4g}"
+        errors = waiting.reshape(-1, n_actions)
+        panels.append(table_panel("planning queue: errors that wait", errors, rows, diverging=False))
+    if true_model is not None and planning.learned:
+        error = model_error(table, index, n_actions, rows, true_model)
+        known = error[np.isfinite(error)]
+        if known.size:
+            facts["model error, mean over the pairs shown"] = f"{known.mean():.3f}"
+        title = "model error: total variation distance of the next state"
+        panels.append(
+            HeatPanel(title, error, tuple(f"state {row}" for row in rows), action_names(n_actions), diverging=False)
+        )
+    return (TextPanel("planning", facts), *panels)
+
+
+def model_error(table: Transitions, index: int, n_actions: int, rows: Array, true_model: TrueModel) -> Array:
+    """Compute how far the learned outcomes of pairs are from the true ones, float64 [R, A].
+
+    It is half the sum of |p - p'| over outcomes (next state, whether the episode terminates), 0 to 1; NaN for pairs
+    that were never tried, and for states that the MDP does not have.
+    """
+    mdp, feature_of_state = true_model
+    state_of = np.full(table.n_outcomes.shape[1] // n_actions, -1)
+    state_of[feature_of_state] = np.arange(len(feature_of_state))
+    states = state_of[rows]
+    pairs = rows[:, None] * n_actions + np.arange(n_actions)  # [R, A]
+    n_outcomes = table.n_outcomes[index, pairs]
+    n_kept = max(1, int(n_outcomes.max(initial=0)))
+    codes = table.code[index, pairs, :n_kept].astype(np.int64)  # [R, A, K]
+    held = np.arange(n_kept) < n_outcomes[..., None]
+    learned = np.where(held, table.weight[index, pairs, :n_kept], 0.0)
+    learned /= np.maximum(table.total_weight[index, pairs], 1e-12)[..., None]
+    prob = mdp.prob[states]  # [R, A, K']
+    true_codes = 2 * feature_of_state[mdp.next[states]] + (mdp.end[states] == TERMINATES)
+    same = (codes[..., None] == true_codes[..., None, :]) & held[..., None]  # [R, A, K, K']
+    truth = (same * prob[..., None, :]).sum(axis=-1)  # of the learned outcomes, [R, A, K]
+    unseen = prob.sum(axis=-1) - truth.sum(axis=-1)
+    distance = 0.5 * (np.abs(learned - truth).sum(axis=-1) + np.abs(unseen))
+    error: Array = np.where((n_outcomes > 0) & (states >= 0)[:, None], distance, np.nan)
+    return error
 
 
 def make(config: Config) -> Table:

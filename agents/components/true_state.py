@@ -15,10 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium import spaces
 
-from agents.common.encoders.encoded import Carry
+from agents.common.encoders.encoded import Carry, Seen, code_bars, code_plane
 from simulator.core.field_types import CountOrZero
 from simulator.core.mdp.model import FiniteMDP
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel, TextPanel
 
 SOCKETS = ("encoder",)
 MAX_STATES = 4_096
@@ -87,6 +88,15 @@ class TrueState:
     def features(self, obs: Array) -> Array | None:
         """Look the features [S, B, F] of obs [B, *obs] up."""
         return np.repeat(self.encode(obs, ())[None], self._n_seeds, axis=0)
+
+    def code_panels(self, index: int, seen: Seen) -> tuple[Panel, ...]:
+        """Make panels of the state that one seed is in, and of its features where they are no one-hot."""
+        key = np.ascontiguousarray(seen.obs, self._dtype).tobytes()
+        said = TextPanel("true state", {"state": f"{self._state_of[key]} of {len(self._features)}"})
+        n_states, n_features = self._features.shape
+        if n_features == n_states:
+            return (said,)
+        return (said, code_bars(seen.features), *code_plane(seen.recent))
 
     def learn(self, obs: Array, clock: int) -> bool:
         """Learn nothing."""

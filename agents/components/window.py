@@ -19,12 +19,13 @@ from gymnasium import spaces
 from msgspec import Meta
 
 from agents.common.encoders.codes import MIN_STD
-from agents.common.encoders.encoded import Carry
+from agents.common.encoders.encoded import Carry, Seen
 from agents.common.memory_check import check_fits
 from agents.common.networks.sequence_learner import SequenceLearner
 from agents.common.spaces import is_image, make_observation_adapter
 from simulator.core.field_types import Count
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel, StripPanel, action_names
 from simulator.core.sequence_learning import LearnerSettings, SequenceShape
 
 SOCKETS = ("encoder",)
@@ -120,6 +121,15 @@ class Window:
             return None
         features: Array = (self._rows(obs)[None] - self._mean[:, None]) * self._scale[:, None]
         return features
+
+    def code_panels(self, index: int, seen: Seen) -> tuple[Panel, ...]:
+        """Make a panel of one seed's window, a column for each observation, the oldest first."""
+        values = seen.features.reshape(self._k, -1)
+        names = tuple(f"number {k + 1}" for k in range(self._n_obs))
+        names += tuple(f"last {name}" for name in action_names(self._n_actions))
+        largest = float(np.abs(values).max(initial=1.0))
+        title = f"window: the latest {self._k} observations, the oldest first"
+        return (StripPanel(title, values.copy(), names, span=(-largest, largest)),)
 
     def learn(self, obs: Array, clock: int) -> bool:
         """Collect obs [S, *obs]; measure mean and scale when all are there."""

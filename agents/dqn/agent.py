@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,26 +10,30 @@ import numpy as np
 
 from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
+from agents.common.inside import exploration_panel
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
 from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.networks.panels import moment_of, moment_panels, network_panels
 from agents.common.networks.recurrent import Carry, recurrence_of
 from agents.common.observation_store import FrameStore
 from agents.common.replay.buffer import load_replay, save_replay
+from agents.common.replay.panels import replay_panels
 from agents.common.replay.prioritized import PrioritySettings, load_priorities, save_priorities
 from agents.common.replay.sequences import SequenceSettings, begin_in_episode, load_sequences, save_sequences
-from agents.common.spaces import is_image, legal_mask, uniform_best
+from agents.common.spaces import is_image, legal_mask, legal_row, uniform_best
 from agents.dqn.imagination import Imagination, imagination_of
 from agents.dqn.learner import CompiledLearner
-from agents.dqn.update import copies_at, make_sampler, trains_at
+from agents.dqn.update import action_values, copies_at, make_sampler, trains_at
 from simulator.core import rng
 from simulator.core.components import Encoder, Intrinsic, Model
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
 from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, Rollout, State, Step
+from simulator.core.scene import BarPanel, Panel, action_names
 from simulator.core.vector_batch import VectorBatch
 
 if TYPE_CHECKING:
@@ -279,6 +283,17 @@ class DQN:
             replay = {"replay": state["replay"]["imagination"]} if "replay" in state else {}
             self._imagination.restore({**state["imagination"], **replay})
 
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of exploration, replay, priorities, imagined transitions and weights of one seed."""
+        state = self._learner.state
+        imagined = self._imagination.panels(index) if self._imagination else ()
+        return (
+            exploration_panel(state.hyper.explore, self._clock),
+            *replay_panels(state.replay, state.priorities, index),
+            *imagined,
+            *network_panels(state.online_net, index, "the network", self._spec.observation.shape),
+        )
+
     def _arrays(self) -> dict[str, Array]:
         state = self._learner.state
         return {
@@ -309,11 +324,12 @@ class DQNPolicy:
         self._hyper = learner.state.hyper._replace(explore=GREEDY, max_action_repeat=1)
         carry = Carry(*map(np.zeros_like, sampler.carry))
         self._sampler = make_sampler(rng.pcg64_states(seed_list, "ties"), *shapes, carry)
+        self._stored: Array | None = None  # the observations of the latest step
 
     def act(self, obs: Array, first: Array) -> Array:
         """Return one of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._sampler.stream), np.int64)
-        stored = self._store.observe(obs, first)
+        stored = self._stored = self._store.observe(obs, first)
         begin_episodes(self._sampler.carry, np.ascontiguousarray(first))
         self._learner.act_greedily(self._net, self._store, self._hyper, self._sampler, stored, actions)
         return actions
@@ -333,6 +349,26 @@ class DQNPolicy:
     def see_reward(self, reward: Array) -> None:
         """See the rewards [S] of the latest step."""
         see_reward(self._sampler.carry, reward)
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what one seed carries after its latest step, and the gates; see ``ShowsMoment``."""
+        sampler = self._sampler
+        if self._stored is None:
+            return {}
+        return moment_of(self._learner.recurrence, self._net, index, sampler.carry, sampler.inputs)
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of what one seed carries, and of the action values of its latest step."""
+        carried_now = moment_panels(self.moment(index))
+        if self._stored is None:
+            return carried_now
+        q = np.zeros(self._sampler.q.shape[1], np.float32)
+        action_values.py_func(self._sampler.outputs[index], self._hyper.dueling, q)
+        row = legal_row.py_func(self._hyper.legal_actions, self._stored[index])
+        q[~legal_mask(self._hyper.legal_actions[row : row + 1])[0]] = np.nan
+        values = q.astype(np.float64)
+        chosen = int(np.nanargmax(values))
+        return (BarPanel("action values of the moment", action_names(len(q)), values, chosen=chosen), *carried_now)
 
     def arrays(self) -> PolicyArrays:
         """Return the network that evaluation plays by, and the way from observations to actions."""

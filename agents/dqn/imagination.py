@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 
+from agents.common.inside import MAX_POINTS
 from agents.common.replay.buffer import load_replay, make_replay, save_replay
 from agents.common.replay.prioritized import make_priorities
-from agents.common.transitions import TransitionModel
+from agents.common.transition_panels import Transitions, imagined_panels
+from agents.common.transitions import KeepsTransitions, TransitionModel
 from agents.dqn.update import trains_at
 from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.protocols import Array, EnvSpec, State, Step
+from simulator.core.scene import Panel, TextPanel
 
 BATCHES = 8  # that are imagined at once; the replay of imagined transitions holds twice as many
 
@@ -89,6 +92,28 @@ class Imagination:
         replay.n_step_return[:, slots] = imagined.reward
         replay.discount[:, slots] = np.where(imagined.done, 0.0, replay.gamma)
         replay.n_added[:] += n
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of the latest imagined transitions of one seed beside its latest real ones."""
+        facts = {
+            "transitions imagined": f"{int(self._replay.n_added[index]):,}",
+            "loss on them": f"{self.loss[index]:.4g}",
+        }
+        said = TextPanel("imagination", facts)
+        if not isinstance(self._model, KeepsTransitions):
+            return (said,)
+        encode = self._learner.store.current
+        kept = self._model.kept(index, MAX_POINTS)
+        real = Transitions(encode(kept.obs), kept.action, encode(kept.next_obs))
+        n_classes = self._learner.store.encoding.n_classes
+        return (said, *imagined_panels(real, self._latest(index), n_classes))
+
+    def _latest(self, index: int) -> Transitions:
+        """Return the latest imagined transitions of one seed, at most ``MAX_POINTS``, the newest last."""
+        replay = self._replay
+        n_added, capacity = int(replay.n_added[index]), replay.action.shape[1]
+        slots = np.arange(max(0, n_added - min(capacity, MAX_POINTS)), n_added) % capacity
+        return Transitions(replay.obs[index, slots], replay.action[index, slots], replay.next_obs[index, slots])
 
     def state(self) -> State:
         """Return the models, and as its entry ``replay`` what they learn from and what was imagined."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,8 +14,9 @@ from agents.common.networks.compiled import begin_episodes, carried, carry_on, r
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
+from agents.common.networks.panels import moment_of, moment_panels, network_panels
 from agents.common.networks.recurrent import Carry, recurrence_of
-from agents.common.spaces import is_image, uniform_best
+from agents.common.spaces import is_image, legal_mask, legal_row, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
 from simulator.core import rng
@@ -25,6 +26,7 @@ from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
 from simulator.core.jit import specialize
 from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, State, Step
+from simulator.core.scene import BarPanel, Panel, TextPanel, action_names
 
 if TYPE_CHECKING:
     from agents.reinforce.learner_torch import TorchPolicyLearner
@@ -94,16 +96,22 @@ class Reinforce:
         seed_list: the run's seeds.
         config: the settings.
         learner: networks, batches and streams, of either backend.
+        obs_shape: of an observation, for the views.
     """
 
     def __init__(
-        self, seed_list: Sequence[int], config: Config, learner: CompiledPolicyLearner | TorchPolicyLearner
+        self,
+        seed_list: Sequence[int],
+        config: Config,
+        learner: CompiledPolicyLearner | TorchPolicyLearner,
+        obs_shape: tuple[int, ...] | None = None,
     ) -> None:
         state = learner.state
         self.learner = learner
         self.gamma = state.hyper.gamma
         self.failed_at = state.status.failed_at
         self._config = config
+        self._obs_shape = obs_shape
         self._seeds = list(seed_list)
         self._metrics: Metrics = {
             "loss": state.status.policy_loss,
@@ -182,6 +190,24 @@ class Reinforce:
         for name, array in self._arrays().items():
             array[...] = state[name]
 
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of one seed: what waits for its update, how sure the policy is, and the weights."""
+        state = self.learner.state
+        batch = state.batch
+        facts = {
+            "episodes that wait for an update": f"{batch.n_episodes[index]} of {batch.end.shape[1]}",
+            "their steps": f"{batch.n_rows[index]:,}",
+            "entropy of the policy at the latest update": f"{state.status.entropy[index]:.4g} nats",
+        }
+        if not state.hyper.discrete_actions:
+            std = np.exp(state.head.log_std[index])
+            facts["standard deviation of actions"] = " ".join(f"{value:.3g}" for value in std[:8])
+        return (
+            TextPanel("policy gradient", facts),
+            *network_panels(state.policy.net, index, "the policy", self._obs_shape),
+            *network_panels(state.value.net, index, "the value baseline", self._obs_shape),
+        )
+
     def _arrays(self) -> dict[str, Array]:
         state = self.learner.state
         return {
@@ -214,10 +240,11 @@ class GreedyPolicy:
             outputs=np.zeros_like(head.outputs),
         )
         self._actions = np.zeros((len(seed_list), learner.actions.action_dim), np.float32)
+        self._stored: Array | None = None  # the observations of the latest step
 
     def act(self, obs: Array, first: Array) -> Array:
         """The best action at obs [S, *obs]."""
-        stored = self._store.observe(obs, first)
+        stored = self._stored = self._store.observe(obs, first)
         begin_episodes(self._head.carry, np.ascontiguousarray(first))
         hyper = self._learner.state.hyper
         self._learner.act_greedily(self._net, self._store, hyper, self._head, stored, self._actions)
@@ -239,6 +266,30 @@ class GreedyPolicy:
     def see_reward(self, reward: Array) -> None:
         """See the rewards [S] of the latest step."""
         see_reward(self._head.carry, reward)
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what one seed carries after its latest step, and the gates; see ``ShowsMoment``."""
+        if self._stored is None:
+            return {}
+        return moment_of(self._learner.recurrence, self._net, index, self._head.carry, self._head.inputs)
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of what one seed carries, and of the probabilities or the numbers of its latest step."""
+        carried_now = moment_panels(self.moment(index))
+        if self._stored is None:
+            return carried_now
+        hyper = self._learner.state.hyper
+        outputs = self._head.outputs[index].astype(np.float64)
+        if not hyper.discrete_actions:
+            names = tuple(f"number {k + 1}" for k in range(len(outputs)))
+            return (BarPanel("mean action of the moment", names, outputs), *carried_now)
+        row = legal_row.py_func(hyper.legal_actions, self._stored[index])
+        legal = legal_mask(hyper.legal_actions[row : row + 1])[0]
+        probs = np.where(legal, np.exp(outputs - outputs[legal].max()), 0.0)
+        probs /= probs.sum()
+        names = action_names(len(probs))
+        bars = BarPanel("action probabilities of the moment", names, probs, chosen=int(probs.argmax()))
+        return (bars, *carried_now)
 
     def arrays(self) -> PolicyArrays:
         """Return the policy network, and the way from observations to actions."""
@@ -317,10 +368,11 @@ def build(
     """
     config = resolved(config)
     recurrence = recurrence_of(config.recurrence)
+    shape = spec.observation.shape
     if not torch:
-        return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence))
+        return Reinforce(seed_list, config, CompiledPolicyLearner(spec, seed_list, config, recurrence), shape)
     if first_layers:
         refuse_layers(first_layers, recurrence=config.recurrence)
     from agents.reinforce.learner_torch import TorchPolicyLearner  # loads torch
 
-    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config, recurrence, first_layers))
+    return Reinforce(seed_list, config, TorchPolicyLearner(spec, seed_list, config, recurrence, first_layers), shape)

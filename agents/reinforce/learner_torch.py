@@ -230,6 +230,22 @@ class GroupedNetworks:
         groups = [net.parameters() for net in self.nets]
         return {name: np.concatenate([group[name] for group in groups]) for name in groups[0]}
 
+    def seed_parameters(self, index: int) -> dict[str, Array]:
+        """Weights of one seed by name, [*shape]; to be read alone."""
+        net, at = self._place(index)
+        return net.seed_parameters(at)
+
+    def latest_inputs(self, index: int) -> Array | None:
+        """What the first layer of one seed saw in the latest single step, [in]; None before the first."""
+        net, at = self._place(index)
+        found: Array | None = net.latest_inputs(at)
+        return found
+
+    def _place(self, index: int) -> tuple[Any, int]:
+        """Networks of the group that a seed is in, and its number there."""
+        at = next(k for k, group in enumerate(self.groups) if group.start <= index < group.stop)
+        return self.nets[at], index - self.groups[at].start
+
     def set_parameters(self, named: dict[str, Array]) -> None:
         """Set weights by name, [S, *shape]."""
         for seeds, net in zip(self.groups, self.nets, strict=True):

@@ -41,6 +41,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
+    "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),
     "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an experiment, or train a run on (--steps)"),
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),

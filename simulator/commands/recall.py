@@ -73,18 +73,18 @@ def act(args: ParsedArgs) -> CommandResult:
     config = assemble(RecallConfig, sources)
     options = args.options
     if options.view == "window":
-        return CommandResult(*_in_window(config, lab_of(options), options.label))
+        return CommandResult(*_in_window(config, lab_of(options), options.label, options.scale))
     data, code = begin(config, lab_of(options), lambda: view_of(options, "recall"), options.label)
     return CommandResult(data, recall.show, code)
 
 
-def _in_window(config: RecallConfig, lab: str, label: str) -> tuple[Any, Callable[[Any], None], int]:
+def _in_window(config: RecallConfig, lab: str, label: str, scale: str) -> tuple[Any, Callable[[Any], None], int]:
     """Run a benchmark in a window, and leave its memories there to be played with until it is closed."""
     from simulator.commands.live.recall_window import page_of
     from simulator.reporting import recall
     from simulator.views.window.live_recall import RecallWindow
 
-    window = RecallWindow()
+    window = RecallWindow(scale)
     try:
         data, code = begin(config, lab, lambda: window, label)
         if data is not None and window.is_open:
@@ -285,7 +285,7 @@ def _begun(snapshot: RecallSnapshot) -> None:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view", "all", "presets", "sequence", "picture", "force"),
+    ("config", "label", "view", "scale", "all", "presets", "sequence", "picture", "force"),
     lambda: [*own_settings(RecallConfig), *settings(SequenceConfig)],
     ("memory", "challenge", "cell"),
     _players,

@@ -30,7 +30,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
-    refuse_unused(args, "resume", "a run", ("view", "slow", "tensorboard", "steps", "keep_replay"))
+    refuse_unused(args, "resume", "a run", ("view", "scale", "slow", "tensorboard", "steps", "keep_replay"))
     data, code = run_command.resume(name, lab, options, args.settings.get("steps"))
     return CommandResult(data, run_command.show_summary, code)
 
@@ -45,7 +45,7 @@ def _settings() -> list[Setting]:
 COMMAND = Command(
     act,
     (1, 1),
-    ("view", "slow", "keep_replay", "workers", "trust_files", "retry", "tensorboard"),
+    ("view", "scale", "slow", "keep_replay", "workers", "trust_files", "retry", "tensorboard"),
     _settings,
     examples=("resume latest", "resume r1 --view none", "resume r1 --steps 200000"),
 )

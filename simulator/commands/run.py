@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +19,7 @@ from simulator.commands.parsing.command import (
     lab_of,
     named_players,
     view_of,
+    with_event_files,
 )
 from simulator.commands.parsing.help import PlayerHelp, component_help, player_help
 from simulator.config.codec import assemble, of_record, own_settings, read
@@ -30,7 +34,7 @@ from simulator.core.notices import forget_notices, send_notices_to
 
 if TYPE_CHECKING:
     from simulator.commands.live.playback import Playback
-    from simulator.core.snapshots import RunSnapshot, View
+    from simulator.core.snapshots import Look, RunSnapshot, Stride, View
     from simulator.store.run_store import Store
 
 MakeView = Callable[[], "View[Any] | None"]
@@ -50,11 +54,12 @@ def act(args: ParsedArgs) -> CommandResult:
     if len(args.names) < 2 and not (options.config or options.preset):
         raise ValueError("expected engram run AGENT ENV, or --config FILE, or --preset NAME (engram run --help)")
     check_kinds(args.names, ("agents", "envs")[: len(args.names)])
-    playback = playback_of(options)
+    if options.view == "none" and options.slow is not None:
+        raise ValueError("--slow: nothing is shown with --view none, expected --view terminal or window")
     config = assemble(RunConfig, _sources(args))
     if line := registry.variant_line("agents", args.names[0]) if args.names else "":
         print_status(line)
-    data, code = begin(config, lab_of(options), options, playback)
+    data, code = begin(config, lab_of(options), options)
     return CommandResult(data, show_summary, code)
 
 
@@ -79,27 +84,62 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     return [shown for player in players for shown in (player, *component_help(player, sources))]
 
 
-def playback_of(options: Options) -> Playback | None:
-    """Return the speed of a watched run, with the keys of its terminal; None where nobody watches.
+class Watching(NamedTuple):
+    """How a run is watched."""
+
+    view: View[Any] | None
+    playback: Playback | None  # the speed, and the keys that change it; None where nobody watches
+    look: Look | None  # what a window looks at
+
+    @property
+    def stride(self) -> Stride | None:
+        """Steps between snapshots, which the playback changes."""
+        return self.playback.stride if self.playback is not None else None
+
+
+def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
+    """Make the view of a run, and the keys that change its speed.
 
     Raises:
-        ValueError: a speed, but nothing to watch.
+        ValueError: a window, but no display.
     """
     if options.view == "none":
-        if options.slow is not None:
-            raise ValueError("--slow: nothing is shown with --view none, expected --view terminal")
-        return None
+        return Watching(view_of(options), None, None)
     from simulator.commands.live.keyboard import Keyboard
     from simulator.commands.live.playback import Playback
 
-    return Playback(options.slow, Keyboard.of_terminal())
+    if options.view == "terminal":
+        playback = Playback(options.slow, Keyboard.of_terminal())
+        return Watching(view_of(options, controls=playback.controls), playback, None)
+    from simulator.core.snapshots import Look
+    from simulator.training.watched import WatchedRun, settings_of
+    from simulator.views.window.app import check_display
+    from simulator.views.window.run_window import LiveRun, RunWindow
+    from simulator.views.window.training_page import TrainingPage
+
+    check_display()
+    look = Look()
+    playback = Playback(options.slow)
+    typed = shlex.join(["engram", *sys.argv[1:]])
+    source = LiveRun(look, settings_of(config), playback.controls, typed)
+    window = RunWindow(
+        source,
+        options.scale,
+        lambda run: _watch_elsewhere(run, lab, options.scale),
+        lambda run: TrainingPage(WatchedRun(lab, run)),
+    )
+    playback.keyboard = window
+    return Watching(with_event_files(options, window), playback, look)
 
 
-def _watching(options: Options, playback: Playback | None) -> Any:
-    return view_of(options) if playback is None else view_of(options, controls=playback.controls)
+def _watch_elsewhere(run: str, lab: str, scale: str) -> None:
+    """Watch a run from another process, where its environment may close every window of this one."""
+    words = [sys.executable, "-m", "simulator", "watch", run, "--lab", lab, "--scale", scale]
+    subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
+    print_status(f"{run}: its environment draws itself, so that another process watches it: engram watch {run}")
 
 
-def begin(config: RunConfig, lab: str, options: Options, playback: Playback | None) -> Outcome:
+def begin(config: RunConfig, lab: str, options: Options) -> Outcome:
     """Run a new experiment; its summary and 0, 1 where every seed failed, or None and the code of an interruption.
 
     Raises:
@@ -110,10 +150,17 @@ def begin(config: RunConfig, lab: str, options: Options, playback: Playback | No
 
     announce_compiling()
     forget_notices()
+    watching = watching_of(config, lab, options)
     with Store(lab) as store:
-        stride = playback.stride if playback else None
-        snapshots = loop.run(config, store, label=options.label, stride=stride, keep_replay=options.keep_replay)
-        return _play(snapshots, store, _watching(options, playback), playback)
+        snapshots = loop.run(
+            config,
+            store,
+            label=options.label,
+            stride=watching.stride,
+            keep_replay=options.keep_replay,
+            look=watching.look,
+        )
+        return _play(snapshots, store, watching)
 
 
 def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Outcome:
@@ -138,10 +185,11 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
         if record.error:
             print_status(error_line(record.run, record.error))
             print_status(f"{record.run}: it continues after step {record.step:,}, and fails again unless this is fixed")
-        playback = playback_of(options)
-        stride = playback.stride if playback else None
-        snapshots = loop.run(config, store, record.run, stride=stride, keep_replay=options.keep_replay)
-        return _play(snapshots, store, _watching(options, playback), playback)
+        watching = watching_of(config, lab, options)
+        snapshots = loop.run(
+            config, store, record.run, stride=watching.stride, keep_replay=options.keep_replay, look=watching.look
+        )
+        return _play(snapshots, store, watching)
 
 
 def show_summary(summary: Mapping[str, Any]) -> None:
@@ -209,12 +257,11 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
 def _play(
     snapshots: Generator[RunSnapshot, None, None],
     store: Store,
-    view: View[RunSnapshot] | None,
-    playback: Playback | None,
+    watching: Watching,
 ) -> Outcome:
     from simulator.commands.live.driver import drive, interruption_line
 
-    driven = drive(snapshots, view, begun, playback)
+    driven = drive(snapshots, watching.view, begun, watching.playback)
     snapshot = driven.last
     if snapshot.compile_seconds > 0:
         print_status(f"compiling took {snapshot.compile_seconds:.1f} s, not counted in the times below")
@@ -313,12 +360,13 @@ def _range(seeds: list[int]) -> str:
 COMMAND = Command(
     act,
     (0, 2),
-    ("config", "preset", "label", "view", "slow", "keep_replay", "tensorboard"),
+    ("config", "preset", "label", "view", "scale", "slow", "keep_replay", "tensorboard"),
     lambda: own_settings(RunConfig),
     ("agent", "env"),
     _players,
     examples=(
         "run q_learning rooms",
+        "run q_learning rooms --env.layout four --view window",
         "run q_learning CliffWalking-v1 --seeds 16 --steps 20000 --agent.step-size 0.3",
         "run --preset cartpole-dqn --seeds 4",
         "run dqn CartPole-v1 --help",

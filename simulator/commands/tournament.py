@@ -116,10 +116,10 @@ def _in_window(
     from functools import partial
 
     from simulator.reporting import tournament
-    from simulator.tournaments.watching import cells_in, panels_of_cell
+    from simulator.tournaments.watching import cells_in, panels_of_cell, play_cell
     from simulator.views.window.tournament_page import TournamentWindow
 
-    window = TournamentWindow(panels_of_cell, partial(cells_in, lab))
+    window = TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
     try:
         data, code = begin(config, lab, lambda: window, options)
         if data is not None and window.is_open:
@@ -136,12 +136,12 @@ def stored_page(name: str, lab: str) -> TournamentPage:
     Raises:
         ValueError: no such lab or tournament.
     """
-    from simulator.tournaments.watching import WatchedTournament, panels_of_cell
+    from simulator.tournaments.watching import WatchedTournament, panels_of_cell, play_cell
     from simulator.views.window.tournament_page import TournamentPage
 
     watched = WatchedTournament(lab, name)
     watched.begin()
-    return TournamentPage(watched, panels_of_cell, lab=lab)
+    return TournamentPage(watched, panels_of_cell, play_cell, lab)
 
 
 def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
@@ -293,7 +293,7 @@ def named(store: CellStore, name: str) -> str:
 COMMAND = Command(
     act,
     (0, 1),
-    ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
+    ("preset", "label", "view", "scale", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
     lambda: own_settings(TournamentConfig),
     (*SIDES, *SIDES.values()),
     examples=(

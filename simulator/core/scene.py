@@ -7,7 +7,7 @@ characters or pixels; no player draws pixels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -56,6 +56,14 @@ class Scene:
     actions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class ShowsEnds(Protocol):
+    """An environment that can show how an episode ended, though the next one has begun."""
+
+    def last_scene(self, index: int) -> Scene:
+        """Make a scene of what the latest step of seed number ``index`` led to, before a new episode began."""
 
 
 @dataclass(frozen=True)
@@ -203,3 +211,51 @@ class HasPanels(Protocol):
 
     def panels(self, index: int) -> tuple[Panel, ...]:
         """Make panels of seed number ``index``; changes nothing, draws from no stream."""
+
+
+@runtime_checkable
+class ShowsMoment(Protocol):
+    """A policy that carries a state from step to step, and shows it."""
+
+    def moment(self, index: int) -> Mapping[str, np.ndarray]:
+        """Return what seed number ``index`` carries after its latest step, and the gates of that step.
+
+        By name, float [N] each, the same names and sizes in every step: ``hidden``, ``cell``, ``input gate``,
+        ``forget gate``, ``output gate``. Empty where nothing is carried. It changes nothing and draws from no stream.
+        """
+
+
+class Update(NamedTuple):
+    """The latest update of a table."""
+
+    obs: int  # number of the observation that was left: a discrete one itself, else its first feature
+    action: int
+    td_error: float  # before the update
+
+
+@runtime_checkable
+class ShowsUpdate(Protocol):
+    """An agent that knows which entry of its table it updated last."""
+
+    def last_update(self, index: int) -> Update | None:
+        """Return the latest update of seed number ``index``; None before the first, and after the seed failed."""
+
+
+def action_names(n: int) -> tuple[str, ...]:
+    """Return names of n actions of which nothing else is known; :func:`named_actions` puts better ones in place."""
+    return tuple(f"action {action}" for action in range(n))
+
+
+def named_actions(panels: tuple[Panel, ...], actions: tuple[str, ...]) -> tuple[Panel, ...]:
+    """Put the names that a scene has for actions in the place of those of :func:`action_names`."""
+    names = dict(zip(action_names(len(actions)), actions, strict=True))
+
+    def named(panel: Panel) -> Panel:
+        if isinstance(panel, BarPanel):
+            return replace(panel, names=tuple(names.get(name, name) for name in panel.names))
+        if isinstance(panel, HeatPanel):
+            rows = tuple(names.get(name, name) for name in panel.rows)
+            return replace(panel, rows=rows, columns=tuple(names.get(name, name) for name in panel.columns))
+        return panel
+
+    return tuple(named(panel) for panel in panels)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from simulator.core.memories import RecallPicture
-from simulator.core.protocols import AgentView, Curve, Evaluation, Failure, Metrics
+from simulator.core.protocols import AgentView, Array, Curve, Evaluation, Failure, Metrics
+from simulator.core.scene import Panel
 
 RUN = "run"  # kinds of experiment
 RECALL = "recall"
@@ -75,6 +76,59 @@ class Stride:
         self.idle_seconds = 0.0
 
 
+class Look:
+    """What a view wants to see of a run, which it may change at any time.
+
+    No result depends on it.
+
+    Attributes:
+        index: number of the seed whose environment and agent are shown.
+        wall: True: the environments of all seeds too.
+        inside: True: what is inside the agent too.
+    """
+
+    def __init__(self) -> None:
+        self.index = 0
+        self.wall = False
+        self.inside = False
+
+
+class SeedView(NamedTuple):
+    """One seed's environment and what its agent makes of it."""
+
+    seed: int
+    view: AgentView
+
+
+class Flash(NamedTuple):
+    """A temporal-difference error that lights up on the place whose value was just updated."""
+
+    row: int  # or the number of the room
+    column: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is seen of a run at one moment.
+
+    Attributes:
+        shown: the seed that is looked at.
+        wall: all seeds, where they are asked for.
+        panels: what is inside the agent.
+        path: int [K, 2], row and column (or room, 0) of the places that the episode came through; None: not known.
+        flash: the update that was just made.
+        facts: name -> text: the episode, its step, its return.
+    """
+
+    shown: SeedView
+    wall: tuple[SeedView, ...] = ()
+    panels: tuple[Panel, ...] = ()
+    path: Array | None = None
+    flash: Flash | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
 S_contra = TypeVar("S_contra", bound=Snapshot, contravariant=True)
 
 
@@ -107,6 +161,7 @@ class RunSnapshot:
     evaluations: tuple[Evaluation, ...] = ()
     metrics: Metrics = field(default_factory=dict)
     picture: AgentView | None = None
+    shown: Shown | None = None  # what a window looks at; see Look
     optimum: float | None = None  # best possible expected return of an episode
     random_score: float | None = None  # mean return of uniformly random play
     reward_threshold: float | None = None  # mean return from which the environment counts as solved

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from simulator.core.protocols import AgentView
 from simulator.core.scene import CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import Standing, TournamentCell, TournamentSnapshot
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
@@ -23,6 +24,7 @@ from simulator.tournaments import summary
 from simulator.tournaments.loop import LEADERBOARD_RESAMPLES
 from simulator.tournaments.plan import cells_of
 from simulator.training.summary import evaluation_scores
+from simulator.training.watched import WatchedRun
 
 LOOK_SECONDS = 1.0  # between looks into the lab
 FAULTS = (ValueError, OSError, StoreError, StoreFailure)
@@ -188,6 +190,51 @@ def _curve_of(folder: Path, facts: dict[str, str]) -> CurvePanel | None:
         high,
         x_name="steps of each seed",
     )
+
+
+class PlayedCell:
+    """A running cell's environment, played greedily by its newest checkpoint in a process of its own.
+
+    Args:
+        run: its run, in the scratch lab of the cell.
+    """
+
+    def __init__(self, run: WatchedRun) -> None:
+        self._run = run
+
+    @property
+    def view(self) -> AgentView | None:
+        """What is seen now; None before the first moment."""
+        shown = self._run.shown
+        return shown.shown.view if shown is not None else None
+
+    @property
+    def status(self) -> str:
+        """What is shown, and as of which step."""
+        return self._run.status
+
+    @property
+    def next_poll(self) -> float:
+        """Seconds until something is due."""
+        return self._run.next_poll
+
+    def poll(self) -> bool:
+        """Take what has come; True: it is to be drawn."""
+        return self._run.poll()
+
+    def close(self) -> None:
+        """End the process."""
+        self._run.close()
+
+
+def play_cell(cell: TournamentCell) -> PlayedCell | None:
+    """Play a running cell's environment; None where it has no checkpoint yet, or is no training run."""
+    if cell.kind != "run" or not cell.folder:
+        return None
+    try:
+        return PlayedCell(WatchedRun(cell.folder, "latest"))
+    except FAULTS:
+        return None
 
 
 def cells_in(lab: str, name: str) -> tuple[TournamentCell, ...]:

@@ -16,14 +16,14 @@ from simulator.core.foreign.python_files import label_of
 from simulator.core.jit import compile_seconds, working_seconds
 from simulator.core.notices import notice
 from simulator.core.protocols import Evaluation
-from simulator.core.snapshots import RunSnapshot, Stride
+from simulator.core.snapshots import Look, RunSnapshot, Stride
 from simulator.core.stopping import RateLimiter
 from simulator.store.checkpoints import without_replay
 from simulator.store.hosting import RunLease, WorkClock, WorkSeconds, hosted
 from simulator.store.records import Rows, RunProgress, RunRecord, Saved
 from simulator.store.run_records import evaluation_rows, new_run, outcome, stored_evaluations
 from simulator.store.run_store import FINISHED, Store
-from simulator.training import learned
+from simulator.training import inside, learned
 from simulator.training.evaluation import POLL_SECONDS, next_size, optimum
 from simulator.training.non_finite import arrays_with_nan
 from simulator.training.session import Session
@@ -46,6 +46,7 @@ def run(
     keep_replay: bool = False,
     stop_at: int | None = None,
     pictures: bool = True,
+    look: Look | None = None,
 ) -> Generator[RunSnapshot, None, None]:
     """Train, evaluate and store.
 
@@ -59,6 +60,7 @@ def run(
         keep_replay: keep the replay of a run that is over; a stored one that did so does so again.
         stop_at: environment step at which to stop with a checkpoint, as if interrupted there.
         pictures: snapshots have what views draw of the agent; off where nobody sees them.
+        look: what a window looks at, which it may change at any time; None: there is no window.
 
     Yields:
         Snapshots, about ten a second unless ``stride`` says otherwise; the last has the phase "done", or "failed"
@@ -75,7 +77,7 @@ def run(
 
     def make() -> TrainingLoop:
         return TrainingLoop(
-            Session(config), lease, checkpoint_every, stride or Stride(), keep_replay, stop_at, pictures
+            Session(config), lease, checkpoint_every, stride or Stride(), keep_replay, stop_at, pictures, look
         )
 
     yield from hosted(lease, make)
@@ -92,6 +94,7 @@ class TrainingLoop:
         keep_replay: see :func:`run`, as for the next one.
         stop_at: likewise.
         pictures: likewise.
+        look: likewise.
     """
 
     def __init__(
@@ -103,6 +106,7 @@ class TrainingLoop:
         keep_replay: bool = False,
         stop_at: int | None = None,
         pictures: bool = True,
+        look: Look | None = None,
     ) -> None:
         self._session = session
         self._store = lease.store
@@ -123,6 +127,7 @@ class TrainingLoop:
             self._provenance["keep_replay"] = True
         self._stop_at = stop_at or session.config.steps
         self._pictures = pictures
+        self._look = look
         self._warnings = resumed.warnings
         if resumed.saved is not None:
             self._restore(resumed.record, resumed.saved)
@@ -272,7 +277,8 @@ class TrainingLoop:
             curve=session.recorder.curve(),
             evaluations=tuple(self._evaluations),
             metrics={name: values.copy() for name, values in session.metrics.items()},
-            picture=session.picture() if self._pictures else None,
+            picture=session.picture() if self._pictures and self._look is None else None,
+            shown=inside.seen(session, self._look) if self._look is not None else None,
             optimum=self._optimum,
             random_score=session.env.spec.random_score,
             reward_threshold=session.env.spec.reward_threshold,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from simulator.core.episodes import errors_name_run_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import set_threads
 from simulator.core.notices import notice
-from simulator.core.protocols import AgentView, Array, Failure, Metrics, State
+from simulator.core.protocols import AgentView, Array, Env, Failure, Metrics, Policy, State
+from simulator.core.scene import Scene
 from simulator.core.transition_table import TabularBatch
 from simulator.store.run_records import failures, seeds_of
 from simulator.training.curves import Recorder
@@ -96,6 +98,11 @@ class Session:
         config = self.config
         episodes = eval_episodes(config, self.sees_images)
         return Evaluator(self._make_env, config.env_settings, self.seeds, episodes, config.eval_max_steps)
+
+    def make_env(self, seeds: Sequence[int]) -> Env:
+        """Make another environment with the settings of this session's."""
+        made: Env = self._make_env(list(seeds), self.config.env_settings)
+        return made
 
     @property
     def has_images(self) -> bool:
@@ -213,27 +220,45 @@ class Session:
             self.recorder.drop_running()
         self._obs = self.env.observe()
 
-    def picture(self) -> AgentView | None:
-        """Return values and greedy actions of the first seed's agent, for the views."""
-        scene = self.env.scene(0)
-        spec = self.env.spec
-        if spec.state_obs is None or len(spec.state_obs) > MAX_PICTURE_STATES:
-            return AgentView(scene, None, None)
-        policy = self.agent.policy()
-        values = policy.values(spec.state_obs)
-        probs = policy.probs(spec.state_obs)
-        best = None if values is None else values[0].max(axis=-1)
-        greedy = None if probs is None else probs[0] > 0.0
-        return AgentView(scene, best, greedy, self._q_error(values), None if probs is None else probs[0])
+    def picture(self, index: int = 0) -> AgentView:
+        """Return values and greedy actions of the agent of seed number ``index``, for the views."""
+        return self.pictures((index,))[0]
 
-    def _q_error(self, values: Array | None) -> float | None:
-        """Compute the largest |Q - Q*| of the first seed; Q* is computed once."""
-        if values is None or self.step == 0 or self.failed_at[0] > 0:
+    def pictures(self, indices: Sequence[int]) -> list[AgentView]:
+        """Return the pictures of several seeds; see :meth:`picture`."""
+        policy = self.agent.policy()
+        values = self._state_values(policy)
+        return [
+            self._view(policy, values, i, self.env.scene(i))._replace(q_error=self._q_error(values, i)) for i in indices
+        ]
+
+    def views_of(self, policy: Policy, indices: Sequence[int], scene: Scene) -> list[AgentView]:
+        """Return a policy's values and greedy actions of several seeds in every state, beside a scene."""
+        values = self._state_values(policy)
+        return [self._view(policy, values, i, scene) for i in indices]
+
+    def _state_values(self, policy: Policy) -> Array | None:
+        """Return action values [S, N, A] of all states; None where there are none, or too many states."""
+        states = self.env.spec.state_obs
+        return None if states is None or len(states) > MAX_PICTURE_STATES else policy.values(states)
+
+    def _view(self, policy: Policy, values: Array | None, index: int, scene: Scene) -> AgentView:
+        states = self.env.spec.state_obs
+        if states is None or len(states) > MAX_PICTURE_STATES:
+            return AgentView(scene, None, None)
+        probs = policy.probs(states)
+        best = None if values is None else values[index].max(axis=-1)
+        greedy = None if probs is None else probs[index] > 0.0
+        return AgentView(scene, best, greedy, probs=None if probs is None else probs[index])
+
+    def _q_error(self, values: Array | None, index: int) -> float | None:
+        """Compute the largest |Q - Q*| of seed number ``index``; Q* is computed once."""
+        if values is None or self.step == 0 or self.failed_at[index] > 0:
             return None
         if not self._exact_q_known:
             self._exact_q = exact_q(self.agent, self.env.spec)
             self._exact_q_known = True
-        return None if self._exact_q is None else float(self._exact_q.error(values[:1])[0])
+        return None if self._exact_q is None else float(self._exact_q.error(values[index : index + 1])[0])
 
 
 def _can_roll_out(agent: Any, env: Any) -> bool:

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
 
-from agents.common.encoders.encoded import Carry
+from agents.common.encoders.encoded import Carry, Seen, code_bars, code_plane
 from agents.common.encoders.patterns import PatternAdapter
+from agents.common.inside import counts_panel
 from agents.common.memory_check import check_fits
+from agents.common.networks.panels import receptive_fields, weight_panel
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Panel, PicturePanel
 
 MIN_STD = 1e-3  # of a feature; smaller ones tell nothing and are not blown up
 
@@ -63,6 +66,22 @@ class PatternCode(Protocol):
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """A map whose codes can be turned back into patterns."""
+
+    def restored(self, code: Array, index: int) -> Array:
+        """Turn codes [B, F] of one seed back into patterns, float32 [B, N]."""
+
+
+@runtime_checkable
+class ShowsWeights(Protocol):
+    """A map whose units are weighted sums of a pattern."""
+
+    def first_weights(self, index: int) -> Array | None:
+        """Return the weights of one seed's first units, [U, N]; None where they see parts of a pattern alone."""
 
 
 class CodeEncoder:
@@ -144,6 +163,30 @@ class CodeEncoder:
             self._code.update(self._kept[:, : min(self._n_seen, capacity)])
         return True
 
+    def code_panels(self, index: int, seen: Seen) -> tuple[Panel, ...]:
+        """Make panels of the code of one seed's observation, its plane, its reconstruction, and the first weights."""
+        code = seen.features / self._scale[index, 0] + self._mean[index, 0]
+        pattern = self._adapter.encode(seen.obs[None])[0]
+        return (
+            code_bars(seen.features),
+            *code_plane(seen.recent),
+            *self.restored_panels(index, pattern, code),
+        )
+
+    def restored_panels(self, index: int, pattern: Array, code: Array) -> tuple[Panel, ...]:
+        """Make panels of a pattern [N] beside what one seed restores of its code [F], and of the first weights."""
+        panels: list[Panel] = []
+        if isinstance(self._code, Restores):
+            restored = self._code.restored(code[None], index)[0]
+            error = float(np.mean((restored - pattern) ** 2))
+            title = f"observation and reconstruction, mean squared error {error:.3g}"
+            panels.append(pattern_panel(title, ("observation", pattern), ("reconstruction", restored), self._adapter))
+        weights = self._code.first_weights(index) if isinstance(self._code, ShowsWeights) else None
+        if weights is not None:
+            fields = receptive_fields(weights, self._adapter.shape)
+            panels.append(weight_panel("weights of the encoder, layer 1", weights, fields))
+        return tuple(panels)
+
     def standardization(self) -> dict[str, Array]:
         """Return ``mean`` and ``scale`` of the codes, [S, F]: a feature is (code - mean) * scale."""
         return {"mean": self._mean[:, 0], "scale": self._scale[:, 0]}
@@ -193,6 +236,20 @@ class CodeEncoder:
             self._n_seen = state["n_seen"]
             self._kept = np.zeros((self._n_seeds, state["replay"]["capacity"], self._adapter.n), np.float32)
             self._kept[:, : saved.shape[1]] = saved
+
+
+def pattern_panel(title: str, one: tuple[str, Array], other: tuple[str, Array], adapter: PatternAdapter) -> Panel:
+    """Make a panel of two patterns [N], each with its name: pictures side by side, or bars with others beside them."""
+    shape = adapter.shape
+    if len(shape) == 3:
+        images = np.stack([one[1], other[1]]).reshape(2, *shape)  # [2, colours, H, W]
+        if shape[0] == 3:
+            pixels = np.clip((images + 1.0) * 127.5, 0.0, 255.0)
+            return PicturePanel(title, np.rint(pixels).astype(np.uint8).transpose(0, 2, 3, 1), (one[0], other[0]))
+        return PicturePanel(title, images.mean(axis=1), (one[0], other[0]))
+    what = "class" if adapter.is_class else "number"
+    names = [f"{what} {k if adapter.is_class else k + 1}" for k in range(adapter.n)]
+    return counts_panel(title, names, other[1], one[1], one[0])
 
 
 def refuse_size(field: str, spec: EnvSpec, setting: str, size: int, adapter: PatternAdapter) -> None:

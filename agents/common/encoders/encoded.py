@@ -13,17 +13,20 @@ begins after them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
 
+from agents.common.inside import MAX_POINTS, MAX_ROWS, counts_panel, points_panel
 from simulator.core import registry, rng
 from simulator.core.components import Component
 from simulator.core.protocols import Agent, Array, CarryingPolicy, EnvSpec, Metrics, Policy, State, Step
+from simulator.core.scene import BarPanel, HasPanels, Panel, ShowsMoment, ShowsUpdate, TextPanel, Update
 
+_MAX_RECENT = 1 << 20  # numbers of the latest features of all seeds
 Carry = tuple[Array, ...]  # [S, ...] each, zeros where an episode begins
 
 
@@ -56,6 +59,22 @@ class Encoder(Protocol):
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+
+
+class Seen(NamedTuple):
+    """What one seed sees, for the views."""
+
+    obs: Array  # [*obs], the latest observation
+    features: Array  # float32 [F], what the encoder made of it
+    recent: Array  # float32 [R, F], the latest features, those of ``obs`` last
+
+
+@runtime_checkable
+class ShowsCode(Protocol):
+    """An encoder that shows more of a code than its numbers and their plane."""
+
+    def code_panels(self, index: int, seen: Seen) -> tuple[Panel, ...]:
+        """Make panels of what one seed sees; changes nothing, draws from no stream."""
 
 
 class FirstLayers(Protocol):
@@ -114,6 +133,51 @@ def refuse_layers(first_layers: FirstLayers, **others: Component | None) -> None
             )
 
 
+class RecentFeatures:
+    """The latest features of S seeds, for the views: a ring, which is no part of any state."""
+
+    def __init__(self) -> None:
+        self._ring: Array | None = None  # [R, S, F], made for the first features
+        self._n_added = 0
+
+    def add(self, features: Array) -> None:
+        """Add the features [S, F] of one step."""
+        if self._ring is None:
+            capacity = max(2, min(MAX_POINTS, _MAX_RECENT // features.size))
+            self._ring = np.zeros((capacity, *features.shape), np.float32)
+        self._ring[self._n_added % len(self._ring)] = features
+        self._n_added += 1
+
+    def of_seed(self, index: int) -> Array:
+        """Return the latest features [R, F] of one seed, the oldest first; R may be 0."""
+        if self._ring is None:
+            return np.zeros((0, 1), np.float32)
+        n = min(self._n_added, len(self._ring))
+        return self._ring[np.arange(self._n_added - n, self._n_added) % len(self._ring), index]
+
+
+def code_panels(encoder: Encoder, index: int, seen: Seen) -> tuple[Panel, ...]:
+    """Make panels of a code: the encoder's own, or the numbers of the present one and the plane of the latest ones."""
+    if isinstance(encoder, ShowsCode):
+        return encoder.code_panels(index, seen)
+    return (code_bars(seen.features), *code_plane(seen.recent))
+
+
+def code_bars(code: Array, title: str = "code of the present observation") -> BarPanel:
+    """Make bars of the numbers of a code [F]."""
+    return counts_panel(title, [str(k + 1) for k in range(len(code))], code, None, "")
+
+
+def code_plane(recent: Array) -> tuple[Panel, ...]:
+    """Make a panel of the latest codes [R, F], the present one last and marked."""
+    if not len(recent):
+        return ()
+    points = points_panel(
+        "codes of the latest observations", {"before": recent[:-1], "now": recent[-1:]}, mark_last=True
+    )
+    return () if points is None else (points,)
+
+
 class EncodedAgent:
     """S learners behind encoders; see :class:`simulator.core.protocols.Agent`.
 
@@ -137,6 +201,7 @@ class EncodedAgent:
         self._carry = encoder.make_carry()
         self._carry_before = encoder.make_carry()  # the latest observations
         self._features = np.zeros((n_seeds, *encoder.space.shape), np.float32)
+        self._recent = RecentFeatures()
         if hasattr(agent, "gamma"):
             self.gamma = agent.gamma
         if hasattr(agent, "failed_at"):
@@ -180,6 +245,7 @@ class EncodedAgent:
             np.copyto(self.failed_at, own + self._encoder.n_collected, where=(own > 0) & (self.failed_at == 0))
         self._obs[...] = step.obs
         self._features, self._carry, self._carry_before = following, after, before
+        self._recent.add(following)
         return metrics
 
     def _features_of(self, obs: Array) -> Array:
@@ -205,6 +271,22 @@ class EncodedAgent:
         high = np.where(np.isfinite(space.high), space.high, 1.0)
         actions = [low + (high - low) * stream.random(space.shape) for stream in self._streams]
         return np.clip(np.array(actions), space.low, space.high).astype(space.dtype)
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of the code of one seed's present observation, and the agent's own."""
+        n_collected = self._encoder.n_collected
+        own = self._agent.panels(index) if isinstance(self._agent, HasPanels) else ()
+        if self._clock < n_collected:
+            said = f"{self._clock:,} of {n_collected:,}, of random play"
+            return (TextPanel("encoder", {"observations collected": said}), *own)
+        if not self._begun:
+            return own
+        seen = Seen(self._obs[index].copy(), self._features[index].copy(), self._recent.of_seed(index))
+        return (*code_panels(self._encoder, index, seen), *own)
+
+    def last_update(self, index: int) -> Update | None:
+        """Return the agent's latest update of one seed, where it knows it."""
+        return self._agent.last_update(index) if isinstance(self._agent, ShowsUpdate) else None
 
     def policy(self) -> EncodedPolicy:
         """Return the agent's policy behind a copy of the encoder."""
@@ -262,13 +344,35 @@ class EncodedPolicy:
         self._encoder = encoder
         self._policy = policy
         self._carry = encoder.make_carry()
+        self._recent = RecentFeatures()
+        self._latest: tuple[Array, Array] | None = None  # observations and features of the latest step
 
     def act(self, obs: Array, first: Array) -> Array:
         """Return actions [S] at obs [S, *obs]; ``first`` bool [S] marks seeds whose episode begins here."""
         self._carry = _restarted(self._carry, np.asarray(first))
-        actions = self._policy.act(self._encoder.encode(obs, self._carry), first)
+        features = self._encoder.encode(obs, self._carry)
+        self._latest = (np.array(obs), features)
+        self._recent.add(features)
+        actions = self._policy.act(features, first)
         self._encoder.see_actions(self._carry, actions)
         return actions
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return the features of one seed's latest observation, and the moment of the policy; see ``ShowsMoment``."""
+        if self._latest is None:
+            return {}
+        features = self._latest[1][index].ravel()
+        own = {"features": features.copy()} if len(features) <= MAX_ROWS else {}
+        return {**own, **(self._policy.moment(index) if isinstance(self._policy, ShowsMoment) else {})}
+
+    def panels(self, index: int) -> tuple[Panel, ...]:
+        """Make panels of the code of one seed's latest observation, and the policy's own."""
+        own = self._policy.panels(index) if isinstance(self._policy, HasPanels) else ()
+        if self._latest is None:
+            return own
+        obs, features = (part[index] for part in self._latest)
+        seen = Seen(obs, features, self._recent.of_seed(index))
+        return (*code_panels(self._encoder, index, seen), *own)
 
     def carried(self) -> tuple[Array, ...] | None:
         """Return copies of what encoder and policy carry; None where neither does."""

@@ -19,9 +19,12 @@ import numpy as np
 from gymnasium import spaces
 
 from agents.common.encoders.codes import CodeEncoder
-from agents.common.encoders.encoded import Carry
+from agents.common.encoders.encoded import Carry, Seen, code_bars, code_plane
 from agents.common.encoders.patterns import PatternAdapter
 from simulator.core.protocols import Array, State
+from simulator.core.scene import Panel
+
+_MAX_RECENT = 64  # observations whose codes are shown
 
 
 class JointEncoder:
@@ -91,6 +94,19 @@ class JointEncoder:
         if learns:
             self._give(self._networks if clock <= self.n_collected else self._networks[:1])
         return False
+
+    def code_panels(self, index: int, seen: Seen) -> tuple[Panel, ...]:
+        """Make panels of the code of one seed's observation by the weights in the agent's first network."""
+        trained = self._networks[0].seed_parameters(index)
+        named = {name: trained[_place(name)] for name in self._code.code_weights()}
+        recent = seen.recent[-_MAX_RECENT:] if len(seen.recent) else seen.features[None]
+        codes = self._code.codes_of_seed(recent, named)
+        standardized = (codes - trained[_place("mean")]) * trained[_place("scale")]
+        return (
+            code_bars(standardized[-1]),
+            *code_plane(standardized),
+            *self._encoder.restored_panels(index, recent[-1], codes[-1]),
+        )
 
     def frozen(self) -> JointEncoder:
         """Return itself: patterns never change."""

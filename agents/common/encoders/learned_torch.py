@@ -16,7 +16,8 @@ import memory.vae
 from agents.common.networks.modules_torch import PresetModule
 from memory.autoencoder.model_torch import Autoencoder
 from memory.common.networks.arithmetic_torch import Adam, product
-from memory.common.networks.layers_torch import Streams, Weights, init_mlp, normals, subset, tensor
+from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
+from memory.common.networks.memory_torch import mean_pattern
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from memory.conv_autoencoder.model_torch import ConvAutoencoder, Encoded
 from memory.vae.model_torch import VAE, gaussian_kl
@@ -81,6 +82,10 @@ class PictureCode:
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the codes [S, B, H] of pictures x [S, B, N], or the means of their distributions."""
         return self._outputs(weights, x)[..., : self._config.latent_dim]
+
+    def decode(self, weights: Weights, code: Tensor) -> Tensor:
+        """Compute the logits [S, B, N] of codes [S, B, H]."""
+        return self._layers.decode(weights, Encoded(code, []))
 
     def loss(self, weights: Weights, x: Tensor, noisy: Tensor, epsilon: Tensor | None, beta: float) -> Tensor:
         """Compute the cross entropy of pictures [S, B, N] given noisy ones, plus beta times the divergence: [S]."""
@@ -179,6 +184,28 @@ class NetworkCode:
             codes: Array = self._network.codes(self._weights, tensor(np.ascontiguousarray(patterns))).cpu().numpy()
         return codes
 
+    def codes_of_seed(self, patterns: Array, named: dict[str, Array]) -> Array:
+        """Compute codes float32 [B, F] of patterns [B, N] by given weights of one seed between pattern and code."""
+        weights = {name: tensor(np.ascontiguousarray(values[None])) for name, values in named.items()}
+        with torch.no_grad():
+            codes: Array = self._network.codes(weights, tensor(np.ascontiguousarray(patterns[None])))[0].cpu().numpy()
+        return codes
+
+    def restored(self, code: Array, index: int) -> Array:
+        """Turn codes [B, F] of one seed back into patterns, float32 [B, N]."""
+        hold_torch(1)
+        weights = {name: weight.detach()[index : index + 1] for name, weight in self._weights.items()}
+        with torch.no_grad():
+            patterns: Array = (
+                _restore(self._network, weights, tensor(np.ascontiguousarray(code[None])))[0].cpu().numpy()
+            )
+        return patterns
+
+    def first_weights(self, index: int) -> Array | None:
+        """Return the weights [U, N] of one seed's first layer; None of a convolution."""
+        weights = self._weights["encoder.0.weight"][index].detach()
+        return weights.cpu().numpy().T if weights.dim() == 2 else None
+
     def fit(self, patterns: Array) -> None:
         """Train on all patterns collected, [S, P, N]."""
         config = self._config
@@ -252,6 +279,16 @@ class NetworkCode:
             self._optimizers = self._network.make_optimizers(self._weights)
             for name, optimizer in self._optimizers.items():
                 optimizer.restore(state["optimizers"][name])
+
+
+def _restore(network: Any, weights: Weights, code: Tensor) -> Tensor:
+    """Compute the mean patterns [S, B, N] of codes [S, B, F]."""
+    if isinstance(network, PictureCode):
+        return mean_pattern(network.decode(weights, code))
+    if isinstance(network, VAE):
+        return mean_pattern(mlp(weights, "decoder", code))
+    output: Tensor = network.mean_pattern(network.decode(weights, code).output)
+    return output
 
 
 def packed(streams: Streams) -> Array:

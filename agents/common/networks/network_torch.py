@@ -135,6 +135,17 @@ class TorchNetwork:
             start += size
         return named
 
+    def seed_parameters(self, index: int) -> dict[str, Array]:
+        """Return the weights of one seed by name, float32 [*shape]; to be read alone."""
+        flat = self._inner.seed_params(index)
+        named = {}
+        start = 0
+        for name, shape in self._shapes:
+            size = int(np.prod(shape))
+            named[name] = flat[start : start + size].reshape(shape)
+            start += size
+        return named
+
     def set_parameters(self, named: dict[str, Array]) -> None:
         """Set weights by name, [S, *shape]; those that are not named and the optimiser's moments stay."""
         state = self._inner.state()
@@ -204,6 +215,10 @@ class _SeedModules:
 
     def polyak_update(self, other: Any, tau: float) -> None:
         parallel_for(lambda first, last: _polyak_block(first, last, self.params, other.params, tau), len(self.params))
+
+    def seed_params(self, index: int) -> Array:
+        row: Array = self.params[index, : self._size]
+        return row
 
     def state(self) -> State:
         saved: State = {"params": self.params[:, : self._size].copy()}
@@ -308,6 +323,11 @@ class _StackedModule:
             self.params.copy_(other.params)
         else:
             self.params += tau * (other.params - self.params)
+
+    def seed_params(self, index: int) -> Array:
+        """Return the weights [P] of one seed."""
+        row: Array = self.params[index].cpu().numpy()
+        return row
 
     def state(self) -> State:
         """Return weights, moments and counters as numpy arrays."""

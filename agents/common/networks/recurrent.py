@@ -73,6 +73,10 @@ class Recurrence(NamedTuple):
     step: Callable[[Any, Any, Any, tuple[Any, ...]], tuple[Any, ...]] | None = None
     """the cell on tensors of torch: from cell, z and u [..., G], and what is carried, to the same after the step; each
     [..., H], the output first. None: the cell is compiled alone, and refused on a GPU and on images"""
+    gates: tuple[str, ...] = ()
+    """names of what ``cell_forward`` leaves in z, [H] each, for the views; none: it is not shown"""
+    carries: tuple[str, ...] = ("hidden",)
+    """names of what is carried, likewise; the first one is the output"""
 
     def n_params(self, n_in: int) -> int:
         """Return the number of parameters of all layers."""

@@ -216,6 +216,7 @@ class RecurrentTorchNetwork(TorchNetwork):
         stacked: bool | None = None,
     ) -> None:
         super().__init__(build, seed_list, settings, stacked=stacked, first_weights=RecurrentModule.first_weights)
+        self._latest: tuple[Array, Array] | None = None  # inputs of the latest single step
 
     def unroll(self, inputs: SequenceInputs, keep: bool = True) -> Array:
         """Return outputs float32 [S, B, T, out]; with ``keep`` the gradient can be taken at them."""
@@ -223,7 +224,22 @@ class RecurrentTorchNetwork(TorchNetwork):
 
     def step(self, obs: Array, extras: Array, state: Array) -> Stepped:
         """Step every seed at one observation [S, *in], from what it carries, [S, C]."""
+        self._latest = (obs, extras)
         burn_in = np.zeros((len(obs), 1), np.int64)
         inputs = SequenceInputs(obs[:, None, None], extras[:, None, None], state[:, None], burn_in)
         outputs, after = self._run(inputs, False)
         return Stepped(outputs[:, 0, 0], after[:, 0])
+
+    def latest_inputs(self, index: int) -> Array | None:
+        """Return what the first layer of one seed saw in the latest single step, [in]; None before the first."""
+        if self._latest is None:
+            return None
+        obs, extras = (part[index] for part in self._latest)
+        encoder = self._module.encoder
+        if encoder is not None:
+            named = self.seed_parameters(index)
+            first = "encoder."
+            weights = {name[len(first) :]: torch.tensor(part) for name, part in named.items() if name.startswith(first)}
+            with torch.no_grad():
+                obs = functional_call(encoder, weights, (torch.tensor(obs[None]),))[0].numpy()
+        return np.concatenate([obs, extras])

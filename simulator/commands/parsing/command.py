@@ -33,7 +33,9 @@ class Options:
     preset: str = ""
     """use a preset (engram list presets) by name; with a / or .toml, a file"""
     view: Literal["terminal", "window", "none"] = "terminal"
-    """live view"""
+    """live view: in this terminal, or in a window (which needs a display)"""
+    scale: Literal["auto", "1", "1.5", "2"] = "auto"
+    """size of everything in a window; Ctrl + and Ctrl - change it"""
     slow: Annotated[float, Meta(gt=0.0, le=1e6)] | None = None
     """show so many environment steps per second, 10 without a number; keys change it while the run is watched"""
     gamma: Share | None = None
@@ -265,6 +267,11 @@ def view_of(options: Options, experiment: str = "run", **controls: Any) -> Any:
     """
     module = f"simulator.views.{experiment}"
     view = None if options.view == "none" else import_module(module).terminal_view(**controls)
+    return with_event_files(options, view)
+
+
+def with_event_files(options: Options, view: Any) -> Any:
+    """Return a view, and beside it one that writes event files where they are asked for."""
     if not options.tensorboard:
         return view
     from simulator.training.tensorboard import EventWriter

@@ -34,6 +34,7 @@ _FACES = {"sans": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "Deja
 def pygame_module() -> Any:
     """Import pygame without its greeting, with fonts and without sound."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "engram")  # what desktops file the window under
     import pygame
 
     return pygame

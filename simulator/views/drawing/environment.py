@@ -6,12 +6,13 @@ as a graph; a machine as strokes; a foreign environment as its own image.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
+from simulator.core.snapshots import Flash
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, picture
 from simulator.views.drawing.colours import (
     BLUE,
@@ -40,14 +41,6 @@ MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker
 TINY = 90  # units below which a picture has neither a title nor a legend
 
 
-class Flash(NamedTuple):
-    """A temporal-difference error that lights up on the place that was just updated."""
-
-    row: int  # or the number of the room
-    column: int
-    error: float
-
-
 class GridFrame(NamedTuple):
     """Where a grid lies on the surface."""
 
@@ -74,6 +67,8 @@ def draw_environment(
     path: Array | None = None,
     flash: Flash | None = None,
     pointer: tuple[int, int] | None = None,
+    *,
+    words: bool = True,
 ) -> str | None:
     """Draw a scene, values and policy into a rectangle; return what lies under the pointer.
 
@@ -84,9 +79,10 @@ def draw_environment(
         path: int [K, 2], row and column of the places that the agent came through, or (room, 0); None: not drawn.
         flash: an error to light up.
         pointer: place of the mouse, pixels.
+        words: with title, legend and facts, where there is room for them.
     """
     scene = view.scene
-    body = _draw_words(canvas, rect, view)
+    body = _draw_words(canvas, rect, view) if words else rect
     if wall_array(scene).size:
         return _draw_grid(canvas, body, view, path, flash, pointer)
     if scene.rooms is not None and len(scene.rooms):
@@ -569,11 +565,3 @@ def _draw_facts(canvas: Canvas, body: Rect, scene: Scene) -> None:
         canvas.text((body.left, y), name, size, FAINT, width=body.width)
         canvas.text((body.left + widest, y), text, size, INK, face="bold", width=body.width - widest)
         y += step
-
-
-def first_place(scene: Scene) -> Any:
-    """Return (row, column) of the walker, or (room, 0); None where it has no place."""
-    if scene.rooms is not None and scene.walker >= 0:
-        return scene.walker, 0
-    walker = next((mark for mark in scene.marks if mark.kind == "walker"), None)
-    return None if walker is None else (walker.row, walker.column)

@@ -459,8 +459,9 @@ def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> s
     axes = draw_axes(canvas, area, _x_span(x), (low - pad, high + pad), (panel.x_name, ""))
     canvas.surface.set_clip(axes.rect)
     _draw_bands(canvas, axes, panel, x)
+    taken: list[Rect] = []
     for name, value in panel.levels.items():
-        _draw_level(canvas, axes, name, value)
+        _draw_level(canvas, axes, name, value, taken)
     for k in range(len(y)):
         points = axes.points(x, y[k])
         canvas.lines(_as_steps(points) if panel.steps else points, LINES[k % len(LINES)], 2 if len(y) <= 6 else 1)
@@ -502,17 +503,24 @@ def _draw_bands(canvas: Canvas, axes: Axes, panel: CurvePanel, x: Array) -> None
         pygame.draw.polygon(canvas.surface, colour, np.clip(outline, -1e4, 1e5).tolist())
 
 
-def _draw_level(canvas: Canvas, axes: Axes, name: str, value: float) -> None:
-    """Draw a dashed line with its name."""
+def _draw_level(canvas: Canvas, axes: Axes, name: str, value: float, taken: list[Rect]) -> None:
+    """Draw a dashed line with its name where no other one is, of those ``taken``."""
     if not math.isfinite(value):
         return
     y = round(float(axes.points(axes.x[0], value)[1]))
     dash = canvas.px(6)
     for left in range(axes.rect.left, axes.rect.right, 2 * dash):
         canvas.fill((left, y, dash, max(canvas.px(1), 1)), INK)
-    line = canvas.line_height(SMALL)
-    above = y - line - 1 if y - line > axes.rect.top else y + 2
-    canvas.text((axes.rect.right - canvas.px(4), above), f"{name} {number(value)}", SMALL, INK, align="right")
+    words = f"{name} {number(value)}"
+    wide, high = canvas.text_size(words, SMALL)
+    gap = canvas.px(4)
+    place = pygame_module().Rect(axes.rect.right - gap - wide, y - high - 1, wide, high)
+    if place.top < axes.rect.top:
+        place.top = y + 2
+    while (index := place.collidelist(taken)) >= 0:
+        place.right = taken[index].left - 3 * gap
+    taken.append(place)
+    canvas.text(place.topleft, words, SMALL, INK)
 
 
 def _legend_lines(canvas: Canvas, panel: CurvePanel, width: int) -> list[list[int]]:

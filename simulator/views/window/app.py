@@ -146,6 +146,13 @@ class Window:
             self.is_open = False
         return self.is_open
 
+    def show(self, page: Page) -> None:
+        """Show another page in the place of this one, which is closed."""
+        self.page.close()
+        self.page = page
+        self._pygame.display.set_caption(page.title)
+        self._dirty = True
+
     def redraw(self) -> None:
         """Draw at the next step."""
         self._dirty = True

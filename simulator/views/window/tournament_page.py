@@ -14,7 +14,7 @@ from simulator.core.scene import Panel
 from simulator.core.snapshots import ENDED, Standing, TournamentCell, TournamentSnapshot
 from simulator.reporting.tournament import PLURALS
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
-from simulator.views.drawing.colours import BLUE, EMPTY, FAINT, FOCUS, INK, ORANGE, PAPER, RULE
+from simulator.views.drawing.colours import BLUE, EMPTY, FAINT, INK, ORANGE, PAPER, RULE
 from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration, number
@@ -42,10 +42,12 @@ class Watching(Protocol):
 class CellPlay(Protocol):
     """A cell's environment, played by its newest checkpoint."""
 
-    view: AgentView | None
-    status: str
-    next_poll: float
-
+    @property
+    def view(self) -> AgentView | None: ...  # noqa: D102
+    @property
+    def status(self) -> str: ...  # noqa: D102
+    @property
+    def next_poll(self) -> float: ...  # noqa: D102
     def poll(self) -> bool: ...  # noqa: D102
     def close(self) -> None: ...  # noqa: D102
 
@@ -81,6 +83,7 @@ class TournamentPage:
         self._lab = lab
         self._clock = clock
         self._chosen = -1
+        self._follows = True  # whatever runs, until somebody chooses a cell
         self._panels: Sequence[Panel] = ()
         self._playing: CellPlay | None = None
         self._playing_of: TournamentCell | None = None
@@ -109,9 +112,10 @@ class TournamentPage:
         if self._tournament.n_looks != self._seen:
             self._seen = self._tournament.n_looks
             changed = True
-        if self._chosen < 0:
-            running = [i for i, cell in enumerate(self._tournament.cells) if cell.status == "running"]
-            self._choose(running[0] if running else -1)
+        cells = self._tournament.cells
+        if self._follows and (self._chosen < 0 or cells[self._chosen].status != "running"):
+            running = [i for i, cell in enumerate(cells) if cell.status == "running"]
+            self._choose(running[0] if running else self._chosen)
         return self._look_at_cell() or changed
 
     def command(self) -> str:
@@ -129,14 +133,17 @@ class TournamentPage:
         pygame = pygame_module()
         if event.type == pygame.MOUSEBUTTONDOWN and event.button == 1:
             hit = next((i for i, place in self._places.items() if place.collidepoint(event.pos)), -1)
+            self._follows &= hit < 0
             self._choose(hit)
             return hit >= 0
         for key, (down, right) in {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}.items():
             if is_key(event, key):
+                self._follows = False
                 self._move(down, right)
                 return True
         for key, status in {"r": "running", "f": "failed"}.items():
             if is_key(event, key):
+                self._follows = False
                 self._choose_next(status)
                 return True
         return False
@@ -175,9 +182,9 @@ class TournamentPage:
         if cell != self._playing_of:
             self._stop_playing()
             self._playing_of = cell
-            if self._open is not None and cell.folder:
-                self._playing = self._open(cell)
             changed = True
+        if self._playing is None and self._open is not None and cell.folder:
+            self._playing = self._open(cell)
         return changed
 
     def _stop_playing(self) -> None:
@@ -271,7 +278,7 @@ class TournamentPage:
                 self._places[i] = place
                 _draw_square(canvas, place, cells[i].status)
                 if i == self._chosen:
-                    canvas.frame(place.inflate(4, 4), FOCUS, 2)
+                    canvas.frame(place.inflate(6, 6), INK, 2)
                 if canvas.pointer is not None and place.collidepoint(canvas.pointer):
                     reason = f": {cells[i].reason}" if cells[i].reason else ""
                     canvas.tip = f"{cells[i].words}, {cells[i].status}{reason}"
@@ -325,7 +332,9 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
     """Draw the lines of one division, and return the height below them."""
     px = canvas.px
     line = canvas.line_height(SMALL)
-    names = max(min(max(canvas.text_size(row.contestant)[0] for row in rows), int(rect.width * 0.3)), px(80))
+    names = max(
+        min(max(canvas.text_size(row.contestant, face="bold")[0] for row in rows) + 4, int(rect.width * 0.3)), px(80)
+    )
     columns = {"tier": rect.left, "contestant": rect.left + px(40)}
     left = columns["contestant"] + names + px(14)
     right = rect.right - px(130)

@@ -1,0 +1,140 @@
+"""Episodes of a stored run, played in a process of their own.
+
+Whoever watches is never held up: by an environment that hangs, by compiling, or by loading a checkpoint. A foreign
+environment that closes its window closes it there.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import sys
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import NamedTuple
+
+from simulator.core.scene import Panel
+from simulator.core.snapshots import SeedView
+from simulator.store.lab import existing
+from simulator.store.run_store import Store
+from simulator.training import episode_player, inside
+from simulator.training.episode_player import EpisodePlayer, Moment
+
+
+class Begin(NamedTuple):
+    """Asks to play from the first episode on, with the newest checkpoint, and to watch a seed; None: the same one."""
+
+    seed: int | None
+
+
+class Advance(NamedTuple):
+    """Asks for moments until ``n`` steps were made or an episode has ended."""
+
+    n: int
+    wall: bool  # with the scenes of all seeds
+
+
+class Played(NamedTuple):
+    """Moments that were played, and the scenes of all seeds at the last one, where they were asked for."""
+
+    moments: tuple[Moment, ...]
+    wall: tuple[SeedView, ...]
+    is_over: bool  # nothing can be played any more: an episode was cut
+    inside: tuple[Panel, ...] | None  # of the agent whose policy is played, where it began
+
+
+class Fault(NamedTuple):
+    """An error, in one line, after which the process has ended."""
+
+    line: str
+
+
+class EpisodeProcess:
+    """A process that plays episodes of a stored run.
+
+    Args:
+        lab: folder of the lab.
+        run: id of the run.
+        seed: the seed that is watched; None: the first one that has not failed.
+    """
+
+    def __init__(self, lab: str, run: str, seed: int | None = None) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, lab, run, seed), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._waiting = False
+
+    @property
+    def is_busy(self) -> bool:
+        """True while an answer is awaited."""
+        return self._waiting
+
+    def ask(self, request: Begin | Advance) -> None:
+        """Send a request; ``answer`` gives what comes of it."""
+        try:
+            self._pipe.send(request)
+            self._waiting = True
+        except OSError:  # the process has ended: the next answer says so
+            self._waiting = True
+
+    def answer(self) -> Played | Fault | None:
+        """Return the answer to the latest request, None while there is none; never waits."""
+        if not self._waiting:
+            return None
+        try:
+            if not self._pipe.poll():
+                if self._process.is_alive():
+                    return None
+                raise EOFError
+            answer: Played | Fault = self._pipe.recv()
+        except (EOFError, OSError):
+            answer = Fault(f"the process that played the episodes has ended ({self._process.exitcode})")
+        self._waiting = False
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        with suppress(OSError):
+            self._pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
+    """Answer requests until the other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that watches
+    try:
+        with Store(existing(lab)) as store, suppress(EOFError, OSError):
+            player = episode_player.of_run(store, run, seed)
+            begun = False
+            while True:
+                request = pipe.recv()
+                if isinstance(request, Begin):
+                    if begun:  # what was loaded at the start is new enough for the first one
+                        player = episode_player.of_run(
+                            store, run, player.seed if request.seed is None else request.seed
+                        )
+                    begun = True
+                    panels = inside.panels_of(player.session, player.index)
+                    pipe.send(_advance(player, Advance(1, wall=False))._replace(inside=panels))
+                else:
+                    pipe.send(_advance(player, request))
+    except Exception as error:  # of a player's own code too: the watcher says it
+        with suppress(OSError):
+            pipe.send(Fault(" ".join(str(error).split()) or type(error).__name__))
+    sys.exit(0)
+
+
+def _advance(player: EpisodePlayer, request: Advance) -> Played:
+    moments: list[Moment] = []
+    for _ in range(request.n):
+        moment = player.step()
+        if moment is None:
+            break
+        moments.append(moment)
+        if moment.ended:
+            break
+    wall = player.wall() if request.wall else ()
+    return Played(tuple(moments), wall, not moments, None)

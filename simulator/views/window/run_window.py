@@ -1,0 +1,236 @@
+"""Window of a run that this process trains: one of its views, and the keys that change its speed.
+
+The driver of the run asks for the next snapshot; between two of them, and while it waits, the window takes its events.
+Closing the window leaves the run going.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from simulator.core.snapshots import ENDED, Look, RunSnapshot, Shown
+from simulator.core.stopping import Stopped, raise_if_stopped
+from simulator.views.controls import Controls
+from simulator.views.window.app import Page, Window
+from simulator.views.window.training_page import TrainingPage
+
+
+class LiveRun:
+    """A run that this process trains, as a page shows it.
+
+    Args:
+        look: what the run is asked to show.
+        settings: the run's settings by name.
+        controls: tells the speed.
+        command: the command that does the same again.
+
+    Attributes:
+        pressed: keys that the driver has not taken yet.
+    """
+
+    is_live = True
+    next_poll = 1.0  # the driver brings what is new
+
+    def __init__(self, look: Look, settings: Mapping[str, str], controls: Callable[[], Controls], command: str) -> None:
+        self.look = look
+        self.settings = settings
+        self.pressed: list[str] = []
+        self.snapshot: RunSnapshot = None  # type: ignore[assignment] # it comes before the page is made
+        self._controls = controls
+        self._command = command
+        self.speed = LiveSpeed(self.pressed, controls)
+
+    @property
+    def shown(self) -> Shown | None:
+        """What the newest snapshot shows."""
+        return self.snapshot.shown
+
+    @property
+    def status(self) -> str:
+        """The phase and the step."""
+        snapshot = self.snapshot
+        seconds = max(snapshot.training_seconds, 1e-9)
+        rate = len(snapshot.seeds) * snapshot.step / seconds if snapshot.step and snapshot.training_seconds > 0 else 0
+        speed = f", {rate:,.0f} steps/s of all seeds" if rate else ""
+        return f"{snapshot.phase} here, step {snapshot.step:,} of {snapshot.steps:,}{speed}"
+
+    @property
+    def wall(self) -> bool:
+        """All seeds are looked at."""
+        return self.look.wall
+
+    @wall.setter
+    def wall(self, wall: bool) -> None:
+        self.look.wall = wall
+
+    @property
+    def inside(self) -> bool:
+        """What is inside the agent is looked at."""
+        return self.look.inside
+
+    @inside.setter
+    def inside(self, inside: bool) -> None:
+        self.look.inside = inside
+
+    @property
+    def index(self) -> int:
+        """Number of the seed that is watched."""
+        return self.look.index
+
+    def watch(self, index: int) -> None:
+        """Watch another seed from the next snapshot on."""
+        self.look.index = index % len(self.snapshot.seeds)
+
+    def step_back(self) -> None:
+        """Do nothing: training does not run backwards."""
+
+    def begin_again(self) -> None:
+        """Do nothing: training does not begin again."""
+
+    def poll(self) -> bool:
+        """Return False: the driver brings what is new."""
+        return False
+
+    def command(self) -> str:
+        """Return the command that does the same again."""
+        return self._command
+
+    def close(self) -> None:
+        """Let the run go on."""
+
+
+class LiveSpeed:
+    """Speed of a run whose driver takes keys; see :class:`simulator.views.window.training_page.Speed`."""
+
+    def __init__(self, pressed: list[str], controls: Callable[[], Controls]) -> None:
+        self._pressed = pressed
+        self._controls = controls
+
+    @property
+    def is_paused(self) -> bool:
+        """True while the run waits."""
+        return self._controls().paused
+
+    @property
+    def words(self) -> str:
+        """The speed in words."""
+        controls = self._controls()
+        if controls.paused:
+            return "paused"
+        return "full speed" if controls.speed is None else f"{controls.speed:,g} steps/s"
+
+    def pause(self, paused: bool | None = None) -> None:
+        """Pause or go on."""
+        if paused is None or paused != self.is_paused:
+            self._pressed.append(" ")
+
+    def step(self) -> None:
+        """Go one step on and pause."""
+        self._pressed.append("n")
+
+    def change(self, *, faster: bool) -> None:
+        """Go faster or slower."""
+        self._pressed.append("+" if faster else "-")
+
+    def full(self) -> None:
+        """Go as fast as it can, or back to slow."""
+        self._pressed.append("f" if self._controls().speed is not None else "-")
+
+    def change_every(self, *, more: bool) -> None:
+        """Draw more rarely or more often."""
+        self._pressed.append("." if more else ",")
+
+
+class RunWindow:
+    """The window as a view and as a keyboard of the driver.
+
+    Args:
+        source: the run.
+        scale: size of everything.
+        watch_elsewhere: called with the id of a run whose environment draws itself: where it closes, it would close
+            this window too, so that another process opens one.
+        watch_on: makes the page of a run that is over, of its id.
+        make_page: makes the page of the run.
+    """
+
+    def __init__(
+        self,
+        source: LiveRun,
+        scale: str,
+        watch_elsewhere: Callable[[str], None],
+        watch_on: Callable[[str], Page],
+        make_page: Callable[[LiveRun], Any] = TrainingPage,
+    ) -> None:
+        self._source = source
+        self._scale = scale
+        self._make_page = make_page
+        self._window: Window | None = None
+        self._watch_elsewhere = watch_elsewhere
+        self._watch_on = watch_on
+        self._is_elsewhere = False
+
+    @property
+    def is_open(self) -> bool:
+        """True while the window is there."""
+        return self._window is not None and self._window.is_open
+
+    def show(self, snapshot: RunSnapshot) -> None:
+        """Draw a snapshot, and take the window's events."""
+        self._source.snapshot = snapshot
+        if self._is_elsewhere:
+            return
+        if self._window is None and snapshot.shown is not None and snapshot.shown.shown.view.scene.image is not None:
+            self._is_elsewhere = True
+            self._watch_elsewhere(snapshot.id)
+            return
+        if self._window is None:
+            self._window = Window(self._make_page(self._source), scale=self._scale)
+        if self.is_open:
+            self._window.redraw()
+            self._window.step(0.0)
+
+    def close(self) -> None:
+        """Show what the run has learned until the window is closed; a run that was stopped closes it."""
+        if self._window is None:
+            return
+        try:
+            if self.is_open and self._source.snapshot.phase in ENDED:
+                self._window.show(self._watch_on(self._source.snapshot.id))
+            while self.is_open and self._source.snapshot.phase in ENDED:
+                self._window.step(0.5)
+                raise_if_stopped()
+        except Stopped:
+            pass  # the run is over: what it has learned is stored
+        finally:
+            self._window.close()
+
+    @contextmanager
+    def listening(self, left: Callable[[], None]) -> Iterator[None]:
+        """Give keys until the end of the block."""
+        yield
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw: nothing has to be put off."""
+        yield
+
+    def release(self) -> None:
+        """Do nothing: no terminal was changed."""
+
+    def keys(self, seconds: float) -> list[str]:
+        """Wait for keys, at most so many seconds, while the window takes its events."""
+        until = time.monotonic() + seconds
+        while not self._source.pressed and self.is_open:
+            left = until - time.monotonic()
+            assert self._window is not None
+            self._window.step(max(left, 0.0))
+            if left <= 0:
+                break
+        if not self.is_open and seconds > 0 and not self._source.pressed:
+            time.sleep(max(until - time.monotonic(), 0.0))
+        pressed = list(self._source.pressed)
+        self._source.pressed.clear()
+        return pressed

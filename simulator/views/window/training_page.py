@@ -1,0 +1,405 @@
+"""Page of a training run: its environment at the left, curves, the inside of its agent and its settings at the right.
+
+The run is one that this process drives, or one of a lab whose policy plays in another process; the page knows only
+what both offer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from simulator.core.protocols import Array
+from simulator.core.scene import CurvePanel, Panel, TextPanel
+from simulator.core.snapshots import ENDED, RunSnapshot, Shown
+from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
+from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, RULE
+from simulator.views.drawing.environment import draw_environment
+from simulator.views.drawing.panels import draw_panel
+from simulator.views.style import number
+from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, row_of
+
+TABS = ("Curves", "Inside", "Settings")
+CURVES, INSIDE = 0, 1
+KEYS = (
+    ("space", "pause, go on"),
+    ("n, right", "one step"),
+    ("b, left", "one step back, in episodes that are played"),
+    ("+, -", "faster, slower"),
+    ("f", "full speed, and back"),
+    ("., ,", "draw more rarely, more often"),
+    ("up, down", "the seed before, the next one"),
+    ("w", "one seed, or all of them as a wall"),
+    ("1, 2, 3", "curves, inside of the agent, settings"),
+    ("page up, down", "scroll what is inside"),
+    ("r", "from the first episode again, with what is learned by now"),
+    ("k", "copy the command that begins a run from what this one has learned"),
+)
+NARROW = 760  # units of width below which curves stand under the environment
+LEAST_PANEL = 170  # units of height of a panel
+MAX_POINTS = 500  # of a curve
+
+
+class Speed(Protocol):
+    """How fast it goes."""
+
+    @property
+    def words(self) -> str:
+        """The speed in words."""
+
+    @property
+    def is_paused(self) -> bool:
+        """True while nothing goes on."""
+
+    def pause(self, paused: bool | None = None) -> None:
+        """Pause or go on."""
+
+    def step(self) -> None:
+        """Go one step on and pause."""
+
+    def change(self, *, faster: bool) -> None:
+        """Go faster or slower."""
+
+    def full(self) -> None:
+        """Go as fast as it can, or back."""
+
+    def change_every(self, *, more: bool) -> None:
+        """Draw more rarely or more often."""
+
+
+class Source(Protocol):
+    """A run that is shown: one of a lab, or one that this process drives.
+
+    Attributes:
+        is_live: this process trains it.
+        snapshot: its numbers.
+        settings: its settings by name.
+        wall: all seeds are looked at.
+        inside: what is inside the agent is looked at.
+    """
+
+    is_live: bool
+    snapshot: RunSnapshot
+    settings: Mapping[str, str]
+    wall: bool
+    inside: bool
+
+    @property
+    def shown(self) -> Shown | None:
+        """What is seen now; None where nothing is yet."""
+
+    @property
+    def status(self) -> str:
+        """What is shown, as of when."""
+
+    @property
+    def speed(self) -> Speed:
+        """How fast it goes."""
+
+    @property
+    def index(self) -> int:
+        """Number of the seed that is watched."""
+
+    @property
+    def next_poll(self) -> float:
+        """Seconds until ``poll`` has something to do."""
+
+    def poll(self) -> bool:
+        """Look for something new; True: something changed."""
+
+    def step_back(self) -> None:
+        """Look at the moment before, where it is kept."""
+
+    def watch(self, index: int) -> None:
+        """Watch another seed."""
+
+    def begin_again(self) -> None:
+        """Play from the first episode on."""
+
+    def command(self) -> str:
+        """Return the command that shows this again."""
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class TrainingPage:
+    """The page; see :class:`simulator.views.window.app.Page`.
+
+    Args:
+        source: the run.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.title = f"Engram: {source.snapshot.id}, {source.snapshot.agent} in {source.snapshot.env}"
+        self.keys: Sequence[tuple[str, str]] = KEYS
+        self.tabs = Tabs(TABS)
+        self._first_panel = 0
+        self._curves: tuple[RunSnapshot | None, list[CurvePanel]] = (None, [])
+        speed = source.speed
+        self._buttons = [
+            Button(lambda: "Go on" if source.speed.is_paused else "Pause", speed.pause, "space"),
+            Button("Step", speed.step, "n"),
+            *([] if source.is_live else [Button("Back", source.step_back, "b")]),
+            Button("Slower", lambda: speed.change(faster=False), "-"),
+            Button("Faster", lambda: speed.change(faster=True), "+"),
+            Button(lambda: "One seed" if source.wall else "All seeds", self._toggle_wall, "w"),
+        ]
+        self.focus = Focus([self.tabs, *self._buttons])
+        self._places: list[Any] = []  # of the seeds on the wall
+
+    @property
+    def next_poll(self) -> float:
+        """Seconds until there may be something new."""
+        return self.source.next_poll
+
+    def poll(self) -> bool:
+        """Look for something new."""
+        return self.source.poll()
+
+    def command(self) -> str:
+        """Return the command that shows this again."""
+        return self.source.command()
+
+    def close(self) -> None:
+        """Let go of the run."""
+        self.source.close()
+
+    def draw(self, canvas: Canvas, rect: Any) -> None:
+        """Draw header, environment, tab and buttons."""
+        rect = self._draw_head(canvas, rect)
+        gap = canvas.px(18)
+        body = rect.copy()
+        body.height -= canvas.px(HEIGHT + 12)
+        left, right = body.copy(), body.copy()
+        if rect.width >= canvas.px(NARROW):
+            left.width = int(body.width * 0.56) - gap
+            right.left = left.right + gap
+            right.width = body.right - right.left
+        else:
+            left.height = int(body.height * 0.5) - gap
+            right.top = left.bottom + gap
+            right.height = body.bottom - right.top
+        self.source.inside = self.tabs.chosen == INSIDE
+        shown = self.source.shown
+        if shown is not None:
+            self._draw_seeds(canvas, left, shown)
+        else:
+            canvas.text(left.center, "waiting for the first picture", SIZE, FAINT, align="centre")
+        self.tabs.rect = pygame_module().Rect(right.left, right.top, right.width, canvas.px(HEIGHT))
+        panel = right.copy()
+        panel.top += canvas.px(HEIGHT + 10)
+        panel.height = max(right.bottom - panel.top, 1)
+        self._draw_tab(canvas, panel, shown)
+        foot = pygame_module().Rect(rect.left, rect.bottom - canvas.px(HEIGHT), rect.width, canvas.px(HEIGHT))
+        left_over = row_of(canvas, foot, self._buttons)
+        y = left_over.centery - canvas.line_height(SIZE) / 2
+        words = f"{self.source.speed.words}    F1 keys"
+        canvas.text((left_over.right, y), words, SIZE, FAINT, align="right", width=left_over.width)
+        self.focus.draw(canvas)
+
+    def handle(self, event: Any) -> bool:
+        """Take an event."""
+        if event.type == pygame_module().KEYDOWN and event.mod & (
+            pygame_module().KMOD_CTRL | pygame_module().KMOD_META | pygame_module().KMOD_ALT
+        ):
+            return False
+        if self.source.wall and event.type == pygame_module().MOUSEBUTTONDOWN:
+            for i, place in enumerate(self._places):
+                if is_click(event, place):
+                    self.source.wall = False
+                    self.source.watch(i)
+                    return True
+        has_focus = self.focus.index >= 0 and is_key(event, "left", "right", "return", "up", "down")
+        return (
+            (self.focus.handle(event) or self._press(event))
+            if has_focus
+            else (self._press(event) or self.focus.handle(event))
+        )
+
+    def _press(self, event: Any) -> bool:
+        source = self.source
+        speed = source.speed
+        n_seeds = len(source.snapshot.seeds)
+        actions = {
+            ("space",): speed.pause,
+            ("n", "right"): speed.step,
+            ("b", "left"): source.step_back,
+            ("+", "=", "[+]"): lambda: speed.change(faster=True),
+            ("-", "[-]"): lambda: speed.change(faster=False),
+            ("f",): speed.full,
+            (".",): lambda: speed.change_every(more=True),
+            (",",): lambda: speed.change_every(more=False),
+            ("up",): lambda: source.watch((source.index - 1) % n_seeds),
+            ("down",): lambda: source.watch((source.index + 1) % n_seeds),
+            ("w",): self._toggle_wall,
+            ("r",): source.begin_again,
+            ("page down",): lambda: self._scroll(1),
+            ("page up",): lambda: self._scroll(-1),
+        }
+        for names, act in actions.items():
+            if is_key(event, *names):
+                act()
+                return True
+        return False
+
+    def _scroll(self, step: int) -> None:
+        self._first_panel = max(self._first_panel + step, 0)
+
+    def _toggle_wall(self) -> None:
+        self.source.wall = not self.source.wall
+
+    def _draw_head(self, canvas: Canvas, rect: Any) -> Any:
+        """Draw the run, its status and its progress; return what is left."""
+        snapshot = self.source.snapshot
+        n_seeds = len(snapshot.seeds)
+        words = f"{snapshot.id}  {snapshot.agent} in {snapshot.env}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+        wide = canvas.text(rect.topleft, words, TITLE, face="bold", width=rect.width)
+        room = rect.width - wide - canvas.px(16)
+        y = rect.top + canvas.px(1)
+        canvas.text((rect.left + wide + canvas.px(16), y), self.source.status, SIZE, FAINT, width=room)
+        bar = pygame_module().Rect(rect.left, rect.top + canvas.px(24), rect.width, canvas.px(4))
+        canvas.fill(bar, RULE)
+        done = bar.copy()
+        done.width = round(bar.width * min(snapshot.step / max(snapshot.steps, 1), 1.0))
+        canvas.fill(done, ORANGE if snapshot.phase == "failed" else BLUE)
+        left = rect.copy()
+        left.top = bar.bottom + canvas.px(12)
+        left.height = rect.bottom - left.top
+        return left
+
+    def _draw_seeds(self, canvas: Canvas, rect: Any, shown: Shown) -> None:
+        if self.source.wall and shown.wall:
+            self._draw_wall(canvas, rect, shown)
+            return
+        words = "    ".join(f"{name} {text}" for name, text in shown.facts.items())
+        canvas.text(rect.topleft, f"seed {shown.shown.seed}    {words}", SIZE, INK, width=rect.width)
+        above = canvas.line_height() + canvas.px(8)
+        body = pygame_module().Rect(rect.left, rect.top + above, rect.width, rect.height - above)
+        tip = draw_environment(canvas, body, shown.shown.view, shown.path, shown.flash, canvas.pointer)
+        canvas.tip = tip or canvas.tip
+
+    def _draw_wall(self, canvas: Canvas, rect: Any, shown: Shown) -> None:
+        """Draw all seeds side by side; a click watches one of them alone."""
+        n = len(shown.wall)
+        columns = max(1, round((n * rect.width / max(rect.height, 1)) ** 0.5))
+        self._places = []
+        rows = -(-n // columns)
+        wide, high = rect.width // columns, rect.height // rows
+        for i, seed in enumerate(shown.wall):
+            place = pygame_module().Rect(
+                rect.left + (i % columns) * wide,
+                rect.top + (i // columns) * high,
+                wide - canvas.px(8),
+                high - canvas.px(8),
+            )
+            self._places.append(place.copy())
+            high_line = canvas.line_height(SMALL)
+            chosen = seed.seed == shown.shown.seed
+            face = "bold" if chosen else "sans"
+            canvas.text(place.topleft, f"seed {seed.seed}", SMALL, INK if chosen else FAINT, face=face)
+            place.top += high_line + canvas.px(2)
+            place.height = max(place.height - high_line - canvas.px(2), 1)
+            draw_environment(canvas, place, seed.view, words=False)
+
+    def _draw_tab(self, canvas: Canvas, rect: Any, shown: Shown | None) -> None:
+        if self.tabs.chosen == CURVES:
+            panels: Sequence[Panel] = self._curve_panels()
+        elif self.tabs.chosen == INSIDE:
+            panels = shown.panels if shown is not None else ()
+            if not panels:
+                words = "this agent shows nothing of its inside"
+                canvas.text(rect.topleft, words, SIZE, FAINT, width=rect.width)
+        else:
+            panels = [TextPanel("settings", self.source.settings)]
+        self._draw_panels(canvas, rect, panels)
+
+    def _draw_panels(self, canvas: Canvas, rect: Any, panels: Sequence[Panel]) -> None:
+        """Draw as many panels as fit, one under the other; more of them are scrolled to."""
+        fitting = max(rect.height // canvas.px(LEAST_PANEL), 1)
+        self._first_panel = min(self._first_panel, max(len(panels) - fitting, 0))
+        visible = panels[self._first_panel : self._first_panel + fitting]
+        if not visible:
+            return
+        foot = canvas.px(20) if len(panels) > fitting else 0
+        high = (rect.height - foot) // len(visible)
+        for i, panel in enumerate(visible):
+            place = pygame_module().Rect(rect.left, rect.top + i * high, rect.width, high - canvas.px(14))
+            canvas.tip = draw_panel(canvas, place, panel, canvas.pointer) or canvas.tip
+        if foot:
+            last = self._first_panel + len(visible)
+            words = f"{self._first_panel + 1} to {last} of {len(panels)}: page up, page down"
+            canvas.text((rect.left, rect.bottom - canvas.line_height(SMALL)), words, SMALL, FAINT, width=rect.width)
+
+    def _curve_panels(self) -> list[CurvePanel]:
+        snapshot = self.source.snapshot
+        if self._curves[0] is not snapshot:
+            self._curves = (snapshot, curve_panels(snapshot))
+        return self._curves[1]
+
+
+def curve_panels(snapshot: RunSnapshot) -> list[CurvePanel]:
+    """Make panels of the evaluations and of the training episodes, beside optimum, threshold and random play."""
+    levels = {
+        name: float(value)
+        for name, value in (
+            ("optimum", snapshot.optimum),
+            ("threshold", snapshot.reward_threshold),
+            ("random play", snapshot.random_score),
+        )
+        if value is not None and np.isfinite(value)
+    }
+    n_seeds = len(snapshot.seeds)
+    name = f"mean of {n_seeds} seeds, band: all of them" if n_seeds > 1 else "one seed"
+    panels = []
+    if snapshot.evaluations:
+        exact = all(evaluation.exact is not None for evaluation in snapshot.evaluations)
+        scores = np.stack([_scores(evaluation) for evaluation in snapshot.evaluations], axis=1)
+        steps = np.array([evaluation.step for evaluation in snapshot.evaluations], np.float64)
+        kind = "exact expected return" if exact else "return"
+        panels.append(_panel(f"evaluation: {kind}", name, steps, scores, levels))
+    curve = snapshot.curve
+    if len(curve.steps):
+        steps, returns = _thinned(np.asarray(curve.steps, np.float64), curve.mean_return)
+        panels.append(_panel("training episodes: return", name, steps, returns, levels))
+    if not panels:
+        empty = np.zeros((1, 0))
+        state = "no episode has ended yet" if snapshot.phase not in ENDED else "no episode ended"
+        panels.append(CurvePanel(f"return ({state})", np.zeros(0), empty, levels=levels))
+    return panels
+
+
+def _scores(evaluation: Any) -> Array:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # a seed that failed has only NaN
+        return np.asarray(evaluation.exact if evaluation.exact is not None else np.nanmean(evaluation.returns, axis=1))
+
+
+def _panel(title: str, name: str, steps: Array, values: Array, levels: Mapping[str, float]) -> CurvePanel:
+    """Make a panel of values [S, P]."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean, low, high = (f(values, axis=0)[None] for f in (np.nanmean, np.nanmin, np.nanmax))
+    last = mean[0][np.isfinite(mean[0])]
+    if len(last):
+        name = f"{name}; {number(float(last[-1]))} now"
+    several = len(values) > 1
+    return CurvePanel(
+        title, steps, mean, (name,), low if several else None, high if several else None, levels, "steps per seed"
+    )
+
+
+def _thinned(steps: Array, values: Array) -> tuple[Array, Array]:
+    """Average neighbouring points of values [S, P] until few enough are left to draw."""
+    n = -(-len(steps) // MAX_POINTS)
+    if n <= 1:
+        return steps, values
+    whole = len(steps) // n * n
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        mean = np.nanmean(values[:, :whole].reshape(len(values), -1, n), axis=2)
+    return steps[n - 1 : whole : n], mean
