@@ -182,7 +182,7 @@ def _curve_of(folder: Path, facts: dict[str, str]) -> CurvePanel | None:
     mean = np.nanmean(scores.scores, axis=0) if np.isfinite(scores.scores).any(axis=0).all() else scores.scores[0]
     low, high = (np.atleast_2d(edge(scores.scores, axis=0)) for edge in (np.nanmin, np.nanmax))
     return CurvePanel(
-        "return in evaluations: mean, lowest and highest seed",
+        "evaluations: mean and range of seeds",
         scores.steps.astype(np.float64),
         np.atleast_2d(mean),
         ("mean",),

@@ -205,18 +205,24 @@ class TournamentPage:
         left.width = int(body.width * 0.54)
         right.left = left.right + canvas.px(28)
         right.width = body.right - right.left
-        draw_leaderboard(canvas, left, snapshot.rows)
+        board = left.copy()
+        board.height = int(left.height * 0.6)
+        below = draw_leaderboard(canvas, board, snapshot.rows) + canvas.px(18)
         used = self._draw_cells(canvas, right)
         right.top += used + canvas.px(14)
         right.height = max(body.bottom - right.top, 0)
-        self._draw_chosen(canvas, right)
+        if self._playing is not None:
+            self._draw_playing(canvas, right, self._playing)
+            right = left
+            right.top, right.height = int(below), max(int(body.bottom - below), 0)
+        self._draw_known(canvas, right)
 
     def _draw_head(self, canvas: Canvas, rect: Any, snapshot: TournamentSnapshot) -> int:
         y = rect.top
         canvas.text((rect.left, y), f"{self.title}: {snapshot.phase}", TITLE, face="bold", width=rect.width)
         y += canvas.line_height(TITLE) + canvas.px(4)
         counts = {"done": snapshot.done, "running": snapshot.running, "failed": snapshot.failed}
-        words = f"{snapshot.progress}, {duration(snapshot.seconds)}"
+        words = str(snapshot.progress) + (f", {duration(snapshot.seconds)}" if snapshot.seconds else "")
         words += (
             f", {duration(snapshot.left)} left" if snapshot.left is not None and snapshot.phase not in ENDED else ""
         )
@@ -284,39 +290,39 @@ class TournamentPage:
                     canvas.tip = f"{cells[i].words}, {cells[i].status}{reason}"
         return int(y + len(lines) * high - rect.top)
 
-    def _draw_chosen(self, canvas: Canvas, rect: Any) -> None:
-        """Draw the chosen cell: its environment where it is played, and what is known."""
-        if self._chosen < 0 or rect.height < canvas.px(40):
+    def _draw_playing(self, canvas: Canvas, rect: Any, playing: CellPlay) -> None:
+        """Draw the environment of the chosen cell."""
+        canvas.text(rect.topleft, playing.status, SMALL, FAINT, width=rect.width)
+        scene = rect.copy()
+        scene.top += canvas.line_height(SMALL) + canvas.px(4)
+        scene.height = max(rect.bottom - scene.top, 0)
+        if playing.view is not None and scene.height > canvas.px(60):
+            canvas.tip = draw_environment(canvas, scene, playing.view, pointer=canvas.pointer) or canvas.tip
+
+    def _draw_known(self, canvas: Canvas, rect: Any) -> None:
+        """Draw what is known of the chosen cell, one panel beside the other."""
+        if self._chosen < 0 or rect.height < canvas.px(60) or not self._panels:
             return
-        area = rect.copy()
-        playing = self._playing
-        if playing is not None:
-            canvas.text(area.topleft, playing.status, SMALL, FAINT, width=area.width)
-            if playing.view is not None:
-                scene = area.copy()
-                scene.top += canvas.line_height(SMALL) + canvas.px(4)
-                scene.height = int(area.height * 0.55)
-                tip = draw_environment(canvas, scene, playing.view, pointer=canvas.pointer)
-                canvas.tip = tip or canvas.tip
-                area.top = scene.bottom + canvas.px(8)
-            else:
-                area.top += canvas.line_height(SMALL) + canvas.px(8)
-            area.height = max(rect.bottom - area.top, 0)
+        gap = canvas.px(20)
+        wide = (rect.width - gap * (len(self._panels) - 1)) // len(self._panels)
         for i, panel in enumerate(self._panels):
-            part = area.copy()
-            part.height = int(area.height * (0.45 if i == 0 and len(self._panels) > 1 else 1.0))
+            part = rect.copy()
+            part.left = rect.left + i * (wide + gap)
+            part.width = wide
             canvas.tip = draw_panel(canvas, part, panel, canvas.pointer) or canvas.tip
-            area.top = part.bottom + canvas.px(8)
-            area.height = max(rect.bottom - area.top, 0)
 
 
-def draw_leaderboard(canvas: Canvas, rect: Any, rows: Sequence[Standing]) -> None:
-    """Draw the standing of every division: tier, contestant, strength with its interval, score, finished cells."""
+def draw_leaderboard(canvas: Canvas, rect: Any, rows: Sequence[Standing]) -> float:
+    """Draw the standing of every division: tier, contestant, strength with its interval, score, finished cells.
+
+    Returns:
+        The height below it.
+    """
     if not rows:
         canvas.text(rect.topleft, "leaderboard", TITLE, face="bold")
         place = (rect.left, rect.top + canvas.px(28))
         canvas.text(place, "not enough cells are over to rank anybody", SIZE, FAINT, width=rect.width)
-        return
+        return float(rect.top + canvas.px(60))
     divisions = list(dict.fromkeys(row.division for row in rows))
     n_lines = len(rows) + 2 * len(divisions)
     high = min(canvas.px(ROW), rect.height / max(n_lines, 1))
@@ -326,6 +332,7 @@ def draw_leaderboard(canvas: Canvas, rect: Any, rows: Sequence[Standing]) -> Non
         title = PLURALS.get(name, name) if len(divisions) > 1 else "leaderboard"
         canvas.text((rect.left, y), title, TITLE, face="bold", width=rect.width)
         y = _draw_division(canvas, rect, own, y + canvas.line_height(TITLE) + canvas.px(4), high) + canvas.px(12)
+    return y
 
 
 def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float, high: float) -> float:
