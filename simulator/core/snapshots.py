@@ -338,6 +338,25 @@ class Standing(NamedTuple):
     planned: int
 
 
+class TournamentCell(NamedTuple):
+    """One cell of a tournament: a contestant, or two of them, in a challenge on some seeds."""
+
+    contestant: str  # "first and second" in a game
+    challenge: str
+    seeds: tuple[int, int]  # the first, and how many
+    kind: str  # run, recall, match or external
+    status: str  # waiting, running, done or failed
+    reason: str = ""  # why it failed
+    folder: str = ""  # where a running one keeps its checkpoints
+
+    @property
+    def words(self) -> str:
+        """``dqn in CartPole-v1, seeds 0 to 15``."""
+        first, n = self.seeds
+        seeds = f"seeds {first} to {first + n - 1}" if n > 1 else f"seed {first}"
+        return f"{self.contestant} in {self.challenge}, {seeds}"
+
+
 @dataclass(frozen=True)
 class TournamentSnapshot:
     """Snapshot of a tournament."""
