@@ -124,7 +124,7 @@ class ChangeTab:
         if snapshot.optimum is not None:
             facts.append(f"exact optimum now {number(snapshot.optimum)}")
         if snapshot.regret is not None:
-            facts.append(f"regret of the greedy policy {number(snapshot.regret)}")
+            facts.append(f"regret of the greedy policy {number(round(snapshot.regret, 12))}")
         for words, colour, face in (
             ("; ".join(facts), INK, "bold"),
             (self._message, ORANGE, "sans"),
