@@ -32,7 +32,8 @@ ROOMS: dict[str, Any] = {
 ROOMS_AGAIN = "engram run q_learning rooms --agent.gamma 0.8 --seeds 4 --steps 20000 --slow 5 --view window"
 FIRST_SPEED = 4.0  # environment steps per second
 DOUBLES_EVERY = 3.0  # seconds
-POLE = ["run", "--preset", "cartpole-dqn", "--seeds", "1", "--label", "demo: the pole", "--view", "none"]
+POLE_LABEL = "demo: the pole"
+POLE = ["run", "--preset", "cartpole-dqn", "--seeds", "1", "--label", POLE_LABEL, "--view", "none"]
 DIGITS = {
     "seeds": 1,
     "patterns": [5],
@@ -78,14 +79,11 @@ def show(lab: str, scale: str) -> None:
     window = Window(CaptionedPage(None, CAPTIONS[0], go_on.ask), scale=scale)
     try:
         window.step(0.1)
-        with Store(lab) as store, _training_pole(lab) as label:
-            _show_rooms(window, store, lab, scale, go_on)
+        with Store(lab) as store:
+            _show_rooms(window, store, scale, go_on)
             _wait(window, go_on)
-            known = next((record.run for record in store.runs() if record.label == label), None)
-            if window.is_open and known is not None:
-                page = TrainingPage(WatchedRun(lab, known))
-                window.show(CaptionedPage(page, CAPTIONS[1], go_on.ask))
-                _wait(window, go_on)
+            if window.is_open:
+                _show_pole(window, store, lab, go_on)
             if window.is_open:
                 digits = recall_window.page_of(recall.build(DIGITS))
                 window.show(CaptionedPage(digits, CAPTIONS[2], go_on.ask, "Close"))
@@ -113,7 +111,7 @@ def _wait(window: Window, go_on: _Once) -> None:
         window.step(0.5)
 
 
-def _show_rooms(window: Window, store: Store, lab: str, scale: str, go_on: _Once) -> None:
+def _show_rooms(window: Window, store: Store, scale: str, go_on: _Once) -> None:
     """Train Q-learning in the six rooms, slow at first, until it is over or the next scene is asked for."""
     run.announce_compiling()
     config = build(ROOMS)
@@ -135,9 +133,24 @@ def _show_rooms(window: Window, store: Store, lab: str, scale: str, go_on: _Once
     drive(snapshots, shown, run.begun, playback)
 
 
+def _show_pole(window: Window, store: Store, lab: str, go_on: _Once) -> None:
+    """Let another process train DQN, and watch it until the next scene is asked for."""
+    known = {record.run for record in store.runs()}
+    window.show(CaptionedPage(None, CAPTIONS[1], go_on.ask))
+    with _training_pole(lab):
+        new: list[str] = []
+        while window.is_open and not new and not go_on.take():
+            window.step(0.2)
+            new = [record.run for record in store.runs() if record.run not in known and record.label == POLE_LABEL]
+        if window.is_open and new:
+            page = TrainingPage(WatchedRun(lab, new[0]))
+            window.show(CaptionedPage(page, CAPTIONS[1], go_on.ask))
+            _wait(window, go_on)
+
+
 @contextmanager
-def _training_pole(lab: str) -> Iterator[str]:
-    """Train DQN in another process until the end of the block; give the label of its run."""
+def _training_pole(lab: str) -> Iterator[None]:
+    """Train DQN in another process until the end of the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "simulator", *POLE, "--lab", lab, "--json"],
         stdin=subprocess.DEVNULL,
@@ -145,7 +158,7 @@ def _training_pole(lab: str) -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield "demo: the pole"
+        yield
     finally:
         process.terminate()  # it writes a checkpoint
         process.wait()
