@@ -128,7 +128,7 @@ class ChangeTab:
         for words, colour, face in (
             ("; ".join(facts), INK, "bold"),
             (self._message, ORANGE, "sans"),
-            (f"{len(snapshot.changes)} changes, stored with the run:" if snapshot.changes else "", FAINT, "sans"),
+            ("changes so far, stored with the run:" if snapshot.changes else "", FAINT, "sans"),
             *((change, INK, "mono") for change in snapshot.changes[-MAX_LINES:]),
         ):
             if not words or y + canvas.line_height() > rect.bottom:
