@@ -40,6 +40,8 @@ class Copies(NamedTuple):
     stream: np.ndarray  # uint64 [S, 4]
     half_draw_buffer: np.ndarray  # uint64 [S, 2]: whether half of a 64-bit draw is left, and that half
     max_steps: int  # 0: no limit
+    last_state: np.ndarray  # [S, K] at the end of the latest episode
+    last_step: np.ndarray  # int64 [S], steps of it
 
 
 class CompiledEnv:
@@ -78,6 +80,8 @@ class CompiledEnv:
             stream=gymnasium_streams(seeds) if stream is None else stream.copy(),
             half_draw_buffer=np.zeros((n_seeds, 2), np.uint64),
             max_steps=int(spec.max_steps or 0),
+            last_state=np.tile(initial_state, (n_seeds, 1)),
+            last_step=np.zeros(n_seeds, np.int64),
         )
         self._render = render
         self._fix_first_obs = fix_first_obs
@@ -144,6 +148,10 @@ class CompiledEnv:
     def scene(self, index: int) -> Scene:
         """Draw one copy."""
         return self._render(self._copies.state[index], int(self._copies.episode_step[index]))
+
+    def last_scene(self, index: int) -> Scene:
+        """Draw how the latest episode of one copy ended."""
+        return self._render(self._copies.last_state[index], int(self._copies.last_step[index]))
 
     def state(self) -> State:
         """Return states, steps of the current episodes, streams, and current observations."""
@@ -281,6 +289,9 @@ def _step_one(copies, i, action, step):
     step.terminated[i] = terminated
     step.truncated[i] = truncated
     if terminated or truncated:
+        for k in range(copies.state.shape[1]):
+            copies.last_state[i, k] = copies.state[i, k]
+        copies.last_step[i] = copies.episode_step[i]
         copies.episode_step[i] = 0
         start(copies, i)
         observe(copies, i, step.obs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,7 +42,14 @@ class TabularEnv:
         self._buffers = (_step_buffers(n_seeds), _step_buffers(n_seeds))  # in turn: a step holds until the next but one
         self._turn = 0
         self._actions = np.zeros(n_seeds, np.int64)
-        self._step_all = specialize(_step_all, self.env_batch, self._actions, self._buffers[0])
+        self._led_to = _LedTo(np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64))
+        self._step_all = specialize(_step_all, self.env_batch, self._actions, self._buffers[0], self._led_to)
+
+    def exchange(self, spec: EnvSpec, table: TransitionTable, render: SceneOfState) -> None:
+        """Go on in another environment of the same states and actions; the copies stay in their states."""
+        self.spec = spec
+        self.env_batch = self.env_batch._replace(table=table)
+        self._render = render
 
     def reset(self) -> Array:
         """Start an episode in every seed; int64 [S]."""
@@ -59,7 +67,7 @@ class TabularEnv:
         self._actions[:] = actions
         self._turn ^= 1
         step = self._buffers[self._turn]
-        invalid = self._step_all(self.env_batch, self._actions, step)
+        invalid = self._step_all(self.env_batch, self._actions, step, self._led_to)
         if invalid >= 0:
             n_actions = self.spec.action.n  # type: ignore[attr-defined]
             invalid_action = f"seed number {invalid} was given action {self._actions[invalid]}"
@@ -73,6 +81,10 @@ class TabularEnv:
     def scene(self, index: int) -> Scene:
         """Draw one copy."""
         return self._render(int(self.env_batch.state[index]), int(self.env_batch.episode_step[index]))
+
+    def last_scene(self, index: int) -> Scene:
+        """Draw what the latest step of one copy led to, before a new episode began."""
+        return self._render(int(self._led_to.state[index]), int(self._led_to.episode_step[index]))
 
     def state(self) -> State:
         """Return states, steps of the current episodes, and streams."""
@@ -88,6 +100,13 @@ class TabularEnv:
         self.env_batch.episode_step[:] = state["episode_step"]
         self.env_batch.stream[:] = state["stream"]
         return True
+
+
+class _LedTo(NamedTuple):
+    """What the latest step led to, before a new episode began."""
+
+    state: np.ndarray  # int64 [S]
+    episode_step: np.ndarray  # int64 [S]
 
 
 def _step_buffers(n_seeds: int) -> Step:
@@ -107,14 +126,16 @@ def _reset_all(env_batch):
 
 
 @jit
-def _step_all(env_batch, actions, step):
+def _step_all(env_batch, actions, step, led_to):
     """Step every copy; return -1, or the first seed whose action does not exist: then no copy has moved."""
     n_actions = env_batch.table.outcomes.shape[1]
     for i in range(len(actions)):
         if actions[i] < 0 or actions[i] >= n_actions:
             return i
     for i in range(len(actions)):
+        led_to.episode_step[i] = env_batch.episode_step[i] + 1
         outcome = table_step(env_batch, i, actions[i])
+        led_to.state[i] = outcome.next_state
         next_obs = env_batch.table.obs_of_state[np.uint64(outcome.next_state)]
         step.final_obs[i] = next_obs
         step.obs[i] = next_obs if outcome.end == GOES_ON else env_batch.table.obs_of_state[env_batch.state[i]]

@@ -12,7 +12,8 @@ import numpy as np
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.show import is_tournament
-from simulator.config.codec import of_record
+from simulator.config.changes import until
+from simulator.config.codec import of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig
 from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import visible
@@ -221,11 +222,15 @@ def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
     else:
         config = of_record(RunConfig, record)
         for change in record.extended:  # one part after the other, as it was trained
-            part = dataclasses.replace(config, steps=change["from"])
+            part = dataclasses.replace(config, steps=change["from"], changes=until(config.changes, change["from"]))
             for snapshot in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
                 run = snapshot.id
                 wait.last = snapshot
             extend(other, str(run), change["to"])
+            part = dataclasses.replace(config, steps=change["to"], changes=until(config.changes, change["to"]))
+            other.take(str(run))
+            other.change(str(run), to_toml(part), settings_hash(part))
+            other.release(str(run))
         snapshots = engine.run(config, other, run)
     for snapshot in snapshots:
         run = snapshot.id

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from simulator.config import codec
 from simulator.config.codec import Format, choose, files_of, forget_place, table_of, unplain
-from simulator.config.run import forget_unwrapped
+from simulator.config.run import forget_unused
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
@@ -128,7 +128,7 @@ def _identify(config: ExternalConfig, tables: dict[str, Any]) -> Iterable[str | 
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
     forget_place(tables["env"])
-    forget_unwrapped(tables["env"])
+    forget_unused(tables["env"])
     return [*_own_files(config), *files_of("envs", config.env, config.env_settings)]
 
 

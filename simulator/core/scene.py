@@ -14,7 +14,7 @@ import numpy as np
 
 
 class Mark(NamedTuple):
-    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery, cue, own or other.
+    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery, reward, cue, own or other.
 
     ``own`` and ``other`` are marks on a board, as the player who looks at it sees them.
     """
@@ -68,7 +68,10 @@ class ShowsEnds(Protocol):
     """An environment that can show how an episode ended, though the next one has begun."""
 
     def last_scene(self, index: int) -> Scene:
-        """Make a scene of what the latest step of seed number ``index`` led to, before a new episode began."""
+        """Make a scene of how the latest episode of seed number ``index`` ended.
+
+        Some keep it only where the episode's ``scene`` was asked for: drawing takes long.
+        """
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 
 Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
-_ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
+_ADDED_LATER = (
+    "eval_max_steps",
+    "changes",
+    "env.masks",
+    "env.keys",
+    "env.wrappers",
+    "env.editable",
+)  # that older runs were stored without
 SPEED = "steps per CPU-second"
 DROPPABLE = (
     *(SPEED, "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),

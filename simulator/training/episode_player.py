@@ -44,6 +44,7 @@ class Moment(NamedTuple):
     gain: float  # the return so far, that reward included
     ended: bool
     truncated: bool  # it ended by time
+    was_cut: bool  # it has not ended by itself, and nothing more can be played
     values: Array | None  # [A] action values at obs
     probs: Array | None  # [A] probabilities of the actions at obs
     carried: Mapping[str, Array]  # what a recurrent policy carries after this step, and its gates, [N] by name
@@ -187,7 +188,7 @@ class EpisodePlayer:
                 yield self._moment(policy, scene, step.final_obs, run, truncated=by_time)
                 run = _Running(run.episode + 1)
             elif run.t >= self.max_steps:
-                yield self._moment(policy, env.scene(i), obs, run, truncated=True)
+                yield self._moment(policy, env.scene(i), obs, run, truncated=True, was_cut=True)
                 return
 
     def _start_again(self) -> None:
@@ -206,6 +207,7 @@ class EpisodePlayer:
         action: Array | None = None,
         *,
         truncated: bool = False,
+        was_cut: bool = False,
     ) -> Moment:
         i = self._index
         own = np.array(obs[i])
@@ -223,6 +225,7 @@ class EpisodePlayer:
             gain=run.gain,
             ended=action is None,
             truncated=truncated,
+            was_cut=was_cut,
             values=None if values is None else np.array(values[i, 0]),
             probs=None if probs is None else np.array(probs[i, 0]),
             carried=policy.moment(i) if isinstance(policy, ShowsMoment) else {},

@@ -71,7 +71,7 @@ class WatchedRun:
         self._run = record.run
         self._steps_seen = -1
         self.settings = settings_of(of_record(RunConfig, record))
-        self.snapshot = _snapshot(self._store, record)
+        self.snapshot = snapshot_of(self._store, record)
         self.speed = SpeedControl(clock=clock)
         self.wall = False
         self.inside = False
@@ -103,9 +103,9 @@ class WatchedRun:
         return Shown(
             shown=SeedView(moment.seed, moment.view),
             wall=self._walls if self.wall else (),
-            panels=(*_panels_of_moment(moment), *self._strips(), *self._inside) if self.inside else (),
+            panels=(*panels_of_moment(moment), *self._strips(), *self._inside) if self.inside else (),
             path=self._path(),
-            facts=_facts(moment),
+            facts=facts_of(moment),
         )
 
     @property
@@ -223,7 +223,7 @@ class WatchedRun:
             key = (record.step, record.status)
             if key == (self.snapshot.step, self.snapshot.phase) and not self._lab_fault and self._steps_seen >= 0:
                 return False
-            self.snapshot = _snapshot(self._store, record)
+            self.snapshot = snapshot_of(self._store, record)
             self._steps_seen = record.step
         except (StoreError, StoreFailure, ValueError, OSError) as error:
             fault = " ".join(str(error).split())
@@ -275,7 +275,8 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> Any:
             yield f"{prefix}{name}", str(value)
 
 
-def _panels_of_moment(moment: Moment) -> list[Panel]:
+def panels_of_moment(moment: Moment) -> list[Panel]:
+    """Make panels of the values at a moment, with the action that is done next marked."""
     scene = moment.view.scene
     panels: list[Panel] = []
     for title, values in (("action values now", moment.values), ("probabilities of the actions now", moment.probs)):
@@ -289,14 +290,15 @@ def _panels_of_moment(moment: Moment) -> list[Panel]:
     return panels
 
 
-def _facts(moment: Moment) -> Mapping[str, str]:
+def facts_of(moment: Moment) -> Mapping[str, str]:
+    """Return the episode, its step and its return so far."""
     facts = {"episode": f"{moment.episode}", "step": f"{moment.t}", "return": f"{moment.gain:g}"}
     if moment.ended:
         facts["ended"] = "by time" if moment.truncated else "by itself"
     return facts
 
 
-def _snapshot(store: Store, record: RunRecord) -> RunSnapshot:
+def snapshot_of(store: Store, record: RunRecord) -> RunSnapshot:
     """Read the numbers of a run as of its newest checkpoint."""
     is_written = record.status == "running" and store.is_written(record.run)
     stopped = record.status == "running" and not is_written

@@ -232,6 +232,8 @@ class GymnasiumEnv:
         self._obs = np.zeros(shape, kind)
         self._turn = 0
         self._taken = 0
+        self._looked_at: set[int] = set()  # seeds whose scene somebody asked for in this episode
+        self._ends: dict[int, Scene | None] = {}  # of seed numbers: how the latest episode ended
         space: Any = spec.action
         n = len(self.slots)
         box = isinstance(space, spaces.Box)
@@ -269,7 +271,11 @@ class GymnasiumEnv:
             except FOREIGN as error:
                 raise self._failure(i, "step", error) from error
             final_obs[i] = slot_obs
-            next_obs = self._begin(i, slot) if terminated[i] or truncated[i] else slot_obs
+            next_obs = slot_obs
+            if terminated[i] or truncated[i]:
+                self._ends[i] = self.scene(i) if i in self._looked_at else None
+                self._looked_at.discard(i)
+                next_obs = self._begin(i, slot)
             obs[i] = next_obs
             if not -MAX_REWARD <= slot_reward <= MAX_REWARD:
                 raise self._not_finite(i, "got reward", slot_reward)
@@ -285,8 +291,13 @@ class GymnasiumEnv:
 
     def scene(self, index: int) -> Scene:
         """Make a scene of the rendered image, if there is one, and the step of the episode."""
+        self._looked_at.add(index)
         slot = self.slots[index]
         return Scene(self.spec.id, image=_picture(slot.env), facts={"step": str(len(slot.actions))})
+
+    def last_scene(self, index: int) -> Scene:
+        """Return how the latest episode of a seed ended, if it was looked at; else the scene of now."""
+        return self._ends.get(index) or self.scene(index)
 
     def state(self) -> State:
         """Return the seeds of every episode, the actions since, and the current observations."""

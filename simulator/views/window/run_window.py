@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from simulator.core.snapshots import ENDED, Look, RunSnapshot, Shown
+from simulator.core.snapshots import ENDED, LiveChanges, Look, RunSnapshot, Shown
 from simulator.core.stopping import Stopped, raise_if_stopped
 from simulator.views.controls import Controls
 from simulator.views.window.app import Page, Window
@@ -26,6 +26,7 @@ class LiveRun:
         settings: the run's settings by name.
         controls: tells the speed.
         command: the command that does the same again.
+        changes: makes changes of the run while it learns.
 
     Attributes:
         pressed: keys that the driver has not taken yet.
@@ -34,13 +35,21 @@ class LiveRun:
     is_live = True
     next_poll = 1.0  # the driver brings what is new
 
-    def __init__(self, look: Look, settings: Mapping[str, str], controls: Callable[[], Controls], command: str) -> None:
+    def __init__(
+        self,
+        look: Look,
+        settings: Mapping[str, str],
+        controls: Callable[[], Controls],
+        command: str,
+        changes: LiveChanges,
+    ) -> None:
         self.look = look
         self.settings = settings
         self.pressed: list[str] = []
         self.snapshot: RunSnapshot = None  # type: ignore[assignment] # it comes before the page is made
         self._controls = controls
         self._command = command
+        self._changes = changes
         self.speed = LiveSpeed(self.pressed, controls)
 
     @property
@@ -84,6 +93,14 @@ class LiveRun:
         """Watch another seed from the next snapshot on."""
         self.look.index = index % len(self.snapshot.seeds)
 
+    def change(self, what: str) -> str:
+        """Change the run at its present step; return why that cannot be, or nothing."""
+        try:
+            self.snapshot = self._changes.make(what)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def step_back(self) -> None:
         """Do nothing: training does not run backwards."""
 
@@ -95,8 +112,10 @@ class LiveRun:
         return False
 
     def command(self) -> str:
-        """Return the command that does the same again."""
-        return self._command
+        """Return the command that does the same again, with the changes that were made."""
+        if not self.snapshot.changes:
+            return self._command
+        return f"engram reproduce {self.snapshot.id}"
 
     def close(self) -> None:
         """Let the run go on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from simulator import api
 from simulator.core.files import writing
-from simulator.core.files.writing import is_ours, sealed, write_file
+from simulator.core.files.writing import is_ours, replacing, sealed, write_file
 from simulator.reporting import plot, report
 from simulator.reporting.html_page import write_page
 from simulator.store.database import create
@@ -21,7 +22,11 @@ from tests.helpers.tournament_summaries import summary
 SMALL = summary(("a", "b"), ("rooms",), points=2)
 TINY = b"\x89PNG\r\n\x1a\n" + bytes.fromhex("0000000d4948445200000001000000010800000000 3a7e9b55".replace(" ", ""))
 TINY += bytes.fromhex("0000000a49444154789c63600000000200014 8afa471".replace(" ", "")) + writing._PNG_END
-ENDINGS = {".html": b"<html>", ".svg": b"<svg/>", ".pdf": b"%PDF-1.4\n%%EOF\n", ".png": TINY}
+CAST = b'{"version": 2, "width": 80, "height": 24}\n[0, "o", "a"]\n[2.5, "o", "b"]\n'
+ENDINGS = {
+    **{".html": b"<html>", ".svg": b"<svg/>", ".pdf": b"%PDF-1.4\n%%EOF\n", ".png": TINY, ".apng": TINY},
+    **{".gif": b"GIF89a\n;", ".mp4": b"\0\0\0\x09free\n", ".cast": CAST},
+}
 
 
 @pytest.fixture
@@ -45,6 +50,33 @@ def test_engrams_files_are_recognised_until_a_byte_changes(tmp_path, ending):
     for other in (whole[:-1], whole + b"x", whole[1:], b"x" + whole, b""):
         path.write_bytes(other)
         assert not is_ours(path)
+
+
+def test_the_seal_of_a_cast_is_an_event_at_its_end(tmp_path):
+    path = tmp_path / "a.cast"
+    write_file(path, CAST)
+    *_, last = map(json.loads, path.read_text().splitlines())
+    assert last[:2] == [2.5, "m"]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_file_written_in_parts_is_that_written_at_once(tmp_path, ending):
+    data = ENDINGS[ending]
+    with replacing(tmp_path / f"a{ending}") as file:
+        file.write(data[:3])
+        file.write(data[3:])
+    assert (tmp_path / f"a{ending}").read_bytes() == sealed(data, ending)
+
+
+def test_a_file_that_is_not_finished_is_not_there(tmp_path):
+    def interrupted():
+        with replacing(tmp_path / "a.gif") as file:
+            file.write(b"GIF89a")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
 
 
 @given(st.binary(max_size=300), st.sampled_from([".html", ".svg", ".pdf", ".txt", ""]))
