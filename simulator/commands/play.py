@@ -442,7 +442,6 @@ COMMAND = Command(
     ("env", "game", "opponent"),
     _players,
     examples=(
-        "play FrozenLake-v1",
         "play rooms --name ann --episodes 5 --teach",
         "play tic_tac_toe --against planner",
         "play iterated_matrix --against tit-for-tat --game.rounds 10",

@@ -34,7 +34,7 @@ def scene_lines(scene: Scene, width: int, height: int, look: TerminalStyle) -> l
     about = flow(width, facts)
     room = max(height - len(about), MIN_LINES)
     if scene.clicks is not None:
-        return [*flow(width, [*_board(scene, look)], gap=" " * width), *about]
+        return [*_board(scene, width), *about]
     if scene.walls is not None:
         drawing = draw_grid(AgentView(scene, None, None), width, room, look)
         return [*drawing.lines, *flow(width, [*drawing.legend, *drawing.notes])]
@@ -99,13 +99,13 @@ def level_text(level: ScoreLevel) -> str:
     return f"{clean(level.name)} {number(level.value)}{between}"
 
 
-def _board(scene: Scene, look: TerminalStyle) -> list[Text]:
+def _board(scene: Scene, width: int) -> list[Text]:
     """Draw a board: marks, and in free cells the key of the move that a click there stands for."""
     assert scene.clicks is not None
     marks = {(mark.row, mark.column): mark.kind for mark in scene.marks}
     n_rows, n_columns = scene.clicks.shape
     drops = len(np.unique(scene.clicks)) < scene.clicks.size  # a move is a column
-    lines = []
+    lines: list[Text] = []
     for row in range(n_rows):
         line = Text("  ")
         for column in range(n_columns):
@@ -116,7 +116,9 @@ def _board(scene: Scene, look: TerminalStyle) -> list[Text]:
     if drops:
         names = [scene.actions[int(scene.clicks[0, column])] for column in range(n_columns)]
         lines.append(Text("  " + "".join(f"{name:^3}" for name in names), "bold"))
-    lines.append(Text("  X you, O the other side" if look.ascii else "  X you · O the other side", "dim"))
+    lines.append(Text("  X you, O the other side", "dim"))
+    for line in lines:
+        line.truncate(max(width, 0))
     return lines
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from simulator.commands.live.keyboard import RIGHT, Keyboard, _has_line
+from simulator.commands.live.keyboard import DOWN, LEFT, RIGHT, UP, Keyboard, _has_line
 
 
 class Terminal:
@@ -42,8 +42,8 @@ LINES = termios.ICANON | termios.ECHO | termios.ISIG
 def test_keys_come_one_by_one_and_arrows_by_name(terminal: Terminal) -> None:
     with terminal.keyboard.listening(lambda: None):
         assert terminal.flags() == termios.ISIG  # Ctrl-C stays a signal
-        os.write(terminal.leader, b"n \x1b[C\x1bOC\x1b[A+")
-        assert terminal.keyboard.keys(5.0) == ["n", " ", RIGHT, RIGHT, "\x1b[A", "+"]
+        os.write(terminal.leader, b"n \x1b[C\x1bOC\x1b[A\x1bOB\x1b[D\x1b[H+")
+        assert terminal.keyboard.keys(5.0) == ["n", " ", RIGHT, RIGHT, UP, DOWN, LEFT, "\x1b[H", "+"]
         assert terminal.keyboard.keys(0.0) == []
     assert terminal.flags() == LINES
 

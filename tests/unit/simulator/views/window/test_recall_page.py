@@ -10,7 +10,7 @@ import pytest
 
 from simulator.commands.live.recall_window import command_of, page_of
 from simulator.config.recall import build
-from tests.helpers.drawings import check_picture, click, draw_page, press
+from tests.helpers.drawn_pages import check_picture, click, draw_page, press
 
 pygame = pytest.importorskip("pygame")
 pytestmark = pytest.mark.optional

@@ -11,7 +11,7 @@ import pytest
 from simulator.core.scene import CurvePanel, TextPanel
 from simulator.core.snapshots import Standing, TournamentCell, TournamentSnapshot
 from simulator.views.window.tournament_page import TournamentPage
-from tests.helpers.drawings import check_picture, click, draw_page, press
+from tests.helpers.drawn_pages import check_picture, click, draw_page, press
 
 pytest.importorskip("pygame")
 pytestmark = pytest.mark.optional
