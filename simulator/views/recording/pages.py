@@ -175,7 +175,7 @@ def _half_blocks(view: AgentView, width: int, height: int) -> list[Text]:
         image = np.ascontiguousarray(image)
         surface = pygame.image.frombuffer(image.tobytes(), image.shape[1::-1], "RGB")
     pixels = pygame.surfarray.array3d(pygame.transform.smoothscale(surface, (columns, rows))).swapaxes(0, 1)
-    pixels = (pixels // SHADE * SHADE).tolist()
+    pixels = ((pixels.astype(np.int64) + SHADE // 2) // SHADE * SHADE).tolist()
     lines = []
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         line = Text(no_wrap=True)
