@@ -46,7 +46,9 @@ def learning_curve(snapshot: RunSnapshot) -> CurvePanel | None:
     if not snapshot.evaluations and not len(snapshot.curve.steps):
         return None
     n_seeds = len(snapshot.seeds)
-    return replace(curve_panels(snapshot)[0], names=(f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed",))
+    panel = curve_panels(snapshot)[0]
+    name = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
+    return replace(panel, title=panel.title.replace("exact expected", "exact"), names=(name,))
 
 
 class PixelPage:
