@@ -10,6 +10,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -22,6 +23,7 @@ from simulator.core.files.escaping import visible
 from simulator.core.stopping import Stopped
 
 if TYPE_CHECKING:
+    from simulator.core.protocols import AgentView
     from simulator.core.scene import Panel
     from simulator.core.snapshots import RunSnapshot, Shown
     from simulator.training.episode_player import EpisodePlayer, Moment
@@ -145,7 +147,7 @@ class Reel:
             yield (
                 moment,
                 Shown(
-                    shown=SeedView(moment.seed, moment.view),
+                    shown=SeedView(moment.seed, _without_step(moment.view)),
                     panels=(*values[:1], *strips.panels(), *values[1:]),
                     path=np.array(path, np.int64) if path else None,
                     facts=facts_of(moment),
@@ -155,6 +157,12 @@ class Reel:
                 self.n_cut = 1
             elif moment.ended:
                 self.returns.append(moment.gain)
+
+
+def _without_step(view: AgentView) -> AgentView:
+    """Leave the step out of a scene's facts: it stands above."""
+    facts = {name: text for name, text in view.scene.facts.items() if name != "step"}
+    return view._replace(scene=replace(view.scene, facts=facts))
 
 
 class _Film(NamedTuple):

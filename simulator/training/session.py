@@ -129,16 +129,13 @@ class Session:
         """Make the evaluator of this session's agent."""
         config = self.config
         episodes = eval_episodes(config, self.sees_images)
-        edits = tuple(self._edits)
-        make = self._plugins[1].make
-
-        def make_edited(seed_list: list[int], settings: Any) -> Env:
-            env: Env = make(seed_list, settings)
-            for edit in edits:
-                _editable(env).edit(edit)
-            return env
-
-        return Evaluator(make_edited, config.env_settings, self.seeds, episodes, config.eval_max_steps)
+        return Evaluator(
+            lambda seed_list, settings: self.make_env(seed_list),
+            config.env_settings,
+            self.seeds,
+            episodes,
+            config.eval_max_steps,
+        )
 
     @property
     def changes(self) -> tuple[Change, ...]:
@@ -202,8 +199,10 @@ class Session:
         self._exact_q_known = False
 
     def make_env(self, seeds: Sequence[int]) -> Env:
-        """Make another environment with the settings of this session's."""
-        made: Env = self._make_env(list(seeds), self.config.env_settings)
+        """Make another environment like this session's: with its settings, and with the edits that were made so far."""
+        made: Env = self._plugins[1].make(list(seeds), self.config.env_settings)
+        for edit in self._edits:
+            _editable(made).edit(edit)
         return made
 
     @property

@@ -34,7 +34,7 @@ def scene_lines(scene: Scene, width: int, height: int, look: TerminalStyle) -> l
     about = flow(width, facts)
     room = max(height - len(about), MIN_LINES)
     if scene.clicks is not None:
-        return [*_board(scene, look), *about]
+        return [*flow(width, [*_board(scene, look)], gap=" " * width), *about]
     if scene.walls is not None:
         drawing = draw_grid(AgentView(scene, None, None), width, room, look)
         return [*drawing.lines, *flow(width, [*drawing.legend, *drawing.notes])]

@@ -196,7 +196,7 @@ def _matrix_rect(
 def _names_width(canvas: Canvas, names: Sequence[str], width: int) -> int:
     if not names:
         return 0
-    widest = max(canvas.text_size(name, SMALL)[0] for name in _sample(names))
+    widest = max(canvas.text_size(name, SMALL, face="bold")[0] for name in _sample(names))
     return min(widest + canvas.px(8), int(width * 0.4))
 
 

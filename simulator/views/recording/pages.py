@@ -6,15 +6,17 @@ One page has pixels, the other one the characters of a terminal; both draw the s
 from __future__ import annotations
 
 import io
-import warnings
+import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rich.color import Color
 from rich.console import Console
+from rich.style import Style
 from rich.text import Text
 
-from simulator.core.episodes import scores
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import BarPanel, CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import RunSnapshot, Shown
@@ -25,6 +27,7 @@ from simulator.views.drawing.panels import draw_panel
 from simulator.views.grid import draw_grid, wall_array
 from simulator.views.room_graph import room_legend, room_table
 from simulator.views.style import TerminalStyle, beside, clean, fit, flow, number
+from simulator.views.window.training_page import curve_panels
 
 if TYPE_CHECKING:
     from pygame import Rect
@@ -35,32 +38,15 @@ LEAST_PANEL = 150  # units of height
 LEAST_COLUMN = 30  # columns of a terminal that values need beside the environment
 SMOOTH = 4  # a picture of characters is drawn so many times larger, and made smaller by averaging
 BAR = 12  # characters
+SHADE = 5  # levels of a channel that pictures of characters do not tell apart; 255 is one
 
 
 def learning_curve(snapshot: RunSnapshot) -> CurvePanel | None:
-    """Make a panel of a run's evaluations; None where there were none yet."""
-    if not snapshot.evaluations:
+    """Make a panel of a run's evaluations, or else of its training episodes; None where there were neither."""
+    if not snapshot.evaluations and not len(snapshot.curve.steps):
         return None
-    steps = np.array([evaluation.step for evaluation in snapshot.evaluations], np.float64)
-    seed_scores = np.stack([scores(evaluation) for evaluation in snapshot.evaluations], axis=1)  # [S, P]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of points at which no seed has a score
-        mean, low, high = (combine(seed_scores, axis=0)[None] for combine in (np.nanmean, np.nanmin, np.nanmax))
-    levels = {"optimum": snapshot.optimum, "threshold": snapshot.reward_threshold, "random play": snapshot.random_score}
-    known = {name: float(level) for name, level in levels.items() if level is not None and np.isfinite(level)}
     n_seeds = len(snapshot.seeds)
-    name = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
-    several = n_seeds > 1
-    return CurvePanel(
-        "evaluation: return",
-        steps,
-        mean,
-        (name,),
-        low if several else None,
-        high if several else None,
-        known,
-        "steps per seed",
-    )
+    return replace(curve_panels(snapshot)[0], names=(f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed",))
 
 
 class PixelPage:
@@ -188,12 +174,13 @@ def _half_blocks(view: AgentView, width: int, height: int) -> list[Text]:
     else:
         image = np.ascontiguousarray(image)
         surface = pygame.image.frombuffer(image.tobytes(), image.shape[1::-1], "RGB")
-    pixels = pygame.surfarray.array3d(pygame.transform.smoothscale(surface, (columns, rows))).swapaxes(0, 1).tolist()
+    pixels = pygame.surfarray.array3d(pygame.transform.smoothscale(surface, (columns, rows))).swapaxes(0, 1)
+    pixels = (pixels // SHADE * SHADE).tolist()
     lines = []
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         line = Text(no_wrap=True)
-        for ink, paper in zip(upper, lower, strict=True):
-            line.append("▀", f"rgb({ink[0]},{ink[1]},{ink[2]}) on rgb({paper[0]},{paper[1]},{paper[2]})")
+        for (ink, paper), cells in itertools.groupby(zip(map(tuple, upper), map(tuple, lower), strict=True)):
+            line.append("▀" * len(list(cells)), Style(color=Color.from_rgb(*ink), bgcolor=Color.from_rgb(*paper)))
         lines.append(line)
     return lines
 

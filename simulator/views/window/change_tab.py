@@ -124,11 +124,11 @@ class ChangeTab:
         if snapshot.optimum is not None:
             facts.append(f"exact optimum now {number(snapshot.optimum)}")
         if snapshot.regret is not None:
-            facts.append(f"regret of the greedy policy {number(snapshot.regret)}")
+            facts.append(f"regret of the greedy policy {number(round(snapshot.regret, 12))}")
         for words, colour, face in (
             ("; ".join(facts), INK, "bold"),
             (self._message, ORANGE, "sans"),
-            (f"{len(snapshot.changes)} changes, stored with the run:" if snapshot.changes else "", FAINT, "sans"),
+            ("changes so far, stored with the run:" if snapshot.changes else "", FAINT, "sans"),
             *((change, INK, "mono") for change in snapshot.changes[-MAX_LINES:]),
         ):
             if not words or y + canvas.line_height() > rect.bottom:

@@ -120,11 +120,16 @@ class Board:
         self._painted = painted
         self._stroke = 0.0  # value that a pressed button paints
 
+    def place(self, rect: Any, image: Array) -> None:
+        """Give it a rectangle and a picture [H, W], which becomes as large as the rectangle allows."""
+        self.rect = rect
+        self.image = image
+        height, width = image.shape
+        side = max(min(rect.width / width, rect.height / height), 1.0)
+        self._grid = pygame_module().Rect(*rect.topleft, int(side * width), int(side * height))
+
     def draw(self, canvas: Canvas, focused: bool) -> None:
-        """Draw the picture as large as its rectangle allows, and the cursor where it has the focus."""
-        height, width = self.image.shape
-        side = max(min(self.rect.width / width, self.rect.height / height), 1.0)
-        self._grid = pygame_module().Rect(*self.rect.topleft, int(side * width), int(side * height))
+        """Draw the picture, and the cursor where it has the focus."""
         canvas.matrix(self._grid, self.image, -1.0, 1.0, diverging=True)
         canvas.frame(self._grid, FOCUS if focused else RULE, 2 if focused else 1)
         if focused and self._painted is not None:
@@ -595,8 +600,7 @@ class RecallPage:
         for k, board in enumerate((self._cue_board, self._state_board, self._best_board)):
             x = rect.left + k * (wide + gap)
             canvas.text((x, rect.top), names[k], SIZE, INK, width=wide)
-            board.rect = pygame_module().Rect(x, rect.top + head, wide, max(rect.height - head, 1))
-            board.image = images[k]
+            board.place(pygame_module().Rect(x, rect.top + head, wide, max(rect.height - head, 1)), images[k])
             if k:
                 board.draw(canvas, False)
             unit = board.unit_at(canvas.pointer)

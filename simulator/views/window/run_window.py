@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 from simulator.core.snapshots import ENDED, LiveChanges, Look, RunSnapshot, Shown
 from simulator.core.stopping import Stopped, raise_if_stopped
@@ -173,6 +172,7 @@ class RunWindow:
             this window too, so that another process opens one.
         watch_on: makes the page of a run that is over, of its id.
         make_page: makes the page of the run.
+        window: a window that is open already, and stays so at the end; None: one of its own.
     """
 
     def __init__(
@@ -181,12 +181,14 @@ class RunWindow:
         scale: str,
         watch_elsewhere: Callable[[str], None],
         watch_on: Callable[[str], Page],
-        make_page: Callable[[LiveRun], Any] = TrainingPage,
+        make_page: Callable[[LiveRun], Page] = TrainingPage,
+        window: Window | None = None,
     ) -> None:
         self._source = source
         self._scale = scale
         self._make_page = make_page
         self._window: Window | None = None
+        self._shared = window
         self._watch_elsewhere = watch_elsewhere
         self._watch_on = watch_on
         self._is_elsewhere = False
@@ -206,14 +208,17 @@ class RunWindow:
             self._watch_elsewhere(snapshot.id)
             return
         if self._window is None:
-            self._window = Window(self._make_page(self._source), scale=self._scale)
+            page = self._make_page(self._source)
+            self._window = self._shared or Window(page, scale=self._scale)
+            if self._shared is not None:
+                self._shared.show(page)
         if self.is_open:
             self._window.redraw()
             self._window.step(0.0)
 
     def close(self) -> None:
         """Show what the run has learned until the window is closed; a run that was stopped closes it."""
-        if self._window is None:
+        if self._window is None or self._shared is not None:
             return
         try:
             if self.is_open and self._source.snapshot.phase in ENDED:

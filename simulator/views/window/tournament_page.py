@@ -227,6 +227,8 @@ class TournamentPage:
             f", {duration(snapshot.left)} left" if snapshot.left is not None and snapshot.phase not in ENDED else ""
         )
         words += "".join(f"; {line}" for line in snapshot.warnings[-1:])
+        if snapshot.phase in ("killed", "interrupted"):
+            words += f"; go on with engram resume {snapshot.id}"
         fault = self._tournament.fault
         canvas.text((rect.left, y), fault or words, SIZE, ORANGE if fault else FAINT, width=rect.width)
         y += canvas.line_height(SIZE) + canvas.px(6)
@@ -407,7 +409,7 @@ def _draw_square(canvas: Canvas, rect: Any, status: str) -> None:
         canvas.fill((place.left, place.centery, place.width, place.bottom - place.centery), BLUE)
     elif status == "failed":
         canvas.fill(place, ORANGE)
-        if place.width >= 6:
+        if 6 <= place.width <= 3 * place.height:
             canvas.line(place.topleft, (place.right - 1, place.bottom - 1), PAPER, 1.5)
             canvas.line((place.left, place.bottom - 1), (place.right - 1, place.top), PAPER, 1.5)
     canvas.frame(place, RULE if status == "waiting" else BLUE if status != "failed" else ORANGE)

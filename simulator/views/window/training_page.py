@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.core.scene import CurvePanel, Panel, TextPanel
+from simulator.core.scene import BarPanel, CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import ENDED, RunSnapshot, Shown
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, RULE
@@ -45,6 +45,7 @@ CHANGE_KEYS = (
 )
 NARROW = 760  # units of width below which curves stand under the environment
 LEAST_PANEL = 170  # units of height of a panel
+MAX_FACTS = 40  # lines that a panel of facts has room for
 MAX_POINTS = 500  # of a curve
 
 
@@ -341,18 +342,23 @@ class TrainingPage:
 
     def _draw_panels(self, canvas: Canvas, rect: Any, panels: Sequence[Panel]) -> None:
         """Draw as many panels as fit, one under the other; more of them are scrolled to."""
-        fitting = max(rect.height // canvas.px(LEAST_PANEL), 1)
-        self._first_panel = min(self._first_panel, max(len(panels) - fitting, 0))
-        visible = panels[self._first_panel : self._first_panel + fitting]
-        if not visible:
-            return
-        foot = canvas.px(20) if len(panels) > fitting else 0
-        high = (rect.height - foot) // len(visible)
-        for i, panel in enumerate(visible):
-            place = pygame_module().Rect(rect.left, rect.top + i * high, rect.width, high - canvas.px(14))
-            canvas.tip = draw_panel(canvas, place, panel, canvas.pointer) or canvas.tip
+        heights = [_height(canvas, panel) for panel in panels]
+        self._first_panel = min(self._first_panel, max(len(panels) - 1, 0))
+        foot = canvas.px(20) if sum(heights) > rect.height or self._first_panel else 0
+        last = self._first_panel
+        used = 0
+        while last < len(panels) and (used + heights[last] <= rect.height - foot or last == self._first_panel):
+            used += heights[last]
+            last += 1
+        flexible = [i for i in range(self._first_panel, last) if not isinstance(panels[i], TextPanel | BarPanel)]
+        spare = max(rect.height - foot - used, 0)
+        top = rect.top
+        for i in range(self._first_panel, last):
+            high = min(heights[i], rect.bottom - foot - top) + (spare // len(flexible) if i in flexible else 0)
+            place = pygame_module().Rect(rect.left, top, rect.width, max(high - canvas.px(14), 1))
+            canvas.tip = draw_panel(canvas, place, panels[i], canvas.pointer) or canvas.tip
+            top += high
         if foot:
-            last = self._first_panel + len(visible)
             words = f"{self._first_panel + 1} to {last} of {len(panels)}: page up, page down"
             canvas.text((rect.left, rect.bottom - canvas.line_height(SMALL)), words, SMALL, FAINT, width=rect.width)
 
@@ -361,6 +367,16 @@ class TrainingPage:
         if self._curves[0] is not snapshot:
             self._curves = (snapshot, curve_panels(snapshot))
         return self._curves[1]
+
+
+def _height(canvas: Canvas, panel: Panel) -> int:
+    """Return the pixels that a panel needs with its title."""
+    head = canvas.line_height(TITLE) + canvas.px(24)
+    if isinstance(panel, TextPanel):
+        return head + min(len(panel.facts), MAX_FACTS) * canvas.px(19)
+    if isinstance(panel, BarPanel):
+        return head + len(panel.names) * canvas.px(30) + (canvas.px(20) if panel.beside is not None else 0)
+    return canvas.px(LEAST_PANEL)
 
 
 def curve_panels(snapshot: RunSnapshot) -> list[CurvePanel]:

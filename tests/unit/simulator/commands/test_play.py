@@ -211,6 +211,13 @@ def test_nobody_competes_who_has_not_played_there(engram, name, env, said):
     assert said in engram(*words, "--view", "none", "--lab", "lab", code=2).err.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("ann")
+@pytest.mark.parametrize("names", [("human:ann", "random_walk"), ("random_walk", "cloned:ann")])
+def test_people_play_no_games_in_tournaments(engram, names):
+    words = ("tournament", "--players", *names, "--games", "iterated_matrix", "--view", "none", "--lab", "lab")
+    assert "plays no game in a tournament" in engram(*words, code=2).err.splitlines()[-1]
+
+
 def test_clones_are_a_run_that_says_how_well_it_does_on_held_out_steps(engram, ann, tmp_path):
     taught = engram(*LAKE, "--name", "ann", "--teach", "--json", "--actions", TO_THE_GOAL).json["taught"]
     assert (taught["contestant"], taught["episodes"], taught["steps"]) == ("cloned:ann", 6, 32)
