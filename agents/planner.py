@@ -62,11 +62,16 @@ class _Plan:
 class Planner:
     """S followers of one plan; an agent and its own policy.
 
+    Attributes:
+        knows_env: True: the plan is made from the environment's finite MDP as it began.
+
     Args:
         plan: the policy that all follow.
         seed_list: the run's seeds.
         purpose: of the streams that break ties.
     """
+
+    knows_env = True
 
     def __init__(self, plan: _Plan, seed_list: list[int], purpose: str = "exploration") -> None:
         self._plan = plan

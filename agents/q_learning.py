@@ -49,6 +49,13 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from agents.common.changeable import (
+    checked,
+    constant_exploration,
+    exploration_bounds,
+    exploration_name,
+    exploration_now,
+)
 from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
 from agents.common.inside import MAX_POINTS, MAX_ROWS, exploration_panel, learned_rows, table_panel
 from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, with_bonus
@@ -917,6 +924,55 @@ class QLearning:
                 f"more outcomes of action {action} in state {state}, expected a larger number"
             )
         return {"td_error": self._train_state.td_error}
+
+    @property
+    def knows_env(self) -> bool:
+        """True where it plans with the environment's own transitions."""
+        planning = self._additions.planning
+        return isinstance(planning, TablePlanning) and not planning.learned
+
+    def changeable(self) -> dict[str, float]:
+        """Return step size, discount, exploration and planning steps as they are; exploration is constant once changed.
+
+        The targets of prioritized planning are kept with their discount, which stays there.
+        """
+        hyper = self._hyper
+        planning = self._additions.planning
+        values = {"step_size": hyper.step_size, "gamma": hyper.gamma}
+        if isinstance(planning, TablePlanning) and planning.prioritized:
+            del values["gamma"]
+        values[exploration_name(hyper.explore)] = exploration_now(hyper.explore, int(self._train_state.env_steps[0]))
+        if not isinstance(planning, NoPlanning):
+            values["planning_steps"] = planning.n_steps
+        return values
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of :meth:`changeable` from the next step on.
+
+        Raises:
+            ValueError: another name, or a value out of range; one line.
+        """
+        explore = self._hyper.explore
+        planning = self._additions.planning
+        most: float = 10_000
+        if isinstance(planning, ImaginedPlanning):
+            most = planning.transitions.pair.shape[1]
+        bounds = {
+            "step_size": (1e-9, 1.0),
+            "gamma": (0.0, 1.0),
+            exploration_name(explore): exploration_bounds(explore),
+            "planning_steps": (0, most),
+        }
+        value = checked("q_learning", self.changeable(), name, value, *bounds.get(name, (0, 0)))
+        if name == "planning_steps":
+            if value != int(value):
+                raise ValueError(f"q_learning: planning_steps {value:g}: expected a whole number")
+            self._additions = self._additions._replace(planning=planning._replace(n_steps=int(value)))
+        elif name in ("step_size", "gamma"):
+            self._hyper = self._hyper._replace(**{name: value})
+            self.gamma = self._hyper.gamma
+        else:
+            self._hyper = self._hyper._replace(explore=constant_exploration(explore, value))
 
     def policy(self) -> GreedyTable:
         """Return the current greedy policy; double tables act by their mean."""

@@ -23,6 +23,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from agents.common.changeable import (
+    checked,
+    constant_exploration,
+    exploration_bounds,
+    exploration_name,
+    exploration_now,
+)
 from agents.common.exploration import Explore, ExploreSettings, choose, make_explore
 from agents.common.inside import MAX_BARS, exploration_panel, learned_rows, rows_note
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
@@ -291,7 +298,10 @@ class TD:
         workspace: TDWorkspace,
         legal: Array,
         seed_list: list[int],
+        *,
+        optimal: bool = False,
     ) -> None:
+        self._optimal = optimal  # the policy that is evaluated is the environment's best one
         self._features = features
         self._hyper = hyper
         self._train_state = train_state
@@ -403,6 +413,39 @@ class TD:
             n = self._train_state.successor.shape[3]
             raise ValueError(f"agent.n_successors = {n}: seed {seed} observed more next states from state {state}")
         return {"td_error": self._train_state.td_error}
+
+    @property
+    def knows_env(self) -> bool:
+        """True where it evaluates the policy that is best in the environment as it began."""
+        return self._optimal
+
+    def changeable(self) -> dict[str, float]:
+        """Return step size, discount and exploration as they are; exploration is constant once changed."""
+        hyper = self._hyper
+        values = {"step_size": hyper.step_size, "gamma": hyper.gamma}
+        if hyper.control:
+            clock = int(self._train_state.env_steps[0])
+            values[exploration_name(hyper.explore)] = exploration_now(hyper.explore, clock)
+        return values
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of :meth:`changeable` from the next step on.
+
+        Raises:
+            ValueError: another name, or a value out of range; one line.
+        """
+        explore = self._hyper.explore
+        bounds = {
+            "step_size": (1e-9, 1.0),
+            "gamma": (0.0, 1.0),
+            exploration_name(explore): exploration_bounds(explore),
+        }
+        value = checked("td", self.changeable(), name, value, *bounds.get(name, (0, 0)))
+        if name in ("step_size", "gamma"):
+            self._hyper = self._hyper._replace(**{name: value})
+            self.gamma = self._hyper.gamma
+        else:
+            self._hyper = self._hyper._replace(explore=constant_exploration(explore, value))
 
     def policy(self) -> Policy:
         """Return the current greedy look-ahead, or the given policy."""
@@ -527,7 +570,8 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
     probs = np.zeros((1, n)) if control else given_policy(spec, config.policy, gamma, legal, n_states)
     last = LastUpdate(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds))
     workspace = TDWorkspace(np.zeros((n_seeds, n)), action_lists(legal), np.cumsum(probs, axis=1), last)
-    return TD(features, hyper, train_state, workspace, legal, list(seed_list))
+    optimal = config.policy == "optimal"
+    return TD(features, hyper, train_state, workspace, legal, list(seed_list), optimal=optimal)
 
 
 if __name__ == "__main__":

@@ -83,8 +83,8 @@ def _file(name: str) -> Path:
 def _about(name: str) -> str:
     """Docstring of a player as Markdown, with its tables and indented formulas."""
     text = ast.get_docstring(ast.parse(_file(name).read_text("utf-8"))) or ""
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
-    return re.sub(r"(?ms)^(=+ [= ]+)\n(.*?)\n\1\n(.*?)\n\1$", _from_simple_table, text)
+    text = re.sub(r"(?ms)^(=+ [= ]+)\n(.*?)\n\1\n(.*?)\n\1$", _from_simple_table, text)
+    return re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text).replace("``", "`")
 
 
 def _from_simple_table(found: re.Match[str]) -> str:

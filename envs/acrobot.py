@@ -58,6 +58,7 @@ TIME_STEP = 0.2  # s
 MAX_STEPS = 500
 REWARD_THRESHOLD = -100.0
 RANDOM_SCORE = -499.0  # mean of 40,960 episodes of random play, standard error 0.05
+STEPS_PER_SECOND = 15.0  # as Gymnasium's original is drawn
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,15 @@ def describe(config: Config) -> EnvSpec:
     measured = max_steps == MAX_STEPS and config.equations == "book" and not config.torque_noise
     random_score = RANDOM_SCORE if measured else None
     reward_threshold = REWARD_THRESHOLD if max_steps > -REWARD_THRESHOLD else None
-    return EnvSpec("acrobot", spaces.Box(-high, high), spaces.Discrete(3), max_steps, random_score, reward_threshold)
+    return EnvSpec(
+        "acrobot",
+        spaces.Box(-high, high),
+        spaces.Discrete(3),
+        max_steps,
+        random_score,
+        reward_threshold,
+        steps_per_second=STEPS_PER_SECOND,
+    )
 
 
 @jit_inline

@@ -60,6 +60,7 @@ RANDOM_SCORE = 22.26  # mean of 2,205,896 episodes of random play, standard erro
 STEP_REWARD = 0  # places in the settings: the reward of a step,
 LAST_REWARD = 1  # and of the step that ends the episode
 POSITIONS = [0, 2]  # the observations that are no velocities
+STEPS_PER_SECOND = 50.0  # as Gymnasium's original is drawn
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,15 @@ def describe(config: Config) -> EnvSpec:
     if not config.sutton_barto_reward:
         random_score = RANDOM_SCORE if max_steps >= 200 else None
         reward_threshold = 195.0 if max_steps == 200 else 0.95 * max_steps
-    return EnvSpec("cartpole", spaces.Box(-high, high), spaces.Discrete(2), max_steps, random_score, reward_threshold)
+    return EnvSpec(
+        "cartpole",
+        spaces.Box(-high, high),
+        spaces.Discrete(2),
+        max_steps,
+        random_score,
+        reward_threshold,
+        steps_per_second=STEPS_PER_SECOND,
+    )
 
 
 @jit_inline

@@ -54,6 +54,7 @@ GRAVITY = 0.0025
 MAX_STEPS = 200
 REWARD_THRESHOLD = -110.0
 GOAL_VELOCITY = 0  # its place in the settings
+STEPS_PER_SECOND = 30.0  # as Gymnasium's original is drawn
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,15 @@ def describe(config: Config) -> EnvSpec:
     random_score = float(-max_steps) if max_steps <= MAX_STEPS else None
     reachable = max_steps > -REWARD_THRESHOLD and config.goal_velocity <= 0.0
     reward_threshold = REWARD_THRESHOLD if reachable else None
-    return EnvSpec("mountain_car", spaces.Box(low, high), spaces.Discrete(3), max_steps, random_score, reward_threshold)
+    return EnvSpec(
+        "mountain_car",
+        spaces.Box(low, high),
+        spaces.Discrete(3),
+        max_steps,
+        random_score,
+        reward_threshold,
+        steps_per_second=STEPS_PER_SECOND,
+    )
 
 
 @jit_inline

@@ -43,7 +43,7 @@ a move without a door, in a graph          -1, where the action is taken althoug
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Literal, NamedTuple
 
@@ -52,6 +52,7 @@ import numpy as np
 from gymnasium import spaces
 
 from envs.common.gridworld import layouts
+from envs.common.gridworld.editing import edited
 from envs.common.gridworld.graph_file import RoomGraph
 from envs.common.gridworld.graph_mdp import make_graph_model
 from envs.common.gridworld.grid_observations import make_grid_model
@@ -63,10 +64,10 @@ from simulator.core import rng
 from simulator.core.field_types import CountOrZero, NonNegative, Share
 from simulator.core.jit import jit
 from simulator.core.mdp.memoryless import memoryless_return
-from simulator.core.protocols import Array, EnvSpec, State, Step
+from simulator.core.protocols import Array, CellEdit, EnvSpec, State, Step
 from simulator.core.rng_compiled import below, uniform
 from simulator.core.scene import Scene
-from simulator.core.transition_table import make_table
+from simulator.core.transition_table import TabularBatch, TransitionTable, make_table
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ class Config:
     """pixels along a side of a cell"""
     sensor_noise: Share = 0.0
     """probability that an observation is that of another state"""
+    editable: bool = False
+    """let cells change while agents learn: every cell of a grid is a state then, walls too"""
 
 
 class Sensor:
@@ -158,6 +161,15 @@ class PartiallyObservedEnv:
         self._all_seeds = np.ones(n_seeds, np.bool_)
         self._reports = np.zeros(n_seeds, np.int64)  # the latest
         self._next_states = self._reports  # of the latest step, before a new episode began
+
+    def exchange(
+        self, spec: EnvSpec, table: TransitionTable, render: SceneOfState, encode: Callable[[Array], Array]
+    ) -> None:
+        """Go on in another environment of the same states and actions; the copies stay in their states."""
+        self.spec = spec
+        self._inner.exchange(spec, table, render)
+        self._render = render
+        self._encode = encode
 
     def reset(self) -> Array:
         """Start an episode in every seed; [S, *obs]."""
@@ -214,6 +226,57 @@ def _report(stream, reports, looks, noise, n_states):
             reports[i] = other + (other >= reports[i])
 
 
+class EditableRooms:
+    """A grid whose cells can change while agents learn; see :class:`simulator.core.protocols.Editable`.
+
+    The limit of steps of an episode stays that of the map as it began.
+
+    Args:
+        plan: the map.
+        config: the settings.
+        env: walkers in it.
+    """
+
+    def __init__(self, plan: Map, config: Config, env: TabularEnv | PartiallyObservedEnv) -> None:
+        self.plan = plan
+        self._config = replace(config, max_steps=env.spec.max_steps or 0)
+        self._env = env
+        self.reset = env.reset
+        self.step = env.step
+        self.observe = env.observe
+        self.scene = env.scene
+        self.state = env.state
+        self.restore = env.restore
+
+    @property
+    def spec(self) -> EnvSpec:
+        """The description of the environment as it is now."""
+        return self._env.spec
+
+    @property
+    def env_batch(self) -> TabularBatch | None:
+        """The walkers, where observations are whole numbers without noise; None elsewhere."""
+        return self._env.env_batch if isinstance(self._env, TabularEnv) else None
+
+    def edit(self, edit: CellEdit) -> None:
+        """Change one cell.
+
+        Raises:
+            ValueError: no such cell, one that cannot change, or no way to a goal is left; one line, nothing changed.
+        """
+        plan = edited(self.plan, edit)
+        try:
+            description = _describe(plan, self._config)
+        except ValueError as error:
+            raise ValueError(f"cell {edit.row} {edit.column}: cannot become {edit.to}: {error}") from None
+        spec, model, observations = description
+        if isinstance(self._env, TabularEnv):
+            self._env.exchange(spec, make_table(model.mdp, observations.table), model.render)
+        else:
+            self._env.exchange(spec, make_table(model.mdp), model.render, observations.encode)
+        self.plan = plan
+
+
 class _Description(NamedTuple):
     """Parts shared by all environments of one config."""
 
@@ -222,13 +285,22 @@ class _Description(NamedTuple):
     observations: ObservationModel
 
 
-def make(seed_list: Sequence[int], config: Config) -> TabularEnv | PartiallyObservedEnv:
+def make(seed_list: Sequence[int], config: Config) -> TabularEnv | PartiallyObservedEnv | EditableRooms:
     """Make one walker for every seed. Discrete observations without noise make a tabular environment.
 
     Raises:
         ValueError: a setting out of range, an unknown layout, a bad map or R matrix; one line.
     """
-    description = _describe(config)
+    layout = _layout(config)
+    env = _make_env(seed_list, config, _describe(layout, config))
+    if not config.editable:
+        return env
+    if not isinstance(layout, Map):
+        raise ValueError(f"rooms: editable = True: layout {config.layout!r} is a graph without cells, expected a grid")
+    return EditableRooms(layout, config, env)
+
+
+def _make_env(seed_list: Sequence[int], config: Config, description: _Description) -> TabularEnv | PartiallyObservedEnv:
     spec, model, observations = description
     if observations.table is None or not isinstance(observations.space, spaces.Discrete) or config.sensor_noise:
         return _observed(seed_list, config, description)
@@ -247,7 +319,7 @@ def make_observed(seed_list: Sequence[int], config: Config) -> PartiallyObserved
     Raises:
         ValueError: see :func:`make`.
     """
-    return _observed(seed_list, config, _describe(config))
+    return _observed(seed_list, config, _describe(_layout(config), config))
 
 
 def _observed(seed_list: Sequence[int], config: Config, description: _Description) -> PartiallyObservedEnv:
@@ -257,10 +329,13 @@ def _observed(seed_list: Sequence[int], config: Config, description: _Descriptio
     return PartiallyObservedEnv(spec, inner, model.render, observations.encode, sensor)
 
 
-def _describe(config: Config) -> _Description:
+def _layout(config: Config) -> Map | RoomGraph:
     _check(config)
     options = layouts.LayoutOptions(**{name: getattr(config, name) for name in layouts.LayoutOptions._fields})
-    layout = layouts.find(config.layout, options)
+    return layouts.find(config.layout, options)
+
+
+def _describe(layout: Map | RoomGraph, config: Config) -> _Description:
     rules = LayoutRules(**{name: getattr(config, name) for name in LayoutRules._fields})
     model = _make_model(layout, rules)
     observations = model.observations(
@@ -283,6 +358,7 @@ def _describe(config: Config) -> _Description:
         memoryless_return=_memoryless_return(layout, model, observations, noisy),
         legal_actions=observations.legal_actions,
         gamma=0.99 if isinstance(layout, Map) else 0.8,
+        editable=config.editable,
     )
     return _Description(spec, model, observations)
 

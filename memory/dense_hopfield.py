@@ -13,7 +13,7 @@ with every pattern its negative too, unless ``rectified``: F = 0 below 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, log2, sinh
 from typing import Annotated, Literal
@@ -21,11 +21,20 @@ from typing import Annotated, Literal
 import numpy as np
 from msgspec import Meta
 
-from memory.common.asynchronous import ENERGIES, NO_WEIGHTS, AsyncNetwork, AsyncState, EnergyTable, settle
-from memory.common.validation import check, check_known
+from memory.common.asynchronous import (
+    ENERGIES,
+    NO_WEIGHTS,
+    AsyncNetwork,
+    AsyncState,
+    EnergyTable,
+    flips,
+    one_seed,
+    settle,
+)
+from memory.common.validation import check, check_known, one_cue
 from simulator.core import rng
 from simulator.core.field_types import Count
-from simulator.core.memories import PatternSpec, Recall
+from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 
@@ -81,9 +90,23 @@ class DenseHopfield:
         """
         return self._settle(cues, known, 1 if self.recall_mode == "single_pass" else self._config.max_iters)
 
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue unit by unit."""
+        values = check(np.asarray(cue)[None, None], 1, self._spec, "cue", domain="cue")
+        max_iters = 1 if self.recall_mode == "single_pass" else self._config.max_iters
+        state = self._initial_state(values, one_cue(known), max_iters)
+        for flip in flips(one_seed(self._net, index), state, self._streams[index : index + 1]):
+            yield RecallStep(state.states[0, 0].astype(np.float32), flip.energy, flip.iteration, flip.unit)
+
     def energy(self, patterns: Array) -> Array:
         """Compute the energy at patterns [S, Q, N] of -1, +1 and 0; float64 [S, Q]."""
         return self._settle(patterns, None, 0).energy[:, :, 0]
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the patterns [P, N] of seed number ``index``."""
+        return self._net.columns[index].T.astype(np.float32)
 
     def state(self) -> State:
         """Return the patterns by unit."""
@@ -100,10 +123,16 @@ class DenseHopfield:
 
     def _settle(self, cues: Array, known: Array | None, max_iters: int) -> Recall:
         values = check(cues, len(self._streams), self._spec, "cue", domain="cue")
+        state = self._initial_state(values, known, max_iters)
+        settle(self._net, state, self._streams)
+        return Recall(state.states.astype(np.float32), state.energy, state.n_iters)
+
+    def _initial_state(self, values: Array, known: Array | None, max_iters: int) -> AsyncState:
+        """Make the state of recall at cues [S, Q, N]."""
         if not self._net.columns.size:
             raise ValueError("dense_hopfield: nothing is stored yet, expected patterns before cues")
         n_seeds, n_cues, n = values.shape
-        state = AsyncState(
+        return AsyncState(
             states=values.astype(np.int8),
             clamped=check_known(known, values),
             external_field=np.zeros((n_seeds, 1, n)),
@@ -111,8 +140,6 @@ class DenseHopfield:
             energy=np.full((n_seeds, n_cues, 1 + max_iters), np.nan),
             n_iters=np.zeros((n_seeds, n_cues), np.int64),
         )
-        settle(self._net, state, self._streams)
-        return Recall(state.states.astype(np.float32), state.energy, state.n_iters)
 
 
 def polynomial_table(n: int, config: Config) -> EnergyTable:

@@ -13,16 +13,16 @@ are kept as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 
-from memory.common.validation import check, check_evidence, check_known, hold
+from memory.common.validation import check, check_evidence, check_known, hold, one_cue
 from simulator.core.field_types import Count, Positive
 from simulator.core.jit import parallel_for
-from simulator.core.memories import PatternSpec, Recall
+from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 _CHUNK = 256  # cues at a time: the products stay in the cache
@@ -103,6 +103,32 @@ class ModernHopfield:
         parallel_for(work, len(values))
         return Recall(patterns, energy, n_iters)
 
+    @property
+    def temperature(self) -> float:
+        """1 / beta; may be set."""
+        return 1.0 / self._config.beta
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        self._config = replace(self._config, beta=1.0 / value)
+
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue iteration by iteration: again and again, one iteration further each time."""
+        values = np.asarray(cue, np.float32)
+        one = ModernHopfield(self._spec, 1, self._config)
+        one.store(self._patterns[index : index + 1])
+        cues, mask, field = values[None, None], one_cue(known), one_cue(evidence)
+        whole = one.recall(cues, mask, field)
+        n_iters = int(whole.n_iters[0, 0])
+        yield RecallStep(values, float(whole.energy[0, 0, 0]))
+        for n in range(1, n_iters):
+            one._config = replace(self._config, max_iters=n)
+            yield RecallStep(one.recall(cues, mask, field).patterns[0, 0], float(whole.energy[0, 0, n]), n)
+        if n_iters:
+            yield RecallStep(whole.patterns[0, 0], float(whole.energy[0, 0, n_iters]), n_iters)
+
     def energy(self, patterns: Array) -> Array:
         """Compute equation 2 at patterns [S, Q, N], with ``beta``; float64 [S, Q]."""
         values = check(patterns, len(self._patterns), self._spec, "pattern")
@@ -114,6 +140,10 @@ class ModernHopfield:
                 for q, stored in zip(values, self._patterns, strict=True)
             ]
         )
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the patterns [P, N] of seed number ``index``."""
+        return self._patterns[index]
 
     def state(self) -> State:
         """Return the patterns."""

@@ -91,6 +91,10 @@ class NearestNeighbor:
         self._require_patterns()
         return self._neighbors(values, np.ones(values.shape, np.bool_)).distance
 
+    def receptive_fields(self, index: int) -> Array:
+        """Return the patterns [P, N] of seed number ``index``."""
+        return self._patterns[index]
+
     def state(self) -> State:
         """Return the patterns."""
         return {"patterns": self._patterns}

@@ -18,7 +18,7 @@ from simulator.core import registry
 from simulator.core.components import Component
 from simulator.core.field_types import CountOrZero, NonNegative
 from simulator.core.jit import compiled_only, jit_implementation, jit_shared
-from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
+from simulator.core.protocols import Array, Changeable, EnvSpec, Forgetful, Metrics, Policy, Rollout, State, Step
 from simulator.core.scene import HasPanels, Panel, ShowsUpdate, TextPanel, Update
 
 
@@ -153,6 +153,32 @@ class CuriousAgent:
         own = self._agent.panels(index) if isinstance(self._agent, HasPanels) else ()
         new = bonus.novelty.panels(index) if isinstance(bonus.novelty, HasPanels) else ()
         return (*own, TextPanel("bonus for what is new", facts), *new)
+
+    @property
+    def knows_env(self) -> bool:
+        """True where the agent is built on the environment's finite MDP."""
+        return bool(getattr(self._agent, "knows_env", False))
+
+    def changeable(self) -> dict[str, float]:
+        """Return the agent's settings that can be changed."""
+        return self._agent.changeable() if isinstance(self._agent, Changeable) else {}
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of them; see :class:`simulator.core.protocols.Changeable`."""
+        if not isinstance(self._agent, Changeable):
+            raise ValueError(f"{name}: the agent has no settings that can be changed while it learns")
+        self._agent.change(name, value)
+        self.gamma = self._agent.gamma
+
+    @property
+    def has_memory(self) -> bool:
+        """True where the agent carries something from step to step."""
+        return isinstance(self._agent, Forgetful) and self._agent.has_memory
+
+    def cut_memory(self) -> None:
+        """Set what the agent carries to zero."""
+        if isinstance(self._agent, Forgetful):
+            self._agent.cut_memory()
 
     def policy(self) -> Policy:
         """Return the agent's greedy policy."""

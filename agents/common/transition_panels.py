@@ -34,7 +34,9 @@ def imagined_panels(real: Transitions, imagined: Transitions, n_classes: int) ->
         counts = [np.bincount(part.next_obs[:, 0].astype(np.int64), minlength=n_classes) for part in (imagined, real)]
         shares = [count / count.sum() for count in counts]
         names = [f"state {state}" for state in range(n_classes)]
-        bars = counts_panel("fraction of imagined transitions that lead to a state", names, *shares, "real")
+        bars = counts_panel(
+            "fraction of imagined transitions that lead to a state", names, shares[0], shares[1], "real"
+        )
         return (TextPanel("model error", facts), bars)
     own, between = model_distances(real, imagined)
     facts = {

@@ -34,7 +34,7 @@ class Config(RecurrenceConfig):
     update_bias: float = 0.0
     """bias of the update gate at first; below 0 the cell holds what it has for longer"""
     chrono: CountOrZero = 0
-    """steps over which it should remember: update biases -log(u), u uniform in 1 to these steps; 0: off (Tallec and
+    """steps T over which it should remember: update biases -log(u), u uniform in 1 to T - 1; 0: off (Tallec and
     Ollivier 2018)"""
 
 

@@ -35,8 +35,8 @@ class Config(RecurrenceConfig):
     forget_bias: float = 1.0
     """bias of the forget gate at first: what a cell holds falls to half in a step at 0, to 0.73 at 1"""
     chrono: CountOrZero = 0
-    """steps over which it should remember: forget biases log(u), u uniform in 1 to these steps, input biases the
-    negative; 0: off (Tallec and Ollivier 2018)"""
+    """steps T over which it should remember: forget biases log(u), u uniform in 1 to T - 1, input biases the negative;
+    0: off (Tallec and Ollivier 2018)"""
 
 
 class Lstm(NamedTuple):

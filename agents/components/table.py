@@ -69,7 +69,7 @@ class Config:
     """errors up to this one, in units of return, do not wait for an update; counts only with prioritized planning"""
     n_successors: Count | None = None
     """distinct outcomes that the table holds for one state and action; none: as many as the environment's finite MDP
-    has, or 16"""
+    has, or 16, also where cells can change"""
 
 
 class Transitions(NamedTuple):
@@ -259,7 +259,7 @@ class Table(NamedTuple):
         if config.source == "true" and mdp is None:
             known = "the observation leaves the state open" if spec.mdp is not None else "no finite MDP is known"
             raise ValueError(f"agent.model.source = 'true' on {spec.id}: {known}, expected 'learned'")
-        n_outcomes = config.n_successors or (_UNKNOWN_SUCCESSORS if mdp is None else mdp.prob.shape[2])
+        n_outcomes = config.n_successors or (_UNKNOWN_SUCCESSORS if mdp is None or spec.editable else mdp.prob.shape[2])
         if config.source == "true" and mdp is not None and n_outcomes < (used := _most_outcomes(mdp)):
             raise ValueError(f"agent.model.n_successors = {n_outcomes}: {spec.id} has {used} outcomes of one action")
         n_states = features.n_features

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.changeable import (
+    checked,
+    constant_exploration,
+    exploration_bounds,
+    exploration_name,
+    exploration_now,
+)
 from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.exploration import GREEDY, ExploreSettings
 from agents.common.inside import exploration_panel
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
-from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
+from agents.common.networks.compiled import begin_episodes, carried, carry_on, forget, recurrence_arrays, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
-from agents.common.networks.optimizers import OptimizerSettings
+from agents.common.networks.optimizers import OptimizerSettings, linear_decay
 from agents.common.networks.panels import moment_of, moment_panels, network_panels
 from agents.common.networks.recurrent import Carry, recurrence_of
 from agents.common.observation_store import FrameStore
@@ -237,6 +244,58 @@ class DQN:
             f"{self._spec.id}: seed {self._seeds[i]} {observed}got reward {step.reward[i]} in step {clock:,}, "
             "expected finite numbers"
         )
+
+    def changeable(self) -> dict[str, float]:
+        """Return learning rate, discount and exploration as they are; the first and the last end their schedules.
+
+        Transitions in the replay keep the discount that they were stored with.
+        """
+        state = self._learner.state
+        hyper = state.hyper
+        fraction = linear_decay(self._clock, hyper.lr_decay_steps, hyper.learning_rate, hyper.lr_end)
+        return {
+            "learning_rate": hyper.learning_rate * fraction,
+            "gamma": state.replay.gamma,
+            exploration_name(hyper.explore): exploration_now(hyper.explore, self._clock),
+        }
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of :meth:`changeable` from the next step on.
+
+        Raises:
+            ValueError: another name, or a value out of range; one line.
+        """
+        learner = self._learner
+        state = learner.state
+        explore = state.hyper.explore
+        bounds = {
+            "learning_rate": (0.0, 1e3),
+            "gamma": (0.0, 1.0),
+            exploration_name(explore): exploration_bounds(explore),
+        }
+        value = checked("dqn", self.changeable(), name, value, *bounds.get(name, (0, 0)))
+        if name == "gamma":
+            learner.state = state._replace(replay=state.replay._replace(gamma=value))
+            if self._imagination:
+                self._imagination.change_gamma(value)
+            self.gamma = value
+        elif name == "learning_rate":  # the end of a schedule that is over
+            learner.state = state._replace(hyper=state.hyper._replace(lr_end=value, lr_decay_steps=1))
+        else:
+            hyper = state.hyper._replace(explore=constant_exploration(explore, value))
+            learner.state = state._replace(hyper=hyper)
+
+    @property
+    def has_memory(self) -> bool:
+        """True with a recurrence."""
+        return bool(self._learner.state.sampler.carry.state.shape[1])
+
+    def cut_memory(self) -> None:
+        """Set the state of a recurrent network that acts to zero.
+
+        Sequences in the replay are learned from as before, from the states that they began with.
+        """
+        forget(self._learner.state.sampler.carry)
 
     def policy(self) -> DQNPolicy:
         """Return the current greedy policy."""

@@ -76,6 +76,10 @@ class Imagination:
         )
         self._learner.learn(clock, imagined)
 
+    def change_gamma(self, gamma: float) -> None:
+        """Imagine with another discount from now on."""
+        self._replay = self._replay._replace(gamma=gamma)
+
     def _imagine(self, n: int) -> None:
         """Put n new transitions of every seed into the replay, in place of the oldest."""
         imagined = self._model.imagine(n)

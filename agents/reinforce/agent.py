@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from agents.common.changeable import checked
 from agents.common.encoders.encoded import EncodedAgent, FirstLayers, refuse_layers, with_encoder
 from agents.common.intrinsic import CuriousAgent, bonus_of, with_bonus
-from agents.common.networks.compiled import begin_episodes, carried, carry_on, recurrence_arrays, see_reward
+from agents.common.networks.compiled import begin_episodes, carried, carry_on, forget, recurrence_arrays, see_reward
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
@@ -166,6 +167,46 @@ class Reinforce:
                 lr_scale_at(self._config.optimizer, env_steps), lr_scale_at(self._config.value_optimizer, env_steps)
             )
         return self._metrics
+
+    def changeable(self) -> dict[str, float]:
+        """Learning rates, discount and weight of the entropy as they are; a learning rate ends its schedule."""
+        hyper = self.learner.state.hyper
+        rates = {"learning_rate": self._config.optimizer, "value_learning_rate": self._config.value_optimizer}
+        clock = int(self.learner.state.status.env_steps[0])
+        values = {
+            name: float(settings.learning_rate or 0.0) * lr_scale_at(settings, clock)
+            for name, settings in rates.items()
+        }
+        return {**values, "gamma": hyper.gamma, "ent_coef": hyper.ent_coef}
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of :meth:`changeable` from the next update on.
+
+        Raises:
+            ValueError: another name, or a value out of range; one line.
+        """
+        high = {"gamma": 1.0}.get(name, 1e3)
+        value = checked("reinforce", self.changeable(), name, value, 0.0, high)
+        if name in ("gamma", "ent_coef"):
+            state = self.learner.state
+            self.learner.state = state._replace(hyper=state.hyper._replace(**{name: value}))
+            self.gamma = self.learner.state.hyper.gamma
+        else:  # the end of a schedule that is over
+            which = "optimizer" if name == "learning_rate" else "value_optimizer"
+            settings = replace(getattr(self._config, which), lr_end=value, lr_decay_steps=1)
+            self._config = replace(self._config, **{which: settings})
+
+    @property
+    def has_memory(self) -> bool:
+        """True with a recurrence."""
+        return bool(self.learner.state.head.carry.state.shape[1])
+
+    def cut_memory(self) -> None:
+        """Set the state of a recurrent network that acts to zero.
+
+        Updates unroll whole episodes, as if it had not been cut.
+        """
+        forget(self.learner.state.head.carry)
 
     def policy(self) -> GreedyPolicy:
         """The most probable action, or the mean one, as of now."""

@@ -21,13 +21,24 @@ COLOURS = {
     "key": (235, 180, 0),
     "lava": (255, 95, 0),
     "slippery": (150, 215, 245),
+    "reward": (150, 110, 200),
     "walker": WALKER,
 }
 GOALS = {"": (40, 160, 70), "G": (40, 160, 70)} | {
     digit: (60 + 18 * n, 40 + 70 * (n % 3), 235 - 20 * n) for n, digit in enumerate("0123456789")
 }
-SHAPES = {"walker": "disc", "key": "inner", "door": "frame"}  # all other marks fill their cell
-SIGNS = {"walker": "@", "cue": "?", "goal": "G", "lava": "L", "door": "D", "key": "K", "start": "S", "slippery": "~"}
+SHAPES = {"walker": "disc", "key": "inner", "door": "frame", "reward": "frame"}  # all other marks fill their cell
+SIGNS = {
+    "walker": "@",
+    "cue": "?",
+    "goal": "G",
+    "lava": "L",
+    "door": "D",
+    "key": "K",
+    "start": "S",
+    "reward": "$",
+    "slippery": "~",
+}
 
 
 def render_pixels(scene: Scene, size: int) -> Array:

@@ -45,6 +45,12 @@ class TabularEnv:
         self._led_to = _LedTo(np.zeros(n_seeds, np.int64), np.zeros(n_seeds, np.int64))
         self._step_all = specialize(_step_all, self.env_batch, self._actions, self._buffers[0], self._led_to)
 
+    def exchange(self, spec: EnvSpec, table: TransitionTable, render: SceneOfState) -> None:
+        """Go on in another environment of the same states and actions; the copies stay in their states."""
+        self.spec = spec
+        self.env_batch = self.env_batch._replace(table=table)
+        self._render = render
+
     def reset(self) -> Array:
         """Start an episode in every seed; int64 [S]."""
         _reset_all(self.env_batch)

@@ -53,7 +53,10 @@ def make(seed_list: Sequence[int], config: Config) -> BoardGame:
     """
     observation = spaces.Box(0.0, 1.0, (2, N_ROWS, N_COLUMNS), np.float32)
     spec = EnvSpec("connect_four", observation, spaces.Discrete(N_COLUMNS), gamma=1.0)
-    return BoardGame(BoardGameRules(spec, "connect_four.connect_four", lambda env: env.board, _planes), seed_list)
+    cells = np.arange(N_ROWS * N_COLUMNS).reshape(N_ROWS, N_COLUMNS)
+    clicks = cells % N_COLUMNS
+    rules = BoardGameRules(spec, "connect_four.connect_four", lambda env: env.board, _planes, cells, clicks)
+    return BoardGame(rules, seed_list)
 
 
 def _planes(squares: list[int], side: int) -> Array:

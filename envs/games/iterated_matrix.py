@@ -44,6 +44,7 @@ from simulator.core.games.game import CC, START, memory_one_payoffs
 from simulator.core.jit import jit
 from simulator.core.protocols import Array, EnvSpec, State, Step
 from simulator.core.rng_compiled import uniform
+from simulator.core.scene import Scene
 
 _FOUR = "four numbers: the payoffs at CC, CD, DC and DD"
 Four = Annotated[tuple[float, ...], Meta(min_length=4, max_length=4, description=_FOUR)]
@@ -160,6 +161,15 @@ class IteratedMatrix:
             continuation=self._rules.continuation,
             rounds=self._rules.rounds,
         )
+
+    def game_scene(self, index: int, side: int) -> Scene:
+        """Name the last outcome and the payoffs of both sides, [own, other's], as ``side`` sees them."""
+        outcomes = ("CC", "CD", "DC", "DD")
+        last = self._buffers[self._turn].final_obs[side, index]
+        own, theirs = self._rules.payoffs if side == 0 else self._rules.payoffs[::-1][:, [0, 2, 1, 3]]
+        pays = {f"{name} pays": f"{own[k]:g}, them {theirs[k]:g}" for k, name in enumerate(outcomes)}
+        shown = {} if last == START else {"last round, own action first": outcomes[last - CC]}
+        return Scene(self.specs[side].id, actions=("cooperate", "defect"), facts={**shown, **pays})
 
     def state(self) -> State:
         """Return streams, rounds of the current episodes, and observations."""

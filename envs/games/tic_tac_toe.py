@@ -59,8 +59,10 @@ def make(seed_list: Sequence[int], config: Config) -> BoardGame:
     Raises:
         ValueError: PettingZoo is not installed.
     """
+    cells = np.arange(N_SQUARES).reshape(3, 3).T  # squares are counted by column
     return BoardGame(
-        BoardGameRules(_spec(), "tictactoe.tictactoe", lambda env: env.board.squares, code, tree()), seed_list
+        BoardGameRules(_spec(), "tictactoe.tictactoe", lambda env: env.board.squares, code, cells, cells, tree()),
+        seed_list,
     )
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import Adam
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
-from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
+from memory.common.networks.memory_torch import (
+    CueBatch,
+    Iteration,
+    Restoration,
+    mean_pattern,
+    reconstructions,
+    restoration_of,
+)
 from memory.common.networks.training_torch import (
     add_noise,
     cross_entropy,
     discriminator_loss,
     generator_loss,
     sample_rows,
-    train,
+    training,
 )
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
@@ -48,6 +56,15 @@ class AdversarialAutoencoder:
         """Encode x [S, B, N] as codes [S, B, H]."""
         return mlp(weights, "encoder", x)
 
+    @property
+    def code_size(self) -> int:
+        """Number of values of a code."""
+        return self._config.latent_dim
+
+    def decoded(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Decode codes [S, B, H] to mean patterns [S, B, N]."""
+        return mean_pattern(mlp(weights, "decoder", codes))
+
     def reconstruct(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the logits [S, B, N] of +1 at every unit."""
         return mlp(weights, "decoder", self.codes(weights, x))
@@ -56,8 +73,12 @@ class AdversarialAutoencoder:
         """Compute the logits [S, B] of codes [S, B, H] being samples of the normal distribution."""
         return mlp(weights, "discriminator", codes)[..., 0]
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train on patterns [S, P, N]."""
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["encoder.0.weight"]
+
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
         autoencoder_optimizer = Adam(subset(weights, "encoder", "decoder"))
         discriminator_optimizer = Adam(subset(weights, "discriminator"))
@@ -76,7 +97,7 @@ class AdversarialAutoencoder:
                 reconstruction_loss + config.adversarial_weight * adversarial_loss, learning_rate
             )
 
-        train(weights, update, config.updates, config.learning_rate)
+        yield from training(weights, update, config.updates, config.learning_rate)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
         """Compute the reconstruction error [S, Q], a cross entropy."""
@@ -84,7 +105,11 @@ class AdversarialAutoencoder:
 
     def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
         """Reconstruct cues."""
-        return recall_by_reconstruction(
+        return restoration_of(self.iterations(weights, cues, streams))
+
+    def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
+        """Reconstruct cues."""
+        return reconstructions(
             lambda x: mean_pattern(self.reconstruct(weights, x), cues.evidence),
             lambda x: self.energy(weights, x, streams),
             cues,

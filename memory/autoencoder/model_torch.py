@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -11,8 +11,15 @@ from torch import Tensor
 from memory.autoencoder.pretraining_torch import pretrain
 from memory.common.networks.arithmetic_torch import Adam, atanh, product
 from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, tensor, uniforms
-from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
-from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from memory.common.networks.memory_torch import (
+    CueBatch,
+    Iteration,
+    Restoration,
+    mean_pattern,
+    reconstructions,
+    restoration_of,
+)
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
@@ -100,6 +107,15 @@ class Autoencoder:
         """Encode x [S, B, N] as codes [S, B, H]."""
         return self.encode(weights, x)[-1]
 
+    @property
+    def code_size(self) -> int:
+        """Number of values of a code."""
+        return self._config.hidden[-1]
+
+    def decoded(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Decode codes [S, B, H] to mean patterns [S, B, N]."""
+        return self.mean_pattern(self.decode(weights, codes).output)
+
     def reconstruct(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the outputs [S, B, N], logits or values."""
         return self.decode(weights, self.codes(weights, x)).output
@@ -149,8 +165,12 @@ class Autoencoder:
         widths = (*self._config.hidden, *self._config.hidden[-2::-1])
         return [(uniforms((n_rows, width), streams) < keep_prob) / keep_prob for width in widths]
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train on patterns [S, P, N], after pretraining if that is set."""
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["encoder.0.weight"]
+
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train on patterns [S, P, N], after pretraining if that is set. Yields the share of updates that is over."""
         config = self._config
         if config.pretrain != "none":
             pretrain(weights, patterns, config, streams)
@@ -159,7 +179,7 @@ class Autoencoder:
         def update(step: int, learning_rate: float) -> None:
             self.update(weights, optimizers, patterns, streams, learning_rate, step / config.updates)
 
-        train(weights, update, config.updates, config.learning_rate)
+        yield from training(weights, update, config.updates, config.learning_rate)
 
     def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
         """Make the optimizers that :meth:`update` steps."""
@@ -189,7 +209,11 @@ class Autoencoder:
 
     def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
         """Reconstruct cues."""
-        return recall_by_reconstruction(
+        return restoration_of(self.iterations(weights, cues, streams))
+
+    def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
+        """Reconstruct cues."""
+        return reconstructions(
             lambda x: self.mean_pattern(self.reconstruct(weights, x), cues.evidence),
             lambda x: self.energy(weights, x, streams),
             cues,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from torch.nn.functional import logsigmoid
 
 from memory.common.networks.arithmetic_torch import Adam, product, sigmoid
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, subset, tensor, uniforms
-from memory.common.networks.memory_torch import CueBatch, Restoration, cue_evidence
-from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from memory.common.networks.memory_torch import CueBatch, Iteration, Restoration, cue_evidence
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
 from simulator.core.devices import device
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
@@ -71,14 +72,20 @@ class AutoregressiveNetwork:
             for i, mask in enumerate(self._masks)
         ]
 
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        weight = self.masked_layers(weights)[0].weight
+        order = weights["order"].unsqueeze(-1).expand_as(weight)
+        return torch.empty_like(weight).scatter(1, order, weight)
+
     def conditional_logits(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the logits [S, B, N] of +1 at every pixel given those before it; both in the order of filling in."""
         for i, layer in enumerate(self.masked_layers(weights)):
             x = product(torch.relu(x) if i else x, layer.weight, layer.bias)
         return x
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train on patterns [S, P, N]."""
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
         ordered = np.take_along_axis(patterns, weights["order"].cpu().numpy()[:, None], 2)
         layers = subset(weights, "net")
@@ -90,7 +97,7 @@ class AutoregressiveNetwork:
             logits = self.conditional_logits(weights, tensor(noisy))
             optimizer.minimize(cross_entropy(logits, tensor(x)).mean(-1), learning_rate)
 
-        train(layers, update, config.updates, config.learning_rate)
+        yield from training(layers, update, config.updates, config.learning_rate)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
         """Compute -log p(x), [S, Q]."""
@@ -111,6 +118,20 @@ class AutoregressiveNetwork:
         energies = [self.energy(weights, x, streams) for x in (cues.values, patterns)]
         n_iters = torch.ones(patterns.shape[:2], dtype=torch.int64, device=patterns.device)
         return Restoration(patterns, torch.stack(energies, -1), n_iters)
+
+    def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
+        """Recall one cue, and yield it pixel by pixel, in the order in which they are filled in."""
+        restored = self.recall(weights, cues, streams)
+        x = _to_order(weights, restored.patterns)
+        surprise = cross_entropy(self.conditional_logits(weights, x).unsqueeze(-1), x.unsqueeze(-1)).cumsum(-1)
+        moves = torch.ones_like(restored.n_iters, dtype=torch.bool)
+        yield Iteration(cues.values, restored.energy[..., 0], moves)
+        filled = torch.zeros_like(x)
+        for i in range(self._n):
+            filled[..., i] = x[..., i]
+            unit = int(weights["order"][0, i])
+            energy = surprise[..., i] if i < self._n - 1 else restored.energy[..., 1]
+            yield Iteration(_to_raster(weights, filled), energy, moves, unit)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
         """Sample patterns [S, n, N] pixel by pixel."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from math import nan
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -13,11 +14,11 @@ from scipy.special import entr
 from memory.boltzmann.enumeration import clamped_phase, energy
 from memory.boltzmann.gibbs import GibbsChains, anneal, geometric_schedule, make_chains
 from memory.boltzmann.training import BoltzmannLearning, BoltzmannParams, is_exact, train
-from memory.common.validation import check, check_evidence, check_known, hold
+from memory.common.validation import check, check_evidence, check_known, hold, one_cue
 from simulator.core import rng
 from simulator.core.field_types import Count, CountOrZero, Positive
 from simulator.core.jit import parallel_for
-from simulator.core.memories import PatternSpec, Recall
+from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 MAX_SUMMED_HIDDEN = 12  # hidden units that are summed out of the energy exactly
@@ -25,6 +26,7 @@ MEAN_FIELD_ITERS = 50  # iterations of mean field where they are more
 MAX_INITIAL_BIAS = 2.0  # bound of the initial visible biases
 MAX_ROWS = 256  # chains that are moved at once
 MAX_WEIGHT_BYTES = 2 << 30
+N_PIECES = 50  # in which patterns are stored while somebody looks
 GENERATE_SWEEPS = 5  # sweeps of a generating chain, as a multiple of recall.max_iters
 
 
@@ -109,14 +111,30 @@ class BoltzmannMemory:
             ValueError: another shape, or values other than -1 and +1.
         """
         values = check(patterns, len(self._seeds), self._spec, "pattern", domain="bipolar")
-        self._init_params(values)
+        for _ in self._storing(values, self._config.learn.updates):
+            pass
+
+    def storing(self, patterns: Array) -> Iterator[float]:
+        """Learn patterns [S, P, N] as :meth:`store` does, a piece of the updates at a time."""
+        values = check(patterns, len(self._seeds), self._spec, "pattern", domain="bipolar")
+        return self._storing(values, max(1, self._config.learn.updates // N_PIECES))
+
+    def _storing(self, patterns: Array, piece: int) -> Iterator[float]:
+        """Learn patterns [S, P, N] from initial weights, so many updates at a time."""
+        self._init_params(patterns)
         streams = rng.pcg64_states(self._seeds, "training")
+        settings = self._config.learn
+        training = [
+            train(self._seed_params(i), patterns[i], streams[i : i + 1], settings, piece) for i in range(len(patterns))
+        ]
 
         def work(first: int, last: int) -> None:
             for i in range(first, last):
-                train(self._seed_params(i), values[i], streams[i : i + 1], self._config.learn)
+                next(training[i])
 
-        parallel_for(work, len(values))
+        for n_done in range(0, settings.updates, piece):
+            parallel_for(work, len(patterns))
+            yield min(n_done + piece, settings.updates) / settings.updates
 
     def _init_params(self, patterns: Array) -> None:
         """Set visible biases to the patterns' means, and draw the weights of hidden units by each seed's own stream."""
@@ -145,12 +163,7 @@ class BoltzmannMemory:
         settings = self._config.recall
         values = check(cues, len(self._seeds), self._spec, "cue", domain="cue")
         mask = check_known(known, values)
-        if self.recall_mode == "noise_aware" and evidence is not None:
-            field = check_evidence(evidence, values, "boltzmann")
-            t_init = settings.t_init
-        else:
-            field = np.zeros_like(values)
-            t_init = settings.t_init_fixed_point
+        field, t_init = self._field_and_temperature(values, evidence)
         restored = np.empty_like(values)
         trace = np.empty((*values.shape[:2], 1 + settings.max_iters))
         n_cues = max(1, MAX_ROWS // settings.n_chains)
@@ -167,33 +180,109 @@ class BoltzmannMemory:
         n_iters = np.full(values.shape[:2], settings.max_iters, np.int64)
         return Recall(hold(restored, values, mask), trace, n_iters)
 
+    def _field_and_temperature(self, cues: Array, evidence: Array | None) -> tuple[Array, float]:
+        """Return the external field [S, Q, N] of cues, and the temperature of the first sweep."""
+        if self.recall_mode == "noise_aware" and evidence is not None:
+            return check_evidence(evidence, cues, "boltzmann"), self._config.recall.t_init
+        return np.zeros_like(cues), self._config.recall.t_init_fixed_point
+
     def _anneal_cues(self, i: int, cues: Array, known: Array, field: Array, t_init: float) -> AnnealedStates:
         """Anneal chains of seed i from cues [Q, N], and keep the best of each."""
         settings = self._config.recall
-        n_chains = settings.n_chains
-        n = self._spec.n
         params = self._seed_params(i)
+        chains = self._chains_at(cues, known, field, self._streams[i])
+        trace = np.empty((len(chains.states), 1 + settings.max_iters))
+        trace[:, 0] = self._cue_energies(params, np.repeat(cues, settings.n_chains, axis=0))
+        temperatures = geometric_schedule(t_init, settings.t_final, settings.max_iters)
+        anneal(params.weights, params.bias, chains, temperatures, trace, self._streams[i : i + 1])
+        best = self._best(chains, trace)
+        return AnnealedStates(chains.states[best, : self._spec.n], trace[best])
+
+    def _chains_at(self, cues: Array, known: Array, field: Array, stream: Array) -> GibbsChains:
+        """Make chains that begin at cues [Q, N]; ``stream`` uint64 [4] is advanced."""
+        n_chains = self._config.recall.n_chains
+        n = self._spec.n
         chain_cues = np.repeat(cues, n_chains, axis=0)
-        chains = self._random_chains(i, len(chain_cues))
+        chains = self._random_chains(stream, len(chain_cues))
         chains.states[:, :n] = np.where(chain_cues != 0.0, chain_cues, chains.states[:, :n])
         chains.clamped[:, :n] = np.repeat(known, n_chains, axis=0) & (chain_cues != 0.0)
         chains.field[:, :n] = np.repeat(field, n_chains, axis=0)
-        initial = np.zeros(chains.states.shape)
-        initial[:, :n] = chain_cues
-        trace = np.empty((len(chain_cues), 1 + settings.max_iters))
-        trace[:, 0] = energy(params.weights.astype(np.float64), params.bias.astype(np.float64), initial)
-        temperatures = geometric_schedule(t_init, settings.t_final, settings.max_iters)
-        anneal(params.weights, params.bias, chains, temperatures, trace, self._streams[i : i + 1])
-        final = trace[:, -1] - (chains.states * chains.field).sum(1, dtype=np.float64)
-        best = final.reshape(-1, n_chains).argmin(1) + n_chains * np.arange(len(cues))
-        return AnnealedStates(chains.states[best, :n], trace[best])
+        return chains
 
-    def _random_chains(self, i: int, n_chains: int) -> GibbsChains:
-        """Make chains of seed i at random states."""
+    def _cue_energies(self, params: BoltzmannParams, cues: Array) -> Array:
+        """Compute the energies [Q] at cues [Q, N], hidden units 0."""
+        initial = np.zeros((len(cues), len(params.bias)))
+        initial[:, : self._spec.n] = cues
+        return energy(params.weights.astype(np.float64), params.bias.astype(np.float64), initial)
+
+    def _best(self, chains: GibbsChains, trace: Array) -> Array:
+        """Return the number of the chain of lowest energy, field included, of each cue, [Q]."""
+        n_chains = self._config.recall.n_chains
+        final = trace[:, -1] - (chains.states * chains.field).sum(1, dtype=np.float64)
+        best = final.reshape(-1, n_chains).argmin(1)
+        return np.asarray(best + n_chains * np.arange(len(best)))
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of the first sweep of recall; may be set."""
+        settings = self._config.recall
+        return settings.t_init if self.recall_mode == "noise_aware" else settings.t_init_fixed_point
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        recall = replace(self._config.recall, t_init=value, t_init_fixed_point=value)
+        self._config = replace(self._config, recall=recall)
+
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue unit by unit: the chain that ends as the best, hidden units unseen."""
+        settings = self._config.recall
+        n = self._spec.n
+        values = check(np.asarray(cue)[None, None], 1, self._spec, "cue", domain="cue")
+        mask = check_known(one_cue(known), values)
+        field, t_init = self._field_and_temperature(values, one_cue(evidence))
+        params = self._seed_params(index)
+        stream = self._streams[index : index + 1].copy()
+        chains = self._chains_at(values[0], mask[0], field[0], stream[0])
+        temperatures = geometric_schedule(t_init, settings.t_final, settings.max_iters)
+        states = [chains.states.copy()]
+        trace = np.empty((len(chains.states), 1 + settings.max_iters))
+        for t in range(settings.max_iters):
+            anneal(params.weights, params.bias, chains, temperatures[t : t + 1], trace[:, t : t + 2], stream)
+            states.append(chains.states.copy())
+        best = int(self._best(chains, trace)[0])
+        yield RecallStep(values[0, 0], float(self._cue_energies(params, values[0])[0]))
+        if (values == 0.0).any():
+            yield RecallStep(states[0][best, :n].copy(), nan)
+        weights = params.weights.astype(np.float64)
+        for t in range(settings.max_iters):
+            yield from self._flips(weights, params.bias, (states[t][best], states[t + 1][best]), t + 1, temperatures[t])
+            pattern = hold(states[t + 1][best, :n], values[0, 0], mask[0, 0])
+            yield RecallStep(pattern, float(trace[best, t + 1]), t + 1, -1, float(temperatures[t]))
+
+    def _flips(
+        self, weights: Array, bias: Array, states: tuple[Array, Array], sweep: int, temperature: float
+    ) -> Iterator[RecallStep]:
+        """Yield the flips of one sweep between its first and last state: units are sampled once each, in order."""
+        state = states[0].astype(np.float64)
+        inputs = weights @ state
+        now = -float(state @ (0.5 * inputs + bias))
+        for unit in np.flatnonzero(states[0] != states[1]):
+            change = -2.0 * state[unit]
+            now -= change * (inputs[unit] + bias[unit])
+            inputs += change * weights[unit]
+            state[unit] = -state[unit]
+            if unit < self._spec.n:
+                pattern = state[: self._spec.n].astype(np.float32)
+                yield RecallStep(pattern, now, sweep, int(unit), float(temperature))
+
+    def _random_chains(self, stream: Array, n_chains: int) -> GibbsChains:
+        """Make chains at random states; ``stream`` uint64 [4] is advanced."""
         chains = make_chains(n_chains, self._params.bias.shape[1])
-        generator = np.random.Generator(rng.unpack_state(self._streams[i]))
+        generator = np.random.Generator(rng.unpack_state(stream))
         chains.states[:] = np.where(generator.random(chains.states.shape) < 0.5, 1.0, -1.0)
-        self._streams[i] = rng.pack_state(generator.bit_generator)  # type: ignore[arg-type]
+        stream[:] = rng.pack_state(generator.bit_generator)  # type: ignore[arg-type]
         return chains
 
     def energy(self, patterns: Array) -> Array:
@@ -234,11 +323,15 @@ class BoltzmannMemory:
         trace = np.empty((n, 1 + len(temperatures)))
         patterns = np.empty((len(self._seeds), n, self._spec.n), np.float32)
         for i in range(len(self._seeds)):
-            chains = self._random_chains(i, n)
+            chains = self._random_chains(self._streams[i], n)
             params = self._seed_params(i)
             anneal(params.weights, params.bias, chains, temperatures, trace, self._streams[i : i + 1])
             patterns[i] = chains.states[:, : self._spec.n]
         return patterns
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [n, N] from the visible units to all, of seed number ``index``."""
+        return self._params.weights[index, :, : self._spec.n]
 
     def state(self) -> State:
         """Return weights, biases and streams."""

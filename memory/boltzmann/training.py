@@ -13,6 +13,7 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -57,7 +58,6 @@ class BoltzmannParams(NamedTuple):
 class BoltzmannHyperparams(NamedTuple):
     """:class:`BoltzmannLearning` as compiled code takes it."""
 
-    updates: int
     learning_rate: float
     momentum: float
     weight_decay: float
@@ -95,23 +95,31 @@ def is_exact(settings: BoltzmannLearning, n: int) -> bool:
     return settings.phases != "sampled" and n <= MAX_ENUMERATED_UNITS
 
 
-def train(params: BoltzmannParams, patterns: Array, stream: Array, settings: BoltzmannLearning) -> None:
-    """Train the machine of one seed on patterns [P, N], in place; ``stream`` uint64 [1, 4] is advanced."""
+def train(
+    params: BoltzmannParams, patterns: Array, stream: Array, settings: BoltzmannLearning, piece: int
+) -> Iterator[int]:
+    """Train the machine of one seed on patterns [P, N], in place; ``stream`` uint64 [1, 4] is advanced.
+
+    Yields:
+        The number of updates so far, after every ``piece`` of them and after the last.
+    """
     data_mean = np.zeros(len(params.bias), np.float32)
     data_mean[: patterns.shape[1]] = patterns.mean(0)
     if is_exact(settings, len(params.bias)):
-        _train_exactly(params, patterns.astype(np.float64), data_mean.astype(np.float64), settings)
+        yield from _train_exactly(params, patterns.astype(np.float64), data_mean.astype(np.float64), settings, piece)
     else:
-        _train_by_sampling(params, patterns, data_mean, stream, settings)
+        yield from _train_by_sampling(params, patterns, data_mean, stream, settings, piece)
 
 
-def _train_exactly(params: BoltzmannParams, patterns: Array, data_mean: Array, settings: BoltzmannLearning) -> None:
+def _train_exactly(
+    params: BoltzmannParams, patterns: Array, data_mean: Array, settings: BoltzmannLearning, piece: int
+) -> Iterator[int]:
     weights = params.weights.astype(np.float64)
     bias = params.bias.astype(np.float64)
     weights_velocity = np.zeros_like(weights)
     bias_velocity = np.zeros_like(bias)
     rate = settings.learning_rate
-    for _ in range(settings.updates):
+    for update in range(1, settings.updates + 1):
         positive = clamped_phase(weights, bias, patterns).moments
         negative = free_moments(weights, bias)
         bias_grad = positive.mean - negative.mean
@@ -124,13 +132,20 @@ def _train_exactly(params: BoltzmannParams, patterns: Array, data_mean: Array, s
         bias_velocity = settings.momentum * bias_velocity + rate * (bias_grad - weights_grad @ data_mean)
         weights = weights + weights_velocity
         bias = bias + bias_velocity
-    params.weights[...] = weights
-    params.bias[...] = bias
+        if update % piece == 0 or update == settings.updates:
+            params.weights[...] = weights
+            params.bias[...] = bias
+            yield update
 
 
 def _train_by_sampling(
-    params: BoltzmannParams, patterns: Array, data_mean: Array, stream: Array, settings: BoltzmannLearning
-) -> None:
+    params: BoltzmannParams,
+    patterns: Array,
+    data_mean: Array,
+    stream: Array,
+    settings: BoltzmannLearning,
+    piece: int,
+) -> Iterator[int]:
     n = len(params.bias)
     n_patterns, n_visible = patterns.shape
     n_rows = n_patterns + settings.n_chains
@@ -140,7 +155,6 @@ def _train_by_sampling(
     negative = make_chains(settings.n_chains, n)
     negative.states[:, :n_visible] = patterns[np.arange(settings.n_chains) % n_patterns]
     hyper = BoltzmannHyperparams(
-        updates=settings.updates,
         learning_rate=float(settings.learning_rate * min(1.0, LR_REFERENCE_UNITS / n) ** 2),
         momentum=float(settings.momentum),
         weight_decay=float(settings.weight_decay),
@@ -161,16 +175,25 @@ def _train_by_sampling(
         weights_grad=np.zeros((n, n), np.float32),
         bias_grad=np.zeros(n, np.float32),
     )
-    _run_updates(params, hyper, state, positive, negative, stream)
+    _begin_chains(positive, negative, hyper, stream)
+    for first in range(0, settings.updates, piece):
+        last = min(first + piece, settings.updates)
+        _run_updates(params, hyper, state, positive, negative, stream, last - first)
+        yield last
 
 
 @jit
-def _run_updates(params, hyper, state, positive, negative, stream):
-    """Run all updates of one seed by sampling."""
-    n_patterns = len(positive.states)
+def _begin_chains(positive, negative, hyper, stream):
+    """Draw the hidden units of all chains."""
     _randomize_hidden(positive, hyper.n_visible, stream)
     _randomize_hidden(negative, hyper.n_visible, stream)
-    for _ in range(hyper.updates):
+
+
+@jit
+def _run_updates(params, hyper, state, positive, negative, stream, n_updates):
+    """Run some updates of one seed by sampling."""
+    n_patterns = len(positive.states)
+    for _ in range(n_updates):
         for _ in range(hyper.k):
             gibbs_sweep(params.weights, params.bias, positive, 1.0, stream)
         if not hyper.persistent:

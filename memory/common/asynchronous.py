@@ -15,6 +15,7 @@ beside it. A unit is evaluated again only if another one has flipped since.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -80,12 +81,54 @@ class AsyncWorkspace(NamedTuple):
     self_field: Array  # float64 [S, B], a unit's own contribution to its field, times its state (ENERGIES)
 
 
+class Flip(NamedTuple):
+    """The cue, one unit that has changed, or the end of a sweep."""
+
+    unit: int  # -1: the cue, or the end of a sweep
+    iteration: int  # the sweep, from 1 on; 0: the cue
+    energy: float  # of the state, in units of the weights
+
+
+def one_seed(net: AsyncNetwork, i: int) -> AsyncNetwork:
+    """Return the network of seed i alone, S = 1."""
+    weights = net.weights[i : i + 1] if net.kind == WEIGHTS else net.weights
+    return net._replace(columns=net.columns[i : i + 1], weights=weights)
+
+
 def settle(net: AsyncNetwork, state: AsyncState, streams: Array) -> None:
     """Update every cue to a fixed point, or for T sweeps; ``streams`` uint64 [S, 4] are not advanced."""
+    workspace = _make_workspace(net, state, streams)
+    parallel_for(lambda first, last: _settle_seeds(net, state, workspace, first, last), len(state.states))
+
+
+def flips(net: AsyncNetwork, state: AsyncState, streams: Array) -> Iterator[Flip]:
+    """Settle one cue of one seed (S = Q = 1) as :func:`settle` does, unit by unit.
+
+    ``state`` is up to date whenever a flip is yielded.
+
+    Yields:
+        The cue, every unit that changed, and the end of every sweep in which one did.
+    """
+    workspace = _make_workspace(net, state, streams)
+    _begin(net, state, workspace)
+    yield Flip(-1, 0, float(state.energy[0, 0, 0]))
+    max_iters = state.energy.shape[2] - 1
+    for sweep in range(1, 1 + max_iters):
+        _begin_sweep(workspace)
+        place = 0
+        while (place := _next_flip(net, state, workspace, place)) >= 0:
+            yield Flip(int(workspace.order[0, place]), sweep, float(_energy_now(net, state, workspace)))
+            place += 1
+        if _finish_sweep(net, state, workspace, sweep) == 0:
+            return
+        yield Flip(-1, sweep, float(state.energy[0, 0, sweep]))
+
+
+def _make_workspace(net: AsyncNetwork, state: AsyncState, streams: Array) -> AsyncWorkspace:
     n_seeds, _, n = state.states.shape
     n_patterns = net.columns.shape[2]
     n_slopes = n_patterns if net.kind == ENERGIES else 1
-    workspace = AsyncWorkspace(
+    return AsyncWorkspace(
         initial_streams=streams,
         streams=streams.copy(),
         order=np.empty((n_seeds, n), np.int32),
@@ -97,7 +140,43 @@ def settle(net: AsyncNetwork, state: AsyncState, streams: Array) -> None:
         slopes_at_zero=np.empty((n_seeds, _BLOCK_SIZE, n_slopes)),
         self_field=np.empty((n_seeds, _BLOCK_SIZE)),
     )
-    parallel_for(lambda first, last: _settle_seeds(net, state, workspace, first, last), n_seeds)
+
+
+@jit
+def _begin(net, state, workspace):
+    """Begin at the only cue, as :func:`_settle_block` does."""
+    for k in range(workspace.order.shape[1]):
+        workspace.order[0, k] = k
+    _begin_cue(net, state, workspace, 0, 0, 0)
+
+
+@jit
+def _begin_sweep(workspace):
+    """Draw the order of a sweep."""
+    shuffle(workspace.streams, 0, workspace.order[0])
+
+
+@jit
+def _next_flip(net, state, workspace, place):
+    """Update units in order from ``place`` on until one changes, and return its place; -1: none does."""
+    for k in range(place, workspace.order.shape[1]):
+        before = workspace.n_flips[0, 0]
+        _update_unit(net, state, workspace, 0, 0, 0, workspace.order[0, k])
+        if workspace.n_flips[0, 0] != before:
+            return k
+    return -1
+
+
+@jit
+def _energy_now(net, state, workspace):
+    """Compute the energy of the only cue's state."""
+    return _energy(net, state, workspace, 0, 0, 0)
+
+
+@jit
+def _finish_sweep(net, state, workspace, sweep):
+    """Record the energy, and return whether the only cue changed in this sweep."""
+    return _end_sweep(net, state, workspace, 0, 0, 1, sweep)
 
 
 @jit

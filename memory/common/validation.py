@@ -70,3 +70,8 @@ def check_evidence(evidence: Any, cues: Array, name: str) -> Array:
 def hold(patterns: Array, cues: Array, known: Array) -> Array:
     """Return the patterns with the known units set to the cues' values."""
     return np.where(known, cues, patterns)
+
+
+def one_cue(values: Any) -> Array | None:
+    """Return values [N] of one cue as a batch [1, 1, N]; None for None."""
+    return None if values is None else np.asarray(values)[None, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from math import prod, sqrt
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,8 +13,15 @@ from torch.nn import functional
 
 from memory.common.networks.arithmetic_torch import Adam, product
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, tensor, uniform_weights
-from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
-from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from memory.common.networks.memory_torch import (
+    CueBatch,
+    Iteration,
+    Restoration,
+    mean_pattern,
+    reconstructions,
+    restoration_of,
+)
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
 from simulator.core.devices import device
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
@@ -85,6 +93,8 @@ class ConvAutoencoder:
 
     def __init__(self, spec: PatternSpec, config: Config) -> None:
         self._config = config
+        if config.decoder != "unpool":
+            self.decoded = self._decoded
         self._n_maps = spec.shape[0] if len(spec.shape) == 3 else 1
         self._sizes: list[Size] = [spec.shape[-2:]]  # before each pooling, and after the last
         for _ in config.channels:
@@ -157,8 +167,17 @@ class ConvAutoencoder:
             maps = torch.relu(maps) if i else maps
         return maps.flatten(2)
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train on patterns [S, P, N]."""
+    @property
+    def code_size(self) -> int:
+        """Number of values of a code."""
+        return self._config.latent_dim
+
+    def _decoded(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Decode codes [S, B, H] to mean patterns [S, B, N]."""
+        return mean_pattern(self.decode(weights, Encoded(codes, [])))
+
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
         optimizer = Adam(weights)
 
@@ -168,7 +187,7 @@ class ConvAutoencoder:
             logits = self.reconstruct(weights, tensor(noisy))
             optimizer.minimize(cross_entropy(logits, tensor(x)).mean(-1), learning_rate)
 
-        train(weights, update, config.updates, config.learning_rate)
+        yield from training(weights, update, config.updates, config.learning_rate)
 
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
         """Compute the reconstruction error [S, Q], a cross entropy."""
@@ -176,7 +195,11 @@ class ConvAutoencoder:
 
     def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
         """Reconstruct cues."""
-        return recall_by_reconstruction(
+        return restoration_of(self.iterations(weights, cues, streams))
+
+    def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
+        """Reconstruct cues."""
+        return reconstructions(
             lambda x: mean_pattern(self.reconstruct(weights, x), cues.evidence),
             lambda x: self.energy(weights, x, streams),
             cues,

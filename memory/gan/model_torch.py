@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,13 +11,14 @@ from torch.nn.functional import logsigmoid
 
 from memory.common.networks.arithmetic_torch import Adam, product
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
-from memory.common.networks.memory_torch import CueBatch, Restoration, cue_evidence, mean_pattern
+from memory.common.networks.memory_torch import CueBatch, Iteration, Restoration, cue_evidence, mean_pattern
 from memory.common.networks.training_torch import (
     cross_entropy,
     discriminator_loss,
     generator_loss,
     sample_rows,
     train,
+    training,
 )
 from simulator.core.memories import CERTAIN, PatternSpec
 from simulator.core.protocols import Array
@@ -71,6 +72,15 @@ class GAN:
         """Compute the logits [S, B, N] of +1 at every unit for codes [S, B, H]."""
         return mlp(weights, "generator", codes)
 
+    @property
+    def code_size(self) -> int:
+        """Number of values of a code."""
+        return self._config.latent_dim
+
+    def decoded(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Decode codes [S, B, H] to mean patterns [S, B, N]."""
+        return mean_pattern(self.decode(weights, codes))
+
     def discriminate(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the logits [S, B] of the rows of one batch [S, B, N] being stored patterns."""
         config = self._config
@@ -98,15 +108,19 @@ class GAN:
             }
         return generator_loss(self.discriminate(discriminator, fake))
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train both networks on patterns [S, P, N]."""
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["discriminator.hidden.0.weight"]
+
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train both networks on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
         optimizers = self.make_optimizers(weights)
 
         def update(step: int, learning_rate: float) -> None:
             self.update(weights, optimizers, patterns, streams, learning_rate, step / config.updates)
 
-        train(weights, update, config.updates, config.learning_rate)
+        yield from training(weights, update, config.updates, config.learning_rate)
 
     def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
         """Make the optimizers that :meth:`update` steps."""
@@ -147,6 +161,23 @@ class GAN:
         n_iters = torch.ones(restored.shape[:2], dtype=torch.int64, device=restored.device)
         return Restoration(restored, torch.stack(energies, -1), n_iters)
 
+    def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
+        """Recall one cue, and yield what the code decodes to at every step of the search that ends as the best."""
+        path: list[Tensor] = []
+        evidence = cue_evidence(cues, self._config.assumed_flip_prob)
+        evidence = torch.where(cues.known, CERTAIN * cues.values, evidence)
+        candidates = self._sample_candidates(streams)
+        best = search_codes(lambda z: self.decode(weights, z), evidence, candidates, self._config, path)
+        start = int((path[-1] - best).square().sum(-1)[0].argmin())
+        unknown = torch.full_like(best[..., 0], torch.nan)
+        moves = torch.ones_like(unknown, dtype=torch.bool)
+        yield Iteration(cues.values, self._energy(weights, cues.values, candidates), moves)
+        for codes in [step[:, start : start + 1] for step in path] + [best]:
+            restored = mean_pattern(self.decode(weights, codes), cues.evidence)
+            restored = torch.where(cues.known, cues.values, restored)
+            energy = self._energy(weights, restored, candidates) if codes is best else unknown
+            yield Iteration(restored, energy, moves)
+
     def energy(self, weights: Weights, patterns: Tensor, streams: Streams) -> Tensor:
         """Compute the minimum over codes z of -log p(x | z) + |z|^2 / 2, as far as the search finds it: [S, Q]."""
         return self._energy(weights, patterns, self._sample_candidates(streams))
@@ -170,7 +201,13 @@ def cue_loss(logits: Tensor, evidence: Tensor) -> Tensor:
     return (logsigmoid(logits + 2.0 * evidence) - logsigmoid(logits) - evidence).sum(-1)
 
 
-def search_codes(decode: Callable[[Tensor], Tensor], evidence: Tensor, candidates: Tensor, config: Config) -> Tensor:
+def search_codes(
+    decode: Callable[[Tensor], Tensor],
+    evidence: Tensor,
+    candidates: Tensor,
+    config: Config,
+    path: list[Tensor] | None = None,
+) -> Tensor:
     """Search codes z [S, Q, H] with a low cue_loss + |z|^2 / 2.
 
     Args:
@@ -178,15 +215,21 @@ def search_codes(decode: Callable[[Tensor], Tensor], evidence: Tensor, candidate
         evidence: of the cues, [S, Q, N].
         candidates: sampled codes [S, C, H].
         config: n_starts, latent_steps and latent_lr.
+        path: the codes of every start [S, Q * R, H] are added to it, at first and after every step.
     """
     with torch.no_grad():
         means = mean_pattern(decode(candidates))
     parts = torch.split(evidence, CUES_PER_SEARCH, 1)
-    return torch.cat([_search_codes(decode, part, candidates, means, config) for part in parts], 1)
+    return torch.cat([_search_codes(decode, part, candidates, means, config, path) for part in parts], 1)
 
 
 def _search_codes(
-    decode: Callable[[Tensor], Tensor], evidence: Tensor, candidates: Tensor, means: Tensor, config: Config
+    decode: Callable[[Tensor], Tensor],
+    evidence: Tensor,
+    candidates: Tensor,
+    means: Tensor,
+    config: Config,
+    path: list[Tensor] | None,
 ) -> Tensor:
     """Search codes for a few cues; ``means`` are the patterns [S, C, N] of the candidates."""
     scores = product(evidence, means.transpose(1, 2))  # [S, Q, C]
@@ -198,6 +241,8 @@ def _search_codes(
         return cue_loss(decode(codes), repeated_evidence) + 0.5 * codes.square().sum(-1)
 
     def update(_: int, learning_rate: float) -> None:
+        if path is not None:
+            path.append(codes.detach().clone())
         optimizer.minimize(cost().sum(-1), learning_rate)
 
     with torch.enable_grad():

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from memory.common import asynchronous
-from memory.common.asynchronous import NO_TABLE, OVERLAPS, WEIGHTS, AsyncNetwork, AsyncState
-from memory.common.validation import check, check_evidence, check_known
+from memory.common.asynchronous import NO_TABLE, OVERLAPS, WEIGHTS, AsyncNetwork, AsyncState, one_seed
+from memory.common.validation import check, check_evidence, check_known, one_cue
 from memory.hopfield import synchronous
 from memory.hopfield.learning_rules import LearningRule, learn
 from simulator.core import rng
 from simulator.core.field_types import Count, NonNegative
-from simulator.core.memories import PatternSpec, Recall
+from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 
@@ -119,31 +119,64 @@ class Hopfield:
         Raises:
             ValueError: other values, or nothing is stored.
         """
-        config = self._config
         values = check(cues, len(self._streams), self._spec, "cue", domain="cue")
+        return self._settle(self._net, self._initial_state(self._net, values, known, evidence))
+
+    def _initial_state(
+        self, net: AsyncNetwork, values: Array, known: Array | None, evidence: Array | None
+    ) -> AsyncState:
+        """Make the state of recall at cues [S, Q, N] of a network of S seeds."""
+        config = self._config
         self._require_patterns()
         external_field = np.zeros((len(values), 1, self._n_units))
         if self.recall_mode == "noise_aware" and evidence is not None:
             field = check_evidence(evidence, values, "hopfield").astype(np.float64) * (config.cue_field / self._scale)
             external_field = self._append_constant(field, 0.0)
         states = self._append_constant(values.astype(np.int8), 1)
-        n_cues = states.shape[1]
         max_iters = 1 if self.recall_mode == "single_pass" else config.max_iters
         is_asynchronous = config.update == "asynchronous"
-        state = AsyncState(
+        return AsyncState(
             states=states,
             clamped=self._append_constant(check_known(known, values), True),
             external_field=external_field,
-            local_field=synchronous.local_fields(self._net, states) if is_asynchronous else np.zeros((1, 1, 1)),
-            energy=np.full((len(states), n_cues, 1 + max_iters), np.nan),
-            n_iters=np.zeros((len(states), n_cues), np.int64),
+            local_field=synchronous.local_fields(net, states) if is_asynchronous else np.zeros((1, 1, 1)),
+            energy=np.full((*states.shape[:2], 1 + max_iters), np.nan),
+            n_iters=np.zeros(states.shape[:2], np.int64),
         )
-        if is_asynchronous:
-            asynchronous.settle(self._net, state, self._streams)
+
+    def _settle(self, net: AsyncNetwork, state: AsyncState) -> Recall:
+        if self._config.update == "asynchronous":
+            asynchronous.settle(net, state, self._streams)
         else:
-            synchronous.settle(self._net, state)
-        patterns = states[:, :, : self._spec.n].astype(np.float32)
+            synchronous.settle(net, state)
+        patterns = state.states[:, :, : self._spec.n].astype(np.float32)
         return Recall(patterns, self._scale * (state.energy + self._constant_unit_energy), state.n_iters)
+
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue unit by unit, or iteration by iteration with update = synchronous."""
+        values = check(np.asarray(cue)[None, None], 1, self._spec, "cue", domain="cue")
+        net = one_seed(self._net, index)
+        state = self._initial_state(net, values, one_cue(known), one_cue(evidence))
+        if self._config.update == "synchronous":
+            yield from self._iterations(net, state, values[0, 0])
+            return
+        for flip in asynchronous.flips(net, state, self._streams[index : index + 1]):
+            pattern = state.states[0, 0, : self._spec.n].astype(np.float32)
+            energy = float(self._scale * (flip.energy + self._constant_unit_energy))
+            yield RecallStep(pattern, energy, flip.iteration, flip.unit)
+
+    def _iterations(self, net: AsyncNetwork, state: AsyncState, cue: Array) -> Iterator[RecallStep]:
+        """Settle a cue by synchronous updates, again and again, one iteration further each time."""
+        whole = self._settle(net, _copy_for(state, state.energy.shape[2] - 1))
+        n_iters = int(whole.n_iters[0, 0])
+        yield RecallStep(cue, float(whole.energy[0, 0, 0]))
+        for n in range(1, n_iters):
+            part = self._settle(net, _copy_for(state, n))
+            yield RecallStep(part.patterns[0, 0], float(whole.energy[0, 0, n]), n)
+        if n_iters:
+            yield RecallStep(whole.patterns[0, 0], float(whole.energy[0, 0, n_iters]), n_iters)
 
     def energy(self, patterns: Array) -> Array:
         """Compute E = -s.W s / 2 - b.s at patterns [S, Q, N] of -1, +1 and 0; float64 [S, Q]."""
@@ -156,6 +189,11 @@ class Hopfield:
         """Return the weights float64 [S, N, N]; with biases [S, N + 1, N + 1], last row and column."""
         self._require_patterns()
         return self._scale * synchronous.dense_weights(self._net, self._config.bias)
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [N, N] of seed number ``index``, without biases."""
+        n = self._spec.n
+        return self.weights()[index, :n, :n]
 
     def state(self) -> State:
         """Return patterns by unit or weights, whichever is kept."""
@@ -185,6 +223,12 @@ class Hopfield:
         if not self._config.bias:
             return values
         return np.concatenate([values, np.full((*values.shape[:2], 1), constant, values.dtype)], axis=2)
+
+
+def _copy_for(state: AsyncState, max_iters: int) -> AsyncState:
+    """Copy an initial state, to be settled for other iterations at most."""
+    energy = np.full((*state.energy.shape[:2], 1 + max_iters), np.nan)
+    return state._replace(states=state.states.copy(), energy=energy, n_iters=np.zeros_like(state.n_iters))
 
 
 def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Hopfield:

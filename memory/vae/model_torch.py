@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -9,8 +10,15 @@ from torch import Tensor
 
 from memory.common.networks.arithmetic_torch import Adam
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, tensor
-from memory.common.networks.memory_torch import CueBatch, Restoration, mean_pattern, recall_by_reconstruction
-from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
+from memory.common.networks.memory_torch import (
+    CueBatch,
+    Iteration,
+    Restoration,
+    mean_pattern,
+    reconstructions,
+    restoration_of,
+)
+from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
@@ -62,6 +70,15 @@ class VAE:
         """Infer the mean codes [S, B, H]."""
         return self.encode(weights, x).mean
 
+    @property
+    def code_size(self) -> int:
+        """Number of values of a code."""
+        return self._config.latent_dim
+
+    def decoded(self, weights: Weights, codes: Tensor) -> Tensor:
+        """Decode codes [S, B, H] to mean patterns [S, B, N]."""
+        return mean_pattern(mlp(weights, "decoder", codes))
+
     def loss(self, weights: Weights, x: Tensor, noisy: Tensor, epsilon: Tensor, beta: float) -> Tensor:
         """Compute -ELBO [S, B] by one sample of the code per row.
 
@@ -77,15 +94,19 @@ class VAE:
         logits = mlp(weights, "decoder", code)
         return cross_entropy(logits, x) + beta * gaussian_kl(mean, log_variance)
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train on patterns [S, P, N]."""
+    def first_weights(self, weights: Weights) -> Tensor:
+        """Return the weights [S, N, H] from a pattern to the first hidden layer."""
+        return weights["encoder.0.weight"]
+
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
         optimizers = self.make_optimizers(weights)
 
         def update(step: int, learning_rate: float) -> None:
             self.update(weights, optimizers, patterns, streams, learning_rate, step / config.updates)
 
-        train(weights, update, config.updates, config.learning_rate)
+        yield from training(weights, update, config.updates, config.learning_rate)
 
     def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
         """Make the optimizers that :meth:`update` steps."""
@@ -127,13 +148,17 @@ class VAE:
         return torch.stack(losses, -1).mean(-1)
 
     def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
+        """Reconstruct cues."""
+        return restoration_of(self.iterations(weights, cues, streams))
+
+    def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
         """Reconstruct cues through their mean codes."""
         epsilon = self._energy_samples(streams)
 
         def reconstruct(x: Tensor) -> Tensor:
             return mean_pattern(mlp(weights, "decoder", self.codes(weights, x)), cues.evidence)
 
-        return recall_by_reconstruction(reconstruct, lambda x: self._energy(weights, x, epsilon), cues, self._config)
+        return reconstructions(reconstruct, lambda x: self._energy(weights, x, epsilon), cues, self._config)
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:
         """Generate mean patterns [S, n, N] from normal codes."""

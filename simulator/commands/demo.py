@@ -111,7 +111,20 @@ def act(args: ParsedArgs) -> CommandResult:
 
     run.announce_compiling()
     lab = lab_of(args.options)
-    if sys.stdout.isatty() and sys.stderr.isatty() and not args.options.json and (number := watch(lab)):
+    if args.options.view == "window":
+        from simulator.commands.live import demo_window
+        from simulator.views.window.app import check_display
+
+        check_display()
+        demo_window.show(lab, args.options.scale)
+        return CommandResult(None, lambda data: None)
+    if (
+        sys.stdout.isatty()
+        and sys.stderr.isatty()
+        and args.options.view == "terminal"
+        and not args.options.json
+        and (number := watch(lab))
+    ):
         return CommandResult(None, lambda data: None, 128 + number)
     demo = play(lab)
     return CommandResult(demo.data, lambda data: show(data, demo.picture, solve.draw))
@@ -268,4 +281,4 @@ def _row(env: str, agent: str, last: Any, values: Array, best: float) -> dict[st
     }
 
 
-COMMAND = Command(act, examples=("demo", "demo --lab demo-lab --json"))
+COMMAND = Command(act, options=("view", "scale"), examples=("demo", "demo --lab demo-lab --json", "demo --view window"))

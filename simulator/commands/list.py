@@ -199,6 +199,8 @@ def _cell(run: Mapping[str, Any], column: str) -> Any:
         return "training" if run["kind"] == "run" else run["kind"]
     if column == "agent" and run["kind"] == "recall" and " " in run["agent"]:
         return run["agent"] if "memories" in run["agent"] else f"{len(run['agent'].split())} memories"
+    if column == "steps" and run["kind"] == "play":
+        return f"{run['step']:,} episode{'s' * (run['step'] != 1)}"
     if column == "steps":
         done = run["step"] == run["steps"]
         return f"{run['steps']:,}" if done else f"{run['step']:,} of {run['steps']:,}"

@@ -71,7 +71,10 @@ def _by_kind(names: Sequence[str], lab: str) -> dict[str, list[str]]:
 
     names_of: dict[str, list[str]] = {} if names else {report.RUNS: []}
     for name in dict.fromkeys(names):
-        names_of.setdefault(kind_of(name, lab), []).append(name)
+        kind = kind_of(name, lab)
+        if kind == report.PLAY:
+            raise ValueError(f"{name} is recorded play, which has no picture, expected runs or tournaments")
+        names_of.setdefault(kind, []).append(name)
     return names_of
 
 

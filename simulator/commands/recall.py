@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from simulator import console
@@ -72,8 +72,27 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
     config = assemble(RecallConfig, sources)
     options = args.options
+    if options.view == "window":
+        return CommandResult(*_in_window(config, lab_of(options), options.label, options.scale))
     data, code = begin(config, lab_of(options), lambda: view_of(options, "recall"), options.label)
     return CommandResult(data, recall.show, code)
+
+
+def _in_window(config: RecallConfig, lab: str, label: str, scale: str) -> tuple[Any, Callable[[Any], None], int]:
+    """Run a benchmark in a window, and leave its memories there to be played with until it is closed."""
+    from simulator.commands.live.recall_window import page_of
+    from simulator.reporting import recall
+    from simulator.views.window.live_recall import RecallWindow
+
+    window = RecallWindow(scale)
+    try:
+        data, code = begin(config, lab, lambda: window, label)
+        if data is not None and window.is_open:
+            console.print_status("the benchmark is over; the window stays open until it is closed (q)")
+            window.go_on(page_of(config))
+    finally:
+        window.shut()
+    return data, recall.show, code
 
 
 def _act_on_sequences(args: ParsedArgs) -> CommandResult:
@@ -266,7 +285,7 @@ def _begun(snapshot: RecallSnapshot) -> None:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view", "all", "presets", "sequence", "picture", "force"),
+    ("config", "label", "view", "scale", "all", "presets", "sequence", "picture", "force"),
     lambda: [*own_settings(RecallConfig), *settings(SequenceConfig)],
     ("memory", "challenge", "cell"),
     _players,

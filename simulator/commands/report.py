@@ -29,14 +29,17 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def kind_of(name: str, lab: str) -> str:
-    """Return the kind of a stored experiment: ``RUNS``, ``RECALL`` or ``TOURNAMENT`` of the reports."""
-    from simulator.commands import recall
-    from simulator.commands.show import is_tournament
+    """Return the kind of a stored experiment: ``RUNS``, ``RECALL``, ``TOURNAMENT`` or ``PLAY`` of the reports."""
+    from simulator.core import snapshots
     from simulator.reporting import report
+    from simulator.store import cell_store
 
-    if is_tournament(name, lab):
-        return report.TOURNAMENT
-    return report.RECALL if recall.is_benchmark(name, lab) else report.RUNS
+    kinds = {
+        snapshots.TOURNAMENT: report.TOURNAMENT,
+        snapshots.RECALL: report.RECALL,
+        snapshots.PLAY: report.PLAY,
+    }
+    return kinds.get(cell_store.kind_of(lab, name), report.RUNS)
 
 
 def stored(
@@ -65,6 +68,8 @@ def stored(
         rows: "seeds": with the final score of each seed of a tournament.
     """
     from simulator.reporting import report
+    from simulator.store.lab import existing
+    from simulator.store.run_store import Store
 
     if kind == report.RUNS:
         from simulator.reporting import runs
@@ -76,6 +81,11 @@ def stored(
         from simulator.commands import recall
 
         return recall.stored(names[0], lab, with_settings=with_settings)
+    if kind == report.PLAY:
+        from simulator.play import log
+
+        with Store(existing(lab)) as store:
+            return log.summary(store, names[0])
     from simulator.commands import tournament
 
     return tournament.stored(names[0], lab, smooth=smooth, with_seeds=rows == "seeds")

@@ -12,11 +12,12 @@ import numpy as np
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.show import is_tournament
-from simulator.config.codec import of_record
+from simulator.config.changes import until
+from simulator.config.codec import of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig
 from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import RECALL, Snapshot
+from simulator.core.snapshots import PLAY, RECALL, Snapshot
 from simulator.machine import differences, machine
 from simulator.store.lab import existing
 from simulator.store.run_records import changed, changed_files
@@ -74,6 +75,8 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
         return tournament_again(run, lab, workers)
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
+        if record.kind == PLAY:
+            return play_again(store, record)
         played = _play(record, other)
         stored = rows(store, record.run)
         difference = compare(stored, rows(other, played))
@@ -92,6 +95,36 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
     }
 
 
+def play_again(store: Store, record: RunRecord) -> dict[str, Any]:
+    """Take the actions of recorded play again, and compare every return.
+
+    Raises:
+        ValueError: it is of a game, whose other side is not recorded; or an episode ends elsewhere; one line.
+    """
+    from simulator.config.play import PlayConfig
+    from simulator.core import registry
+    from simulator.external.recordings import replay
+    from simulator.play import log
+
+    config = of_record(PlayConfig, record)
+    if config.game:
+        raise ValueError(f"{record.run} is play of a game, expected play of an environment: a game has two sides")
+    recording = log.as_recording(log.episodes_of(store, record.run), config.env, config.env_settings)
+    make = registry.load("envs", config.env).make
+    seeds = {episode.seed for episode in recording.episodes}
+    replay(record.run, recording, seeds, lambda own: make(own, config.env_settings), lambda: None)
+    return {
+        "run": record.run,
+        "identical": True,
+        "compared": {"episodes": len(recording.episodes)},
+        "difference": None,
+        "files": changed_files(record.files),
+        "versions": changed(record.versions),
+        "machine": differences(record.machines, machine(1)),
+        "exact": record.exact,
+    }
+
+
 def show(outcome: Mapping[str, Any]) -> None:
     """Print the outcome for people."""
     if "tournament" in outcome:
@@ -99,7 +132,9 @@ def show(outcome: Mapping[str, Any]) -> None:
         return
     compared = outcome["compared"]
     difference = outcome["difference"]
-    if difference is None:
+    if "episodes" in compared:
+        console.print_result(f"{outcome['run']}: {compared['episodes']:,} episodes, every return is as recorded")
+    elif difference is None:
         numbers = f"{compared['points']:,} curve points and {compared['evaluations']:,} evaluations"
         console.print_result(f"{outcome['run']}: identical, {numbers}, bit for bit")
     else:
@@ -187,11 +222,15 @@ def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
     else:
         config = of_record(RunConfig, record)
         for change in record.extended:  # one part after the other, as it was trained
-            part = dataclasses.replace(config, steps=change["from"])
+            part = dataclasses.replace(config, steps=change["from"], changes=until(config.changes, change["from"]))
             for snapshot in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
                 run = snapshot.id
                 wait.last = snapshot
             extend(other, str(run), change["to"])
+            part = dataclasses.replace(config, steps=change["to"], changes=until(config.changes, change["to"]))
+            other.take(str(run))
+            other.change(str(run), to_toml(part), settings_hash(part))
+            other.release(str(run))
         snapshots = engine.run(config, other, run)
     for snapshot in snapshots:
         run = snapshot.id

@@ -9,6 +9,8 @@ from simulator.commands.show import is_tournament
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig
 from simulator.config.validation import Setting
+from simulator.core.snapshots import PLAY
+from simulator.store.cell_store import kind_of
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -30,6 +32,8 @@ def act(args: ParsedArgs) -> CommandResult:
 
         data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
         return CommandResult(data, recall.show, code)
+    if kind_of(lab, name) == PLAY:
+        raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play begins another sitting)")
     refuse_unused(args, "resume", "a run", ("view", "scale", "slow", "tensorboard", "steps", "keep_replay"))
     data, code = run_command.resume(name, lab, options, args.settings.get("steps"))
     return CommandResult(data, run_command.show_summary, code)

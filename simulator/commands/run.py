@@ -34,7 +34,7 @@ from simulator.core.notices import forget_notices, send_notices_to
 
 if TYPE_CHECKING:
     from simulator.commands.live.playback import Playback
-    from simulator.core.snapshots import Look, RunSnapshot, Stride, View
+    from simulator.core.snapshots import LiveChanges, Look, RunSnapshot, Stride, View
     from simulator.store.run_store import Store
 
 MakeView = Callable[[], "View[Any] | None"]
@@ -89,7 +89,8 @@ class Watching(NamedTuple):
 
     view: View[Any] | None
     playback: Playback | None  # the speed, and the keys that change it; None where nobody watches
-    look: Look | None  # what a window looks at
+    look: Look | None = None  # what a window looks at
+    changes: LiveChanges | None = None  # what a window changes
 
     @property
     def stride(self) -> Stride | None:
@@ -104,14 +105,14 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
         ValueError: a window, but no display.
     """
     if options.view == "none":
-        return Watching(view_of(options), None, None)
+        return Watching(view_of(options), None)
     from simulator.commands.live.keyboard import Keyboard
     from simulator.commands.live.playback import Playback
 
     if options.view == "terminal":
         playback = Playback(options.slow, Keyboard.of_terminal())
-        return Watching(view_of(options, controls=playback.controls), playback, None)
-    from simulator.core.snapshots import Look
+        return Watching(view_of(options, controls=playback.controls), playback)
+    from simulator.core.snapshots import LiveChanges, Look
     from simulator.training.watched import WatchedRun, settings_of
     from simulator.views.window.app import check_display
     from simulator.views.window.run_window import LiveRun, RunWindow
@@ -121,7 +122,8 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
     look = Look()
     playback = Playback(options.slow)
     typed = shlex.join(["engram", *sys.argv[1:]])
-    source = LiveRun(look, settings_of(config), playback.controls, typed)
+    changes = LiveChanges()
+    source = LiveRun(look, settings_of(config), playback.controls, typed, changes)
     window = RunWindow(
         source,
         options.scale,
@@ -129,7 +131,7 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
         lambda run: TrainingPage(WatchedRun(lab, run)),
     )
     playback.keyboard = window
-    return Watching(with_event_files(options, window), playback, look)
+    return Watching(with_event_files(options, window), playback, look, changes)
 
 
 def _watch_elsewhere(run: str, lab: str, scale: str) -> None:
@@ -159,6 +161,7 @@ def begin(config: RunConfig, lab: str, options: Options) -> Outcome:
             stride=watching.stride,
             keep_replay=options.keep_replay,
             look=watching.look,
+            live=watching.changes,
         )
         return _play(snapshots, store, watching)
 
@@ -187,7 +190,13 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
             print_status(f"{record.run}: it continues after step {record.step:,}, and fails again unless this is fixed")
         watching = watching_of(config, lab, options)
         snapshots = loop.run(
-            config, store, record.run, stride=watching.stride, keep_replay=options.keep_replay, look=watching.look
+            config,
+            store,
+            record.run,
+            stride=watching.stride,
+            keep_replay=options.keep_replay,
+            look=watching.look,
+            live=watching.changes,
         )
         return _play(snapshots, store, watching)
 
@@ -233,6 +242,9 @@ def show_facts(summary: Mapping[str, Any]) -> None:
     print_table(f"{summary['run']}: {summary['agent']} in {summary['env']}{label}", ("", ""), shown)
     for line in failure_lines(summary.get("failed", []), len(seeds)):
         print_result(line)
+    for text in summary.get("changes", ()):
+        step, _, what = text.partition(" ")
+        print_result(f"{summary['run']}: changed after step {int(step):,}: {what}")
     for change in summary.get("extended", ()):
         print_result(f"{summary['run']}: {extension_line(change)}")
     if summary.get("lost"):

@@ -22,10 +22,14 @@ from simulator.core.foreign.python_files import is_path
 
 def act(args: ParsedArgs) -> CommandResult:
     """Show a player or an experiment, or what an experiment has learned."""
+    if args.options.values and args.options.inside:
+        raise ValueError("--values --inside: expected one of them")
     if args.options.values:
         return _learned(args)
+    if args.options.inside:
+        return _inside(args)
     if "seed" in args.given:
-        raise ValueError("--seed: expected --values too, of which it chooses the seed")
+        raise ValueError("--seed: expected --values or --inside too, of which it chooses the seed")
     shown = entry(args.names[0], lab_of(args.options))
     return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
 
@@ -49,6 +53,42 @@ def _learned(args: ParsedArgs) -> CommandResult:
         draw(found.view)
 
     return CommandResult({key: value for key, value in found._asdict().items() if key != "view"}, show)
+
+
+def _inside(args: ParsedArgs) -> CommandResult:
+    """Show what is inside the agent of one seed of a run, as panels."""
+    from simulator.store.lab import existing
+    from simulator.store.run_store import Store
+    from simulator.training import inside
+
+    (name,) = args.names
+    lab = existing(lab_of(args.options))
+    if is_tournament(name, lab):
+        raise ValueError(f"--inside: {name} is a tournament, expected a run of an agent (engram list runs)")
+    with Store(lab) as store:
+        found = inside.of_run(store, name, args.options.seed)
+
+    def show(data: Mapping[str, Any]) -> None:
+        from rich.console import Console
+
+        from simulator.views.panels import panel_text
+        from simulator.views.style import style_of
+
+        where = f"{data['run']}: inside {data['agent']} in {data['env']}"
+        console.print_result(f"{where}, seed {data['seed']}, after {data['step']:,} steps")
+        terminal = Console()
+        for panel in found.panels:
+            console.print_result()
+            terminal.print(panel_text(panel, terminal.width, style_of(terminal)))
+
+    data = {**found._asdict(), "panels": [_panel_entry(panel) for panel in found.panels]}
+    return CommandResult(data, show)
+
+
+def _panel_entry(panel: Any) -> dict[str, Any]:
+    """Describe a panel: its kind, and its attributes by name."""
+    kind = type(panel).__name__.removesuffix("Panel").lower()
+    return {"kind": kind, **{field.name: getattr(panel, field.name) for field in dataclasses.fields(panel)}}
 
 
 def _show_learned(data: Mapping[str, Any]) -> None:
@@ -91,9 +131,9 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
     """Print the result of a stored experiment, where it was made, and its settings."""
     from simulator.commands import run
     from simulator.machine import made_with
-    from simulator.reporting import recall, tournament
+    from simulator.reporting import play, recall, tournament
 
-    forms = {"tournament": tournament.show, "challenge": recall.show}
+    forms = {"tournament": tournament.show, "challenge": recall.show, "play": play.show}
     next((forms[key] for key in forms if key in summary), run.show_facts)(summary)
     for line in ("", *made_with(summary)):
         console.print_result(visible(line))
@@ -103,7 +143,7 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
 
 
 def entry(name: str, lab: str) -> dict[str, Any]:
-    """Describe a player or an experiment in full.
+    """Describe a player or an experiment in full; of several players the one of exactly that name comes first.
 
     Raises:
         ValueError: nothing has that name.
@@ -111,6 +151,7 @@ def entry(name: str, lab: str) -> dict[str, Any]:
     registry.check_can_be_name(name, "name")
     players = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
     if players:
+        players.sort(key=lambda player: player.name != name.replace("-", "_"))
         return {"name": players[0].name, "players": [player_entry(setting) for setting in players]}
     if is_tournament(name, lab):
         from simulator.commands import tournament
@@ -197,9 +238,11 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return None
     lab_path = existing(lab)
     from simulator.config.codec import stored_notes
+    from simulator.config.play import PlayConfig
     from simulator.config.recall import RecallConfig
     from simulator.config.run import RunConfig
-    from simulator.core.snapshots import RECALL
+    from simulator.core.snapshots import PLAY, RECALL
+    from simulator.play import log
     from simulator.recall import summary as recalls
     from simulator.store.run_store import Store
     from simulator.training import summary as results
@@ -208,7 +251,10 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         if name != "latest" and not store.has(name):
             return None
         record = store.find(name)
-        if record.kind == RECALL:
+        if record.kind == PLAY:
+            notes = stored_notes(PlayConfig, record)
+            result = log.summary(store, record.run)
+        elif record.kind == RECALL:
             notes = stored_notes(RecallConfig, record)
             result = recalls.summary(store, record.run)
         else:
@@ -220,6 +266,12 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
 COMMAND = Command(
     act,
     (1, 1),
-    ("values", "seed"),
-    examples=("show q_learning", "show latest", "show r1 --values", "show r1 --values --seed 3 --json"),
+    ("values", "inside", "seed"),
+    examples=(
+        "show q_learning",
+        "show latest",
+        "show r1 --values",
+        "show r1 --values --seed 3 --json",
+        "show r1 --inside",
+    ),
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.live.driver import drive, interruption_line
@@ -35,6 +35,9 @@ from simulator.store.database import NAME
 from simulator.store.lab import existing, is_written
 from simulator.tournaments.workers.local import check_place
 
+if TYPE_CHECKING:
+    from simulator.views.window.tournament_page import TournamentPage
+
 ENTRIES = {"agents": "agent", "envs": "env", "memories": "memory", "challenges": "challenge"} | {
     "players": "player",
     "games": "game",
@@ -55,6 +58,8 @@ def act(args: ParsedArgs) -> CommandResult:
     if options.force:
         raise ValueError("--force: nothing is replaced, expected --init beside it")
     sources = _sources(args)
+    if options.view == "window":
+        return CommandResult(*_in_window(assemble(TournamentConfig, sources), lab_of(options), options))
     data, code = begin(
         assemble(TournamentConfig, sources), lab_of(options), lambda: view_of(options, "tournament"), options
     )
@@ -102,6 +107,41 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     text = (presets.TOURNAMENTS / f"{presets.EXAMPLE}.toml").read_text("utf-8").replace("THIS_FILE", str(path))
     write_file(path, text.encode(), force=force, kind=".toml")
     return {"file": str(path)}
+
+
+def _in_window(
+    config: TournamentConfig, lab: str, options: Options
+) -> tuple[dict[str, Any] | None, Callable[[Any], None], int]:
+    """Run a tournament in a window, which shows the last standing until it is closed."""
+    from functools import partial
+
+    from simulator.reporting import tournament
+    from simulator.tournaments.watching import cells_in, panels_of_cell, play_cell
+    from simulator.views.window.tournament_page import TournamentWindow
+
+    window = TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
+    try:
+        data, code = begin(config, lab, lambda: window, options)
+        if data is not None and window.is_open:
+            console.print_status("the tournament is over; the window stays open until it is closed (q)")
+            window.stay()
+    finally:
+        window.shut()
+    return data, tournament.show, code
+
+
+def stored_page(name: str, lab: str) -> TournamentPage:
+    """Make the page of a stored tournament, which looks into its lab from now on.
+
+    Raises:
+        ValueError: no such lab or tournament.
+    """
+    from simulator.tournaments.watching import WatchedTournament, panels_of_cell, play_cell
+    from simulator.views.window.tournament_page import TournamentPage
+
+    watched = WatchedTournament(lab, name)
+    watched.begin()
+    return TournamentPage(watched, panels_of_cell, play_cell, lab)
 
 
 def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
@@ -253,7 +293,7 @@ def named(store: CellStore, name: str) -> str:
 COMMAND = Command(
     act,
     (0, 1),
-    ("preset", "label", "view", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
+    ("preset", "label", "view", "scale", "workers", "trust_files", "init", "force", "retry", *ENTRIES),
     lambda: own_settings(TournamentConfig),
     (*SIDES, *SIDES.values()),
     examples=(

@@ -1,30 +1,56 @@
-"""``engram watch``: a window on a stored run, which goes on training in its own process."""
+"""``engram watch``: a window on a stored run, recall benchmark or tournament, which goes on in its own process."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.core.snapshots import RECALL, TOURNAMENT
+
+if TYPE_CHECKING:
+    from simulator.views.window.app import Page
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Watch until the window is closed."""
-    from simulator.training.watched import WatchedRun
     from simulator.views.window.app import Window, check_display
-    from simulator.views.window.training_page import TrainingPage
 
     check_display()
-    source = WatchedRun(lab_of(args.options), args.names[0], args.options.seed)
+    page = _page_of(args.names[0], lab_of(args.options), args)
     try:
-        window = Window(TrainingPage(source), scale=args.options.scale)
+        window = Window(page, scale=args.options.scale)
     except ValueError:
-        source.close()
+        page.close()
         raise
     window.run()
     return CommandResult(None, lambda data: None)
+
+
+def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
+    """Make the page of a stored experiment by its kind.
+
+    Raises:
+        ValueError: no such experiment, or an option that it has no use for.
+    """
+    from simulator.commands.live import recall_window
+    from simulator.commands.tournament import stored_page
+    from simulator.store.cell_store import kind_of
+    from simulator.training.watched import WatchedRun
+    from simulator.views.window.training_page import TrainingPage
+
+    kind = kind_of(lab, name)
+    if kind in (RECALL, TOURNAMENT) and args.options.seed is not None:
+        raise ValueError(f"--seed: {name} is a {kind}, expected a run of an agent")
+    if kind == TOURNAMENT:
+        return stored_page(name, lab)
+    if kind == RECALL:
+        return recall_window.stored_page(name, lab)
+    return TrainingPage(WatchedRun(lab, name, args.options.seed))
 
 
 COMMAND = Command(
     act,
     (1, 1),
     ("seed", "scale"),
-    examples=("watch latest", "watch r1 --seed 3 --scale 2"),
+    examples=("watch latest", "watch r1 --seed 3 --scale 2", "watch t1"),
 )

@@ -13,13 +13,13 @@ from msgspec import Meta
 
 from simulator.config import codec
 from simulator.config.codec import Format, choose, files_of, forget_place, table_of, unplain
-from simulator.config.run import forget_unwrapped
+from simulator.config.run import forget_unused
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
 from simulator.core.foreign.python_files import with_imports
 
-KINDS = ("sb3", "python", "human", "run")
+KINDS = ("sb3", "python", "human", "run", "cloned")
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,8 @@ class ExternalConfig:
     kind: Literal["sb3", "python", "human", "run"]
     """origin: stable-baselines3, a Python callable, a person's recorded episodes, a stored run"""
     target: str
-    """a class or a model's file, ``module:name`` or ``file.py:name``, a recording's file, or a stored run"""
+    """a class or a model's file, ``module:name`` or ``file.py:name``, a recording's file or a person of a lab, or a
+    stored run"""
     env: str
     """the environment's name"""
     seeds: Count = 8
@@ -62,7 +63,7 @@ class ExternalConfig:
     @property
     def file(self) -> Path | None:
         """The file that its name leads to, or None."""
-        if self.kind == "run":
+        if self.kind == "run" or (self.kind == "human" and is_in_lab(self.target)):
             return None
         path = self.target.rpartition(":")[0] if self.kind == "python" else self.target
         if self.kind == "python" and not path.endswith(".py"):
@@ -75,9 +76,19 @@ class ExternalConfig:
 
 
 def is_external(name: str) -> bool:
-    """Tell whether a contestant's name is of one from outside: ``sb3:``, ``python:``, ``human:``, ``run:``."""
+    """Tell whether a contestant's name is of one from outside: one of ``KINDS`` and a colon before something."""
     kind, colon, target = name.partition(":")
     return kind in KINDS and bool(colon and target)
+
+
+def is_in_lab(target: str) -> bool:
+    """Tell whether the target of ``human:`` or ``cloned:`` names a person of a lab, not a recording's file."""
+    return "#" in target or not ("/" in target or "\\" in target or target.endswith(".json"))
+
+
+def in_lab(target: str, lab: str | Path) -> str:
+    """Resolve the name of a person, ``ann``, to a lab and the name in it: ``/home/me/lab#ann``."""
+    return target if "#" in target else f"{Path(lab).resolve()}#{target}"
 
 
 def is_model_file(target: str) -> bool:
@@ -112,12 +123,12 @@ def _identify(config: ExternalConfig, tables: dict[str, Any]) -> Iterable[str | 
     """
     if not config.eval_max_steps:  # as in simulator.config.run
         tables.pop("eval_max_steps", None)
-    if config.kind == "run":
-        tables["target"] = config.target.rpartition("#")[2]  # what was learned; not where it is
+    if config.kind == "run" or (config.kind == "human" and is_in_lab(config.target)):
+        tables["target"] = config.target.rpartition("#")[2]  # what was learned or played; not where it is
     if config.file is not None:
         tables["target"] = config.retargeted(config.file.name)
     forget_place(tables["env"])
-    forget_unwrapped(tables["env"])
+    forget_unused(tables["env"])
     return [*_own_files(config), *files_of("envs", config.env, config.env_settings)]
 
 

@@ -39,7 +39,7 @@ def code_of(name: str) -> str:
     kind, _, target = name.partition(":")
     if kind == "python":
         code = target.rpartition(":")[0] or target
-    elif kind in ("sb3", "human"):
+    elif kind in ("sb3", "human", "cloned"):
         return ""
     elif at := re.fullmatch(r"(.*\.py)(:.*)?", name, re.DOTALL):
         code = at[1]

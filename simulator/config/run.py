@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from simulator.config import codec
+from simulator.config.changes import scheduled
 from simulator.config.codec import Format, choose, files_of, forget_place, table_of
 from simulator.config.validation import ConfigSource
 from simulator.core.field_types import CountOrZero
@@ -32,6 +33,10 @@ class RunConfig:
     """first seed; the others follow it"""
     steps: Annotated[int, Meta(ge=1, le=10**12)] = 50_000
     """environment steps of training per seed"""
+    changes: tuple[str, ...] = ()
+    """changes while the agents learn, each after an environment step: "5000 wall 3 4", "5000 reward 3 4 -0.5",
+    "8000 epsilon 0.05", "9000 cut"; cells by row and column become free, wall, goal, lava or ice or pay another reward,
+    and need env.editable; others change a setting of the agent, or cut the memory of a recurrent one"""
     start: str = ""
     """begin with what the agents of this stored run have learned, such as r5; by default with nothing"""
     eval_every: CountOrZero = 0
@@ -80,14 +85,18 @@ def eval_episodes(config: RunConfig, images: bool = False) -> int:
 def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RunConfig:
     agent = choose(sources, "agent", "agents")
     env = choose(sources, "env", "envs")
+    if "changes" in values:
+        values["changes"] = scheduled(values["changes"], values.get("steps", RunConfig.steps))
     return RunConfig(agent.name, env.name, **values, agent_settings=agent.settings, env_settings=env.settings)
 
 
-def forget_unwrapped(env: dict[str, Any]) -> None:
-    """Leave out settings of Gymnasium environments that came later and say nothing here."""
+def forget_unused(env: dict[str, Any]) -> None:
+    """Leave out settings of environments that came later and say nothing here, so that older hashes hold."""
     for name in ("keys", "wrappers"):
         if env.get(name) in ([], ()):
             del env[name]
+    if env.get("editable") is False:
+        del env["editable"]
 
 
 def _players(config: RunConfig) -> dict[str, Any]:
@@ -104,7 +113,9 @@ def _identify(config: RunConfig, tables: dict[str, Any]) -> Iterable[str]:
         tables["start"] = start.rpartition("#")[2]  # what was learned; not where it is
     if tables["env"].get("masks") is False:
         del tables["env"]["masks"]
-    forget_unwrapped(tables["env"])
+    forget_unused(tables["env"])
+    if not tables.get("changes"):
+        tables.pop("changes", None)
     forget_place(tables["agent"], config.agent_settings)
     forget_place(tables["env"])
     yield from files_of("agents", config.agent, config.agent_settings)

@@ -31,7 +31,7 @@ NONE: Settings = MappingProxyType({})
 SIDES = {"agent": "env", "memory": "challenge", "player": "game"}  # table of contestants -> of their challenges
 KINDS = {"agent": "agents", "memory": "memories", "player": "agents"}
 PLACES = {"env": "envs", "challenge": "challenges", "game": "games"}
-EXTERNAL = ("sb3:", "python:", "human:", "run:")
+EXTERNAL = ("sb3:", "python:", "human:", "run:", "cloned:")
 _OWN = {  # settings of a challenge that are none of its player's
     "env": [Setting("steps", Count, None, "")],
     "challenge": [

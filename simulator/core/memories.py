@@ -6,9 +6,9 @@ of values between them; an unknown unit of a cue is 0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import prod
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from math import nan, prod
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -83,6 +83,91 @@ class Memory(Protocol):
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+
+
+class RecallStep(NamedTuple):
+    """One moment of the recall of one cue."""
+
+    pattern: Array  # float32 [N], from -1 to 1
+    energy: float  # as in :class:`Recall`; NaN where the memory does not compute it between iterations
+    iteration: int = 0  # that it belongs to; 0: the cue
+    unit: int = -1  # the unit that has just changed; -1: several at once, or none
+    temperature: float = nan  # at which units were sampled; NaN where they are not
+
+
+@runtime_checkable
+class StepwiseRecall(Protocol):
+    """A memory that shows the states between a cue and its recall."""
+
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue step by step; changes nothing.
+
+        The first step is the cue. The last has the bits that the next ``recall`` of this cue alone would return, for a
+        memory of one seed: random draws are those of that call, and streams are left as they are.
+
+        Args:
+            index: number of the seed.
+            cue: float32 [N]; known and evidence likewise, [N], as in :meth:`Memory.recall`.
+            known: units to clamp to the cue's values.
+            evidence: half the log likelihood ratio of each unit.
+        """
+
+
+@runtime_checkable
+class StepwiseStore(Protocol):
+    """A memory that can be looked at while it learns."""
+
+    def storing(self, patterns: Array) -> Iterator[float]:
+        """Store patterns [S, P, N] piece by piece, and end with the bits of ``store``.
+
+        Between two pieces the memory recalls and generates with what it has learned so far.
+
+        Yields:
+            The share of the learning that is over, at last 1.
+        """
+
+
+@runtime_checkable
+class HasTemperature(Protocol):
+    """A memory whose recall has a temperature, which may be set between two recalls.
+
+    Where it falls while recall goes on it is the first one.
+    """
+
+    temperature: float
+
+
+@runtime_checkable
+class DecodesCodes(Protocol):
+    """A memory that turns hidden codes into patterns."""
+
+    @property
+    def code_size(self) -> int:
+        """Number of values H of a code."""
+
+    def decode(self, codes: Array) -> Array:
+        """Decode codes [S, Q, H] to mean patterns [S, Q, N], from -1 to 1, not rounded to their domain."""
+
+
+@runtime_checkable
+class HasReceptiveFields(Protocol):
+    """A memory whose weights are seen as pictures."""
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [U, N] from the N units of a pattern to each of U units, of seed number ``index``.
+
+        A memory that keeps patterns returns them.
+        """
+
+
+class RecallMoment(NamedTuple):
+    """One moment of an interactive recall: a step, and what it has to do with the K stored patterns."""
+
+    step: RecallStep
+    overlaps: Array  # float64 [K], of the state with each stored pattern
+    n: int  # steps before
 
 
 class PatternSplit(NamedTuple):

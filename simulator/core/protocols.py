@@ -40,6 +40,9 @@ class EnvSpec:
         corruption: how they are damaged, as ``flip:0.2``, or None.
         legal_actions: bool [n_observations, A] which actions exist at a discrete observation; None: all of them.
         gamma: discount per step that the environment is usually asked with.
+        editable: cells may change while agents learn (:class:`Editable`), and ``mdp`` and all that follows from it with
+            them; observations and actions stay what they are.
+        steps_per_second: pace at which a person plays it in real time; None where it waits for every action.
     """
 
     id: str
@@ -56,6 +59,8 @@ class EnvSpec:
     corruption: str | None = None
     legal_actions: Array | None = None
     gamma: float = 0.99
+    editable: bool = False
+    steps_per_second: float | None = None
 
 
 class Step(NamedTuple):
@@ -105,6 +110,59 @@ class Env(Protocol):
 
     def observe(self) -> Array:
         """Return the current observations, [S, *obs]; changes nothing."""
+
+
+class CellEdit(NamedTuple):
+    """Another content of one cell of a grid."""
+
+    row: int
+    column: int
+    to: str  # "free", "wall", "goal", "lava", "ice", or "reward": every step that ends there pays ``reward``
+    reward: float = 0.0
+
+
+@runtime_checkable
+class Editable(Protocol):
+    """An environment whose cells can be changed between two steps, in all seeds alike.
+
+    States and observations keep their numbers and shapes; its ``spec`` is another one afterwards. Episodes go on where
+    they are, also on a cell that has become a wall, from which a step leads out, or has become an end, where the next
+    step ends the episode. ``Env.state`` does not hold the edits: they are made again before ``Env.restore``.
+    """
+
+    def edit(self, edit: CellEdit) -> None:
+        """Change one cell.
+
+        Raises:
+            ValueError: no such cell, one that cannot change, or no way to a goal is left; one line, nothing changed.
+        """
+
+
+@runtime_checkable
+class Changeable(Protocol):
+    """An agent some of whose settings can be changed between two steps, in all seeds alike."""
+
+    def changeable(self) -> dict[str, float]:
+        """Return the present values of the settings that can be changed, by name."""
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of them from the next step on.
+
+        Raises:
+            ValueError: no such setting, or a value out of range; one line, and nothing changed.
+        """
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """An agent that carries a state from step to step, such as a recurrent one, and can be made to forget it."""
+
+    @property
+    def has_memory(self) -> bool:
+        """True where something is carried: a recurrence or a window of observations was chosen."""
+
+    def cut_memory(self) -> None:
+        """Set what every seed carries to zero, in the middle of its episode."""
 
 
 class PolicyArrays(NamedTuple):
@@ -168,6 +226,9 @@ class Agent(Protocol):
     seed's loss was not finite, 0 while it goes on; it is part of the agent's state. Such a seed learns no more, still
     gives actions that exist, and leaves the others alone. The host drops its episodes from that step on, leaves it
     out of evaluations, and marks it in the store.
+
+    One that is built on what the environment's finite MDP says, and would not notice that it changed, sets
+    ``knows_env = True``: cells do not change under it.
 
     One that can compute on a GPU sets ``SUPPORTS_GPU = True`` in its module and makes its networks on
     :func:`simulator.core.devices.device`. One that never learns sets ``TRAINABLE = False``: games do not train it.
@@ -254,3 +315,4 @@ class AgentView(NamedTuple):
     greedy: Array | None  # [N, A] bool, every best action
     q_error: float | None = None  # largest |Q - Q*| over the states that can be met, where both are known
     probs: Array | None = None  # [N, A] probability of each action of the greedy policy
+    greedy_return: float | None = None  # expected return of that policy, in environments whose cells may change

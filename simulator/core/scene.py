@@ -14,7 +14,10 @@ import numpy as np
 
 
 class Mark(NamedTuple):
-    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery or cue."""
+    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery, reward, cue, own or other.
+
+    ``own`` and ``other`` are marks on a board, as the player who looks at it sees them.
+    """
 
     row: int
     column: int
@@ -42,6 +45,7 @@ class Scene:
         actions: what each action does: ``"up"``, ``"right"``, ``"down"``, ``"left"`` or ``"room 3"``; ``[A]``.
         facts: short name -> text, shown beside the picture.
         meanings: kind of a mark -> what it is here, where that is not the kind's own name: ``{"lava": "hole"}``.
+        clicks: int [H, W], the action that a click on each cell of a board stands for, or None.
     """
 
     title: str
@@ -56,6 +60,7 @@ class Scene:
     actions: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
+    clicks: np.ndarray | None = None
 
 
 @runtime_checkable

@@ -6,18 +6,19 @@ own for its view; all four meet the protocol :class:`Snapshot`, which the driver
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from simulator.core.memories import RecallPicture
 from simulator.core.protocols import AgentView, Array, Curve, Evaluation, Failure, Metrics
-from simulator.core.scene import Panel
+from simulator.core.scene import Panel, Scene
 
 RUN = "run"  # kinds of experiment
 RECALL = "recall"
 MATCH = "match"
 TOURNAMENT = "tournament"
+PLAY = "play"  # by a person
 ENDED = ("done", "failed")  # phases after which nothing follows
 
 
@@ -129,6 +130,41 @@ class Shown:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
+class OptimumSince(NamedTuple):
+    """The optimum of a run's environment from one step on."""
+
+    step: int  # environment steps per seed before it
+    optimum: float | None  # best possible expected return of an episode; None where it is not known
+
+
+class LiveChanges:
+    """Changes of a run while it learns, which the driver of its snapshots makes between two of them.
+
+    A change is recorded with its step before training goes on, so that the run can be resumed and reproduced with it.
+    """
+
+    def __init__(self) -> None:
+        self._make: Callable[[str], RunSnapshot] | None = None
+
+    def bind(self, make: Callable[[str], RunSnapshot]) -> None:
+        """Let a training loop make the changes."""
+        self._make = make
+
+    def make(self, what: str) -> RunSnapshot:
+        """Make a change at the run's present step, and return the snapshot after it.
+
+        Args:
+            what: a change without its step, such as ``wall 3 4``; see :mod:`simulator.config.changes`. During an
+                evaluation it is made when that is over.
+
+        Raises:
+            ValueError: it cannot be made, or there is no run yet; one line, and nothing changed.
+        """
+        if self._make is None:
+            raise ValueError(f"change '{what}': the run has not begun")
+        return self._make(what)
+
+
 S_contra = TypeVar("S_contra", bound=Snapshot, contravariant=True)
 
 
@@ -171,6 +207,19 @@ class RunSnapshot:
     compile_seconds: float = 0.0  # spent compiling by this process, not in seconds
     failed: tuple[Failure, ...] = ()  # seeds that failed so far
     warnings: tuple[str, ...] = ()  # damaged checkpoints that were passed over, another machine
+    optima: tuple[OptimumSince, ...] = ()  # by step; several where cells changed, the last one is ``optimum``
+    changes: tuple[str, ...] = ()  # made so far, each with its step: "5000 wall 3 4"
+    changeable: Mapping[str, float] = field(default_factory=dict)  # settings of the agent that can change, as they are
+    editable: bool = False  # cells of the environment can change
+    has_memory: bool = False  # the agent's memory can be cut
+
+    @property
+    def regret(self) -> float | None:
+        """The optimum less what the greedy policy in the picture is worth; None where one is not known."""
+        view = self.shown.shown.view if self.shown is not None else self.picture
+        if self.optimum is None or view is None or view.greedy_return is None:
+            return None
+        return self.optimum - view.greedy_return
 
     @property
     def kind(self) -> str:
@@ -230,6 +279,49 @@ class MatchSnapshot:
         return MATCH
 
 
+class ActionKey(NamedTuple):
+    """An action that a person can take, and the key for it."""
+
+    key: str  # "up", "1", "a"; empty: none is left
+    name: str
+    action: Any  # index, or an array of numbers
+    legal: bool = True
+
+
+class ScoreLevel(NamedTuple):
+    """A return to compare a person's with."""
+
+    name: str  # "optimum", "r5 q_learning", "you, mean of 3 (few)"
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class PlaySnapshot:
+    """Snapshot of a person's play."""
+
+    id: str
+    env: str
+    name: str  # the contestant, "human:ann"
+    opponent: str  # empty in an environment
+    scene: Scene
+    seed: int
+    episode: int  # episodes that are over, without this one
+    episodes: int  # that are wanted; 0: until the person stops
+    steps: int  # actions in this episode
+    total: float  # return of this episode so far
+    second: float | None  # the opponent's payoffs; None in an environment
+    last_reward: float | None
+    ended: str  # "terminated", "truncated", or empty while the episode goes on
+    said: str  # the other side's answer, or why an action was refused
+    refused: bool  # the latest action was refused
+    actions: tuple[ActionKey, ...]
+    levels: tuple[ScoreLevel, ...]
+    pace: float | None  # steps per second in real time; None: it waits for every action
+    over: bool = False  # no episode follows
+
+
 class Standing(NamedTuple):
     """Standing of one contestant in its division; NaN where a number is not known yet."""
 
@@ -244,6 +336,25 @@ class Standing(NamedTuple):
     score_high: float
     done: int  # jobs of this contestant
     planned: int
+
+
+class TournamentCell(NamedTuple):
+    """One cell of a tournament: a contestant, or two of them, in a challenge on some seeds."""
+
+    contestant: str  # "first and second" in a game
+    challenge: str
+    seeds: tuple[int, int]  # the first, and how many
+    kind: str  # run, recall, match or external
+    status: str  # waiting, running, done or failed
+    reason: str = ""  # why it failed
+    folder: str = ""  # where a running one keeps its checkpoints
+
+    @property
+    def words(self) -> str:
+        """``dqn in CartPole-v1, seeds 0 to 15``."""
+        first, n = self.seeds
+        seeds = f"seeds {first} to {first + n - 1}" if n > 1 else f"seed {first}"
+        return f"{self.contestant} in {self.challenge}, {seeds}"
 
 
 @dataclass(frozen=True)

@@ -5,28 +5,32 @@
 ``sb3:path/to/model.zip``               a saved model, evaluated without training; setting ``class`` where the file is
 unclear
 ``python:module:name``, ``...py:name``  a callable, without training; see :mod:`simulator.external.callables`
+``human:NAME``                          what a person of this name has played in this lab; see :mod:`simulator.play.log`
 ``human:FILE``                          a person's recorded episodes; see :mod:`simulator.external.recordings`
+``cloned:NAME``                         the newest run that has learned to do as this person (``engram play --teach``)
 ``run:r5``                              what a stored run has learned, without training: seed s by its learner number
                                         s modulo their number; see :mod:`simulator.training.learned`
 ======================================  ===============================================================================
 
 All but people are evaluated by the engine's evaluator on the evaluation streams of the seed, so their episodes are
 paired with those of all other contestants. A person has played what was recorded: a seed's score is the mean of the
-episodes recorded with that seed's number, in the environment that agents of that seed train in. A seed without episodes
-was not played: NaN. A contestant that does not learn here has the same score at every evaluation.
+episodes recorded with that seed's number, in the environment that agents of that seed train in. These are other
+episodes than those of an evaluation, and few: often a single one. A seed without episodes was not played: NaN.
+A contestant that does not learn here has the same score at every evaluation.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from simulator.config.codec import unplain
-from simulator.config.external import ExternalConfig, evaluation_steps, is_external
+from simulator.config.external import ExternalConfig, evaluation_steps, is_external, is_in_lab
 from simulator.config.run import RunConfig, eval_episodes, eval_period
 from simulator.core.foreign.python_files import resolved
 from simulator.core.jit import working_seconds
@@ -40,6 +44,7 @@ from simulator.external.evaluate import (
     one_torch_thread,
     seed_score,
 )
+from simulator.play import log
 from simulator.training import learned
 from simulator.training.session import Session
 
@@ -56,13 +61,18 @@ def external(name: str, settings: Mapping[str, Any], run: RunConfig) -> External
         ValueError: it cannot play so; one line.
     """
     if not is_external(name):
-        raise ValueError(f"{name}: expected sb3:..., python:..., human:... or run:...")
+        raise ValueError(f"{name}: expected sb3:..., python:..., human:..., cloned:... or run:...")
     kind, _, target = name.partition(":")
+    if kind == "cloned":
+        kind, target = "run", learned.reference(*log.clone_of(target, run.env, run.env_settings))
     _check_plain(name, "settings", settings)
     seeds = {"seeds": run.seeds, "first_seed": run.first_seed}
     budget = {"steps": run.steps, "eval_every": eval_period(run), "eval_episodes": eval_episodes(run)}
     budget |= {"eval_max_steps": run.eval_max_steps}
     env = {"env": run.env, "env_settings": run.env_settings}
+    if kind == "human" and is_in_lab(target):
+        played = log.recording_of(target, run.env, run.env_settings)
+        target = f"{target}#{log.fingerprint(played)}"
     config = ExternalConfig(kind, target, settings=unplain(settings), **seeds, **budget, **env)  # type: ignore[arg-type]
     if config.file is not None:  # a worker may have another working folder
         config = dataclasses.replace(config, target=config.retargeted(str(resolved(str(config.file)))))
@@ -100,7 +110,8 @@ def play_external(
     Returns:
         Plain values: ``scores`` [S], ``steps`` [K], ``curve`` [S][K], NaN for what failed or was not played;
         ``failed``: ``[{seed, step, reason}]``; ``facts``: ``floor``, ``floor_is``, ``ceiling``, ``ceiling_is``,
-        ``threshold``, and of a person ``not_played``, the seeds without episodes; ``seconds`` and ``cpu_seconds``,
+        ``threshold``, and of a person ``not_played``, the seeds without episodes, and ``episodes`` [S], their number
+        for each seed; ``seconds`` and ``cpu_seconds``,
         compilation excluded; ``exact``: True, since nothing here is interrupted and resumed.
 
     Raises:
@@ -137,6 +148,8 @@ def _evaluated(config: ExternalConfig, harness: EvaluationHarness) -> dict[str, 
         scores = play(config, harness)
         curve = [[score] * len(steps) for score in scores]
     if config.kind == "human":
+        counted = Counter(episode.seed for episode in _recording(config).episodes)
+        facts["episodes"] = [counted[seed] for seed in config.seed_list]
         facts["not_played"] = [s for s, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])]
     missing = {seed for seed, row in zip(config.seed_list, curve, strict=True) if math.isnan(row[-1])}
     missing -= {failure["seed"] for failure in failed}
@@ -180,6 +193,11 @@ def _run_scores(config: ExternalConfig, harness: EvaluationHarness) -> list[floa
 def _recording(config: ExternalConfig) -> recordings.Recording:
     if config.settings:
         raise ValueError(f"{config.name}: {next(iter(config.settings))}: no such setting, expected none")
+    if is_in_lab(config.target):
+        recording = log.recording_of(config.target, config.env, config.env_settings)
+        if log.fingerprint(recording) != config.target.rpartition("#")[2]:
+            raise ValueError(f"human:{log.parsed(config.target).name} has played on since: begin the tournament again")
+        return recording
     recording = recordings.read_recording(config.target)
     recordings.check_env(config.target, recording, config.env, config.env_settings)
     return recording

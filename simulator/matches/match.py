@@ -144,6 +144,22 @@ def _learns(entry: PlayerEntry) -> bool:
     return getattr(registry.load("agents", entry.name).module, "TRAINABLE", True)
 
 
+def trained(config: MatchConfig, side: int, seeds: Sequence[int]) -> Generator[MatchSnapshot, None, Any]:
+    """Train the agent of a side as before a match; returns it.
+
+    Args:
+        config: the match.
+        side: 0 or 1.
+        seeds: the match's seeds.
+
+    Yields:
+        Snapshots, about ten a second.
+    """
+    reports = _Reports(f"{_entries(config)[side].label} in {config.game}", WorkClock())
+    agent = yield from _trained(config, side, seeds, reports)
+    return agent
+
+
 def _trained(
     config: MatchConfig, side: int, seeds: Sequence[int], reports: _Reports
 ) -> Generator[MatchSnapshot, None, Any]:

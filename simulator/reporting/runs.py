@@ -15,6 +15,7 @@ from simulator.core import registry
 from simulator.core.components import is_socket_name
 from simulator.core.files.escaping import latex, shortened
 from simulator.core.foreign import python_files
+from simulator.core.snapshots import PLAY
 from simulator.reporting.tables import (
     Table,
     interval_columns,
@@ -32,7 +33,14 @@ if TYPE_CHECKING:
 
 Settings = dict[str, Any]  # by dotted name, such as "agent.explore.level"
 _OWN_COLUMN = ("seeds", "steps", "threads", "agent.name", "env.name")  # not in the settings column
-_ADDED_LATER = ("eval_max_steps", "env.masks", "env.keys", "env.wrappers")  # that older runs were stored without
+_ADDED_LATER = (
+    "eval_max_steps",
+    "changes",
+    "env.masks",
+    "env.keys",
+    "env.wrappers",
+    "env.editable",
+)  # that older runs were stored without
 SPEED = "steps per CPU-second"
 DROPPABLE = (
     *(SPEED, "threshold or optimum", "still above threshold", "solved at end", "steps per seed"),
@@ -84,6 +92,9 @@ def gather(
     with Store(existing(lab)) as store:
         records = [store.find(name) for name in names] if names else store.runs()[::-1]
         records = [record for record in records if _matches(record.agent, agent) and _matches(record.env, env)]
+        if names:
+            _refuse_play(records)
+        records = [record for record in records if record.kind != PLAY]
         if not records:
             filters = (agent and f"of {shortened(agent)}", env and f"in {shortened(env)}")
             wanted = " ".join(filter(None, filters))
@@ -94,6 +105,18 @@ def gather(
             run |= {"toml": record.settings, "created": record.created} if with_settings else {}
     gathered = [{**run, **special} for run, special in zip(runs, _special_settings(records), strict=True)]
     return {"runs": [{**run, "name": name} for run, name in zip(gathered, _line_names(gathered), strict=True)]}
+
+
+def _refuse_play(records: Sequence[RunRecord]) -> None:
+    """Refuse recorded play among runs, which have evaluations and curves.
+
+    Raises:
+        ValueError: there is some; one line.
+    """
+    if played := next((record.run for record in records if record.kind == PLAY), None):
+        raise ValueError(
+            f"{played} is recorded play, expected runs of agents beside each other (engram report {played})"
+        )
 
 
 def _matches(name: str, wanted: str) -> bool:

@@ -290,7 +290,18 @@ def _spread(challenge: Mapping[str, Any]) -> float:
 def _scores(summary: Summary, division: str) -> Table:
     columns, rows, scale = score_table(summary, division)
     title = f"scores of {PLURALS.get(division, division)}, interquartile mean over seeds"
-    return Table(title, columns, [*rows, [""] * len(columns), *scale], labels=LABELS, splittable=True)
+    notes = people_lines(summary) if division == "agent" else []
+    return Table(title, columns, [*rows, [""] * len(columns), *scale], notes, labels=LABELS, splittable=True)
+
+
+def people_lines(summary: Summary) -> list[str]:
+    """Say of every person how few episodes a score is of, and that they are no episodes of the agents' evaluations."""
+    return [
+        f"{one['contestant']} in {one['challenge']}: {plural(one['episodes'], 'recorded episode')} of"
+        f" {one['seeds']} of {plural(one['planned'], 'seed')}, not the episodes that agents are evaluated in:"
+        " pairs by seed share no chance"
+        for one in summary.get("people", ())
+    ]
 
 
 def compared(summary: Summary, division: str) -> list[Mapping[str, Any]]:

@@ -272,6 +272,24 @@ class Store:
             )
             self._db.update("experiments", changed, ("id",))
 
+    def change(self, run: str, settings: str, settings_hash: str) -> None:
+        """Record other settings of a run held here, which its agents learn with from now on, in one transaction.
+
+        Args:
+            run: its id.
+            settings: the complete settings with their changes, TOML.
+            settings_hash: their content hash.
+
+        Raises:
+            StoreFailure: the run is not held.
+        """
+        with self._db.writing():
+            row = tables.run_row(self._db, run)
+            if run not in self._locks:
+                raise StoreFailure(f"run {run} has no writer here: take it first")
+            changed = row._replace(settings=settings, settings_hash=settings_hash)
+            self._db.update("experiments", changed, ("id",))
+
     def delete(self, run: str) -> None:
         """Delete a run held here: first its rows, in one transaction, then its files.
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from simulator.config.codec import settings_hash, to_toml
-from simulator.config.tournament import TournamentConfig
+from simulator.config.external import in_lab, is_in_lab
+from simulator.config.tournament import Contestant, TournamentConfig
 from simulator.core.files.escaping import check_label
 from simulator.core.snapshots import Standing, TournamentSnapshot
 from simulator.statistics.analysis import undecided
@@ -79,16 +80,17 @@ def play(
 
 
 def _with_references(config: TournamentConfig, lab: Path) -> TournamentConfig:
-    """Resolve contestants that are stored runs of the lab to what these have learned so far."""
-    return dataclasses.replace(
-        config,
-        contestants=tuple(
-            c._replace(name=f"run:{learned.reference(c.name.removeprefix('run:'), lab)}")
-            if c.name.startswith("run:")
-            else c
-            for c in config.contestants
-        ),
-    )
+    """Resolve contestants of the lab: runs to what they have learned so far, people to the lab and their names."""
+    return dataclasses.replace(config, contestants=tuple(_with_reference(c, lab) for c in config.contestants))
+
+
+def _with_reference(contestant: Contestant, lab: Path) -> Contestant:
+    kind, _, target = contestant.name.partition(":")
+    if kind == "run":
+        return contestant._replace(name=f"run:{learned.reference(target, lab)}")
+    if kind in ("human", "cloned") and is_in_lab(target):
+        return contestant._replace(name=f"{kind}:{in_lab(target, lab)}")
+    return contestant
 
 
 class TournamentLease:

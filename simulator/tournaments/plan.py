@@ -30,7 +30,7 @@ REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
 RESULT_SOURCES = (  # files of simulator/ that can change a result
     *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/bayes_optimal.py"),
-    *("matches/*.py", "external/*.py", "tournaments/cell_runner.py"),
+    *("matches/*.py", "external/*.py", "play/log.py", "tournaments/cell_runner.py"),
 )
 
 
@@ -148,6 +148,8 @@ def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) ->
     challenge = tournament.challenges[m]
     kind = {"env": "run", "challenge": "recall", "game": "match"}[challenge.kind]
     try:
+        if kind == "match":
+            _check_plays_games(tournament, contestants)
         if is_external(contestant.kind, contestant.name):
             kind = "external"
             config = _external(tournament, contestant, challenge)
@@ -159,6 +161,17 @@ def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) ->
         raise ValueError(f"{contestant.label} in {challenge.label}: {error}") from None
     times = tuple(getattr(tournament, name) for name in TIMED) if kind in ("run", "external") else ()
     return _named(Matchup(*contestants, m, kind, "", config), times)
+
+
+def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int]) -> None:
+    """Refuse contestants from outside in games, but for functions.
+
+    Raises:
+        ValueError: there is one; one line.
+    """
+    for name in (tournament.contestants[c].name for c in contestants):
+        if is_external("player", name):
+            raise ValueError(f"{name} plays no game in a tournament, expected an agent, a strategy or a function")
 
 
 def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:

@@ -29,7 +29,7 @@ def summary(store: CellStore, name: str, n_bootstrap: int | None = None) -> dict
     ``cpu_seconds``, ``seeds``, ``steps``, ``contestants``, ``challenges`` (with ``floor`` and ``ceiling``, and their
     sources), ``cells`` (``planned``, ``done``, ``failed``, ``missing``), ``machines`` of the cells (see
     :mod:`simulator.machine`), ``failures``, ``ranking`` and ``scores`` of all divisions, ``divisions`` with the rest of
-    :mod:`simulator.statistics.analysis`, and ``matches`` of games.
+    :mod:`simulator.statistics.analysis`, ``matches`` of games, and ``people``: how much each of them has played.
 
     Args:
         store: the lab.
@@ -94,7 +94,20 @@ def _analyse(
         for key in ("ranking", "scores"):
             result[key] += [{"division": kind, **entry} for entry in answer.pop(key)]
         result["divisions"].append({"division": kind, **answer})
-    return result | {"matches": _matches(record, cells)}
+    return result | {"matches": _matches(record, cells), "people": list(_people(record, cells))}
+
+
+def _people(record: TournamentRecord, cells: Cells) -> Iterator[dict[str, Any]]:
+    """Yield what each person has played in each environment.
+
+    ``episodes``: how many of the tournament's seeds, by ``seeds`` of them; ``planned``: seeds of the tournament.
+    """
+    for pair in record.plan["pairs"]:
+        counted = [cells.get((pair["key"], (first, n))) for first, n in pair["spans"]]
+        counts = [count for cell in counted if cell is not None for count in cell.facts.get("episodes", ())]
+        if counts and pair["second"] < 0:
+            played = {"episodes": sum(counts), "seeds": sum(count > 0 for count in counts), "planned": len(counts)}
+            yield {**named(record.plan, pair), **played}
 
 
 def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from simulator.config.changes import scheduled
 from simulator.config.codec import is_as_stored, of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig, eval_period
 from simulator.config.validation import names_of_run
@@ -26,8 +27,8 @@ def extend(store: Store, run: str, steps: int) -> list[str]:
         A line for everything that is otherwise than in a run that was begun with ``steps``; the first tells the change.
 
     Raises:
-        ValueError: it has trained so many steps already, every seed failed, its settings changed, or it is not a
-            training run; one line.
+        ValueError: it has trained so many steps already, every seed failed, its settings changed, a change of it comes
+            later, or it is not a training run; one line.
     """
     record = store.find(run)
     _check(record, steps)
@@ -36,6 +37,7 @@ def extend(store: Store, run: str, steps: int) -> list[str]:
         raise ValueError(not_as_stored(record))
     if steps == config.steps:
         return []
+    scheduled(config.changes, steps)
     longer = dataclasses.replace(config, steps=steps)
     change: dict[str, Any] = {"step": record.step, "from": config.steps, "to": steps}
     change["replay_kept"] = not record.known("replay_dropped")

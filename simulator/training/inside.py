@@ -139,7 +139,8 @@ def seen(session: Session, look: Look) -> Shown:
     seeds = session.seeds
     look.index = min(look.index, len(seeds) - 1)
     pictures = session.pictures(range(len(seeds)) if look.wall else (look.index,))
-    shown = SeedView(seeds[look.index], pictures[look.index if look.wall else 0])
+    picture = pictures[look.index if look.wall else 0]
+    shown = SeedView(seeds[look.index], session.with_return(look.index, picture))
     wall = tuple(SeedView(seed, view) for seed, view in zip(seeds, pictures, strict=True)) if look.wall else ()
     facts = {}
     if (latest := session.recorder.latest(look.index)) is not None:

@@ -10,13 +10,14 @@ import dataclasses
 import time
 from collections.abc import Generator, Iterator
 
-from simulator.config.codec import is_as_stored
+from simulator.config.changes import parse
+from simulator.config.codec import is_as_stored, settings_hash, to_toml
 from simulator.config.run import RunConfig, eval_period
 from simulator.core.foreign.python_files import label_of
 from simulator.core.jit import compile_seconds, working_seconds
 from simulator.core.notices import notice
-from simulator.core.protocols import Evaluation
-from simulator.core.snapshots import Look, RunSnapshot, Stride
+from simulator.core.protocols import Changeable, Evaluation, Forgetful
+from simulator.core.snapshots import LiveChanges, Look, OptimumSince, RunSnapshot, Stride
 from simulator.core.stopping import RateLimiter
 from simulator.store.checkpoints import without_replay
 from simulator.store.hosting import RunLease, WorkClock, WorkSeconds, hosted
@@ -47,6 +48,7 @@ def run(
     stop_at: int | None = None,
     pictures: bool = True,
     look: Look | None = None,
+    live: LiveChanges | None = None,
 ) -> Generator[RunSnapshot, None, None]:
     """Train, evaluate and store.
 
@@ -61,6 +63,7 @@ def run(
         stop_at: environment step at which to stop with a checkpoint, as if interrupted there.
         pictures: snapshots have what views draw of the agent; off where nobody sees them.
         look: what a window looks at, which it may change at any time; None: there is no window.
+        live: changes that the driver makes while the agents learn, beside those in ``config``.
 
     Yields:
         Snapshots, about ten a second unless ``stride`` says otherwise; the last has the phase "done", or "failed"
@@ -76,9 +79,12 @@ def run(
     )
 
     def make() -> TrainingLoop:
-        return TrainingLoop(
+        loop = TrainingLoop(
             Session(config), lease, checkpoint_every, stride or Stride(), keep_replay, stop_at, pictures, look
         )
+        if live is not None:
+            live.bind(loop.change)
+        return loop
 
     yield from hosted(lease, make)
 
@@ -114,8 +120,9 @@ class TrainingLoop:
         self._checkpoint_every = checkpoint_every
         self._stride = stride
         self._evaluator = session.evaluator()
+        self._n_evaluator_edits = 0
         self._period = eval_period(session.config, session.sees_images)
-        self._optimum = optimum(session.env.spec)
+        self._first_optimum = OptimumSince(0, optimum(session.env.spec))
         self._training = WorkSeconds(0.0, 0.0)  # without evaluations
         self._evaluations: list[Evaluation] = []
         self._evaluation_seconds: list[float | None] = []  # training time before each; None where it is not stored
@@ -192,6 +199,28 @@ class TrainingLoop:
         if not self._finished:
             self._checkpoint("interrupted")
 
+    def change(self, what: str) -> RunSnapshot:
+        """Change the run at its present step; see :class:`simulator.core.snapshots.LiveChanges`.
+
+        It is recorded before anything is trained with it: after ``kill -9`` the run has it, or has not gone on. Where
+        an evaluation is due at this step the change is made after it, as it would be in a run that is resumed.
+
+        Raises:
+            ValueError: it cannot be made; one line, and nothing changed.
+        """
+        session = self._session
+        change = parse(f"{session.step} {what}")
+        if session.step >= session.config.steps or session.over:
+            raise ValueError(f"change '{what}': {self.run} is over")
+        is_due = self._is_due(self._period)
+        session.change(change, later=is_due)
+        try:
+            self._store.change(self.run, to_toml(session.config), settings_hash(session.config))
+        except BaseException:
+            self._finished = True  # what is not recorded is not trained with, and has no checkpoint
+            raise
+        return self._snapshot("evaluating" if is_due else "training")
+
     def _checkpoint_and_pause(self) -> float:
         """Write a checkpoint; return the seconds until the next, so that writing takes at most a twentieth of time."""
         began = time.perf_counter()
@@ -221,6 +250,9 @@ class TrainingLoop:
         session = self._session
         last = session.step == session.config.steps
         failed = session.failed_at > 0
+        if self._n_evaluator_edits != session.n_edits:
+            self._evaluator = session.evaluator()
+            self._n_evaluator_edits = session.n_edits
         for evaluation in self._evaluator.evaluating(session.agent, session.step, last=last, failed=failed):
             if evaluation is not None:
                 self._evaluations.append(evaluation)
@@ -236,8 +268,16 @@ class TrainingLoop:
         status = "failed" if session.over else status
         facts = outcome(session.env.spec, self._evaluations, session.failed)
         facts |= {"eval_every": self._period}
-        facts |= {"optimum": self._optimum, "training": self._training.wall, "training_cpu": self._training.cpu}
+        facts |= {
+            "optimum": self._optima[-1].optimum,
+            "training": self._training.wall,
+            "training_cpu": self._training.cpu,
+        }
         facts["evaluation_seconds"] = list(self._evaluation_seconds)
+        if session.changes:
+            facts["changes"] = [str(change) for change in session.changes]
+        if session.n_edits:
+            facts["optima"] = [since._asdict() for since in self._optima]
         facts |= self._provenance
         rows = Rows(session.recorder.new_rows(session.over), tuple(evaluation_rows(self._unsaved, session.seeds)))
         state = session.state()
@@ -250,6 +290,10 @@ class TrainingLoop:
             notice(label_of(session.config.agent), f"{line} (engram check)")
         self._store.checkpoint(self.run, self._progress(), state, rows, status=status, result=facts)
         self._unsaved = []
+
+    @property
+    def _optima(self) -> tuple[OptimumSince, ...]:
+        return (self._first_optimum, *self._session.optima)
 
     def _progress(self) -> RunProgress:
         """Return the progress of the run. If every seed failed, it ends where the last one did."""
@@ -279,7 +323,7 @@ class TrainingLoop:
             metrics={name: values.copy() for name, values in session.metrics.items()},
             picture=session.picture() if self._pictures and self._look is None else None,
             shown=inside.seen(session, self._look) if self._look is not None else None,
-            optimum=self._optimum,
+            optimum=self._optima[-1].optimum,
             random_score=session.env.spec.random_score,
             reward_threshold=session.env.spec.reward_threshold,
             last_return=latest.total if latest else None,
@@ -288,4 +332,9 @@ class TrainingLoop:
             compile_seconds=compile_seconds(),
             failed=session.failed,
             warnings=self._warnings,
+            optima=self._optima,
+            changes=tuple(map(str, session.changes)),
+            changeable=session.agent.changeable() if isinstance(session.agent, Changeable) else {},
+            editable=session.env.spec.editable,
+            has_memory=isinstance(session.agent, Forgetful) and session.agent.has_memory,
         )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 SPEEDS = tuple(figure * 10.0**power for power in range(4) for figure in (1, 2, 5))  # steps a second
 FAST = SPEEDS[-1]
 BEGIN = 10.0
+FLUENT = 50.0  # of what moves smoothly, as machines and games in real time do
 EVERY = tuple(figure * 10**power for power in range(5) for figure in (1, 2, 5))
 PICTURE_SECONDS = 1 / 30  # between two pictures at least
 
@@ -26,6 +27,7 @@ class SpeedControl:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._speed = BEGIN
+        self._chosen = False
         self.is_paused = False
         self.every = 1
         self._due = clock()
@@ -80,8 +82,14 @@ class SpeedControl:
         self._asked += self.is_paused
         self.is_paused = True
 
+    def suggest(self, speed: float) -> None:
+        """Go at a speed, unless somebody has chosen one."""
+        if not self._chosen:
+            self._speed = speed
+
     def change(self, *, faster: bool) -> None:
         """Go to the next speed up or down."""
+        self._chosen = True
         if faster:
             self._speed = next((speed for speed in SPEEDS if speed > self._speed * 1.001), FAST)
         else:
@@ -90,6 +98,7 @@ class SpeedControl:
 
     def full(self) -> None:
         """Go to the highest speed, or back from it."""
+        self._chosen = True
         self._speed = BEGIN if self.is_fast else FAST
         self.is_paused = False
         self._due = self._clock()

@@ -6,11 +6,13 @@ import math
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
 
+from simulator.config.changes import Change, parse
 from simulator.config.run import RunConfig, eval_episodes
 from simulator.config.validation import of_run
 from simulator.core import registry
@@ -18,13 +20,28 @@ from simulator.core.devices import hold_torch, set_device
 from simulator.core.episodes import errors_name_run_seeds
 from simulator.core.foreign.faults import PlayerError
 from simulator.core.jit import set_threads
+from simulator.core.mdp.solve import evaluate_finite
 from simulator.core.notices import notice
-from simulator.core.protocols import AgentView, Array, Env, Failure, Metrics, Policy, State
+from simulator.core.protocols import (
+    AgentView,
+    Array,
+    CellEdit,
+    Changeable,
+    Editable,
+    Env,
+    EnvSpec,
+    Failure,
+    Forgetful,
+    Metrics,
+    Policy,
+    State,
+)
 from simulator.core.scene import Scene
+from simulator.core.snapshots import OptimumSince
 from simulator.core.transition_table import TabularBatch
 from simulator.store.run_records import failures, seeds_of
 from simulator.training.curves import Recorder
-from simulator.training.evaluation import Evaluator, ExactQ, exact_q
+from simulator.training.evaluation import Evaluator, ExactQ, exact_q, optimum
 
 MAX_ROLLOUT_STEPS = 2_000_000  # steps of all seeds in one compiled call
 MAX_NOTED_BYTES = 4 << 20  # bytes of the steps that are noted before they are recorded
@@ -41,6 +58,14 @@ class _Notes(NamedTuple):
     truncated: Array  # bool
     obs: Array  # [T, S, *obs]; T is 0 where observations are whole numbers, which are always finite
     final_obs: Array
+
+
+class _KnownReturn(NamedTuple):
+    """The expected return of the policy in the latest picture, which often stays for many of them."""
+
+    spec: EnvSpec
+    policy: Array  # [N, A]
+    value: float
 
 
 class Session:
@@ -79,9 +104,16 @@ class Session:
         longest = min(MAX_ROLLOUT_STEPS // len(self.seeds), getattr(self.agent, "max_rollout_steps", MAX_ROLLOUT_STEPS))
         self._most = max(1, longest if self._fast else min(MAX_NOTED_STEPS, MAX_NOTED_BYTES // size))
         self._check_finite(np.asarray(self._obs)[None], 0)
-        self._make_env = env.make
+        self._plugins = (agent, env)
         self._exact_q: ExactQ | None = None
         self._exact_q_known = False
+        self._known_return: _KnownReturn | None = None
+        self.optima: list[OptimumSince] = []  # after every change of the environment
+        self._changes = [parse(text) for text in config.changes]
+        self._n_made = 0  # of the changes
+        self._edits: list[CellEdit] = []  # those of the environment
+        if self._changes:
+            self.rehearse(self._changes)
 
     @property
     def over(self) -> bool:
@@ -97,11 +129,80 @@ class Session:
         """Make the evaluator of this session's agent."""
         config = self.config
         episodes = eval_episodes(config, self.sees_images)
-        return Evaluator(self._make_env, config.env_settings, self.seeds, episodes, config.eval_max_steps)
+        return Evaluator(
+            lambda seed_list, settings: self.make_env(seed_list),
+            config.env_settings,
+            self.seeds,
+            episodes,
+            config.eval_max_steps,
+        )
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The changes that were made so far."""
+        return tuple(self._changes[: self._n_made])
+
+    @property
+    def n_edits(self) -> int:
+        """The changes of the environment that were made so far."""
+        return len(self._edits)
+
+    def rehearse(self, changes: Sequence[Change]) -> None:
+        """Make changes in an environment and an agent apart, to see whether they can be made.
+
+        Raises:
+            ValueError: the first that cannot; one line.
+        """
+        plugin, env_plugin = self._plugins
+        env = env_plugin.make(list(self.seeds[:1]), self.config.env_settings)
+        agent = plugin.make(env.spec, list(self.seeds[:1]), of_run(self.config.agent_settings, self.config.steps))
+        env.reset()
+        for change in changes:
+            _make_change(change, env, agent)
+
+    def change(self, change: Change, *, later: bool = False) -> None:
+        """Make a change of this step after those that are due, and remember it in ``config``.
+
+        Args:
+            change: of the present step.
+            later: make it when training goes on.
+
+        Raises:
+            ValueError: it cannot be made, or not together with those that are to come; one line, and nothing changed.
+        """
+        if not later:
+            self._make_due()
+        place = sum(other.step <= self.step for other in self._changes)
+        planned = [*self._changes[:place], change, *self._changes[place:]]
+        if len(planned) > self._n_made + 1 or later:
+            self.rehearse(planned)
+        if not later:
+            self._make(change)
+            self._n_made += 1
+        self._changes = planned
+        self.config = replace(self.config, changes=tuple(map(str, self._changes)))
+
+    def _make_due(self) -> None:
+        """Make the changes of this step."""
+        while self._n_made < len(self._changes) and self._changes[self._n_made].step <= self.step:
+            self._make(self._changes[self._n_made])
+            self._n_made += 1
+
+    def _make(self, change: Change, *, again: bool = False) -> None:
+        """Make one change; ``again``: before a state is restored, which holds what was cut."""
+        if not (again and change.cut):
+            _make_change(change, self.env, self.agent)
+        if change.edit:
+            self._edits.append(change.edit)
+            self.optima.append(OptimumSince(change.step, optimum(self.env.spec)))
+            self._obs = self.env.observe()
+        self._exact_q_known = False
 
     def make_env(self, seeds: Sequence[int]) -> Env:
-        """Make another environment with the settings of this session's."""
-        made: Env = self._make_env(list(seeds), self.config.env_settings)
+        """Make another environment like this session's: with its settings, and with the edits that were made so far."""
+        made: Env = self._plugins[1].make(list(seeds), self.config.env_settings)
+        for edit in self._edits:
+            _editable(made).edit(edit)
         return made
 
     @property
@@ -126,7 +227,9 @@ class Session:
         end = self.step + n
         with errors_name_run_seeds((), self.seeds):
             while self.step < end:
-                part = min(end - self.step, self._most)
+                self._make_due()
+                until_change = min((change.step for change in self._changes[self._n_made :]), default=end)
+                part = min(min(end, until_change) - self.step, self._most)
                 if self._fast:
                     self._play_rollout(part)
                 else:
@@ -207,10 +310,14 @@ class Session:
     def state(self) -> State:
         """Return the whole state."""
         parts = {"agent": self.agent.state(), "env": self.env.state(), "recorder": self.recorder.state()}
-        return {"step": self.step, **parts, "failed_at": self.failed_at.copy()}
+        changes = {"changes": self._n_made} if self._n_made else {}
+        return {"step": self.step, **parts, "failed_at": self.failed_at.copy(), **changes}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``; ``exact`` becomes False if the environment or the agent could not be continued."""
+        for change in self._changes[self._n_made : state.get("changes", 0)]:
+            self._make(change, again=True)
+            self._n_made += 1
         self.step = state["step"]
         self.exact &= self.agent.restore(state["agent"]) is not False
         self.recorder.restore(state["recorder"])
@@ -222,7 +329,18 @@ class Session:
 
     def picture(self, index: int = 0) -> AgentView:
         """Return values and greedy actions of the agent of seed number ``index``, for the views."""
-        return self.pictures((index,))[0]
+        return self.with_return(index, self.pictures((index,))[0])
+
+    def with_return(self, index: int, view: AgentView) -> AgentView:
+        """Return a view with the exact return of its greedy policy, where cells may change."""
+        spec = self.env.spec
+        if not spec.editable or spec.mdp is None or view.probs is None or self.failed_at[index] > 0:
+            return view
+        known = self._known_return
+        if known is None or known.spec is not spec or not np.array_equal(known.policy, view.probs):
+            value = float(evaluate_finite(spec.mdp, view.probs, spec.mdp.max_steps))
+            known = self._known_return = _KnownReturn(spec, view.probs.copy(), value)
+        return view._replace(greedy_return=known.value)
 
     def pictures(self, indices: Sequence[int]) -> list[AgentView]:
         """Return the pictures of several seeds; see :meth:`picture`."""
@@ -259,6 +377,35 @@ class Session:
             self._exact_q = exact_q(self.agent, self.env.spec)
             self._exact_q_known = True
         return None if self._exact_q is None else float(self._exact_q.error(values[index : index + 1])[0])
+
+
+def _make_change(change: Change, env: Any, agent: Any) -> None:
+    """Make a change in an environment or in its agent.
+
+    Raises:
+        ValueError: it cannot be made; one line, and nothing changed.
+    """
+    try:
+        if change.edit:
+            if getattr(agent, "knows_env", False):
+                raise ValueError("this agent is built on the transitions of the environment as it began")
+            _editable(env).edit(change.edit)
+        elif change.cut:
+            if not (isinstance(agent, Forgetful) and agent.has_memory):
+                raise ValueError("this agent carries nothing from step to step, expected one with a recurrence")
+            agent.cut_memory()
+        elif isinstance(agent, Changeable):
+            agent.change(change.setting, change.value)
+        else:
+            raise ValueError("this agent has no settings that can be changed while it learns")
+    except ValueError as error:
+        raise ValueError(f"change '{change}': {error}") from None
+
+
+def _editable(env: Any) -> Editable:
+    if not isinstance(env, Editable):
+        raise ValueError(f"the cells of {env.spec.id} stay as they are, expected rooms with env.editable = true")
+    return env
 
 
 def _can_roll_out(agent: Any, env: Any) -> bool:

@@ -35,6 +35,8 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     * ``steps_per_second``: environment steps of all seeds per second of training by the wall clock, evaluations and
       compiling left out; ``steps_per_cpu_second``: the same per second of CPU time.
     * ``optimum``, ``floor``: mean return of the best possible and of random play, None where it is not known.
+    * ``changes``: what was changed while the agents learned, as texts (:mod:`simulator.config.changes`); ``optima``:
+      how the optimum changed with the cells of the environment, ``[{step, optimum}]``; both empty as a rule.
     * ``lost``: what a repair of the lab could not recover, in one line (:mod:`simulator.store.repair`); empty as a
       rule.
     * ``extended``: how its steps were changed by ``engram resume --steps``, ``[{step, from, to, replay_kept}]``: after
@@ -62,6 +64,8 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         "steps_per_cpu_second": _rate(record, record.known("training_cpu")),
         "optimum": record.known("optimum"),
         "floor": record.known("floor"),
+        "changes": record.known("changes") or [],
+        "optima": record.known("optima") or [],
         "lost": record.lost,
         "extended": record.extended,
         "versions": record.versions,

@@ -73,6 +73,9 @@ def of_run(store: Store, run: str, seed: int | None = None) -> LearnedValues:
     if saved is None:
         raise ValueError(f"--values: {record.run} has no checkpoint yet: nothing was learned")
     session.restore(saved.state)
+    spec = session.env.spec  # cells may have changed
+    if spec.mdp is None:
+        raise ValueError(f"--values: {spec.id} has no table of states")
     row = 0 if seed is None else session.seeds.index(seed)
     for failure in session.failed:
         if failure.seed == session.seeds[row]:

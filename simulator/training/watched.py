@@ -27,7 +27,7 @@ from simulator.training import summary
 from simulator.training.episode_player import Moment, size_of
 from simulator.training.episode_process import Advance, Begin, EpisodeProcess, Fault, Played
 from simulator.training.inside import EpisodeStrips
-from simulator.training.replay_speed import SpeedControl
+from simulator.training.replay_speed import FLUENT, SpeedControl
 
 LOOK_SECONDS = 1.0  # between looks into the lab
 MAX_MOMENTS = 2_000  # that can be stepped back
@@ -202,6 +202,8 @@ class WatchedRun:
 
     def _take(self, played: Played) -> None:
         self._is_over = played.is_over
+        if played.moments and not self._moments and _is_smooth(played.moments[0].view.scene):
+            self.speed.suggest(FLUENT)
         if played.moments and self._moments and played.moments[0].trained_steps != self._moments[-1].trained_steps:
             self._moments.clear()
             self._bytes = 0
@@ -252,6 +254,10 @@ class WatchedRun:
             if moment.carried:
                 strips.add(moment.carried)
         return strips.panels()
+
+
+def _is_smooth(scene: Scene) -> bool:
+    return scene.lines is not None or scene.image is not None
 
 
 def settings_of(config: RunConfig) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ SIGNS = {
     "key": ("K", "K", "bold black on bright_yellow"),
     "cue": ("?", "?", "bold black on bright_cyan"),
     "start": ("S", "S", "bold"),
+    "reward": ("$", "$", "bold"),
     "slippery": ("≈", "~", "bold"),
 }  # kind -> sign, ASCII sign, style; a cell with several shows the first
 MEANINGS = {
@@ -31,6 +32,7 @@ MEANINGS = {
     "key": "key",
     "cue": "cue",
     "start": "start",
+    "reward": "pays every step there",
     "slippery": "slippery",
 }
 ENDS = ("goal", "lava")  # cells where no move follows

@@ -49,8 +49,12 @@ def show(title: str, found: dict[str, Any], json: bool) -> dict[str, Any]:
     if not json:
         print(title.splitlines()[0])
         for name, value in _flat(found):
-            print(f"  {name:<58} {value if isinstance(value, str) else format(value, ',.2f'):>16}")
+            print(f"  {name:<58} {value if isinstance(value, str) else _number(value):>16}")
     return found
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}" if 0.0 < abs(value) < 0.01 else f"{value:,.2f}"
 
 
 def _flat(found: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, float | str]]:

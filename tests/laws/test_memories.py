@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from simulator.config import recall as recall_config
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.validation import check, merge, settings
 from simulator.core import registry
+from simulator.core.memories import DecodesCodes, HasTemperature, StepwiseRecall, StepwiseStore
 from simulator.recall import loop, summary
 from simulator.recall.benchmark import Health
 from simulator.store.run_store import Store
@@ -59,6 +62,12 @@ def uses_torch(name: str) -> bool:
     player, config = quick(name)
     kind = type(player.make(UNITS, SEEDS, config))
     return "torch" in kind.__module__
+
+
+def _one_seed(name: str, **changes):
+    """Return a memory of one seed, and patterns to store."""
+    player, config = quick(name, **changes)
+    return player.make(UNITS, list(SEEDS)[:1], config), memories.drawn(list(SEEDS)[:1], 3)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -184,3 +193,98 @@ def _layer():
     from simulator.config.validation import ConfigSource
 
     return ConfigSource({})
+
+
+STEPWISE = [name for name in NAMES if isinstance(_one_seed(name)[0], StepwiseRecall)]
+PIECEWISE = [name for name in NAMES if isinstance(_one_seed(name)[0], StepwiseStore)]
+
+
+def _cases():
+    """Yield every memory that recalls by steps, in each of its modes; Hopfield's networks with weights too."""
+    for name in STEPWISE:
+        modes = get_type_hints(registry.load("memories", name).Config).get("recall_mode")
+        yield from ((name, {"recall_mode": mode}) for mode in get_args(modes))
+        if modes is None:
+            yield name, {}
+    yield "hopfield", {"rule": "storkey", "bias": True}
+    yield "hopfield", {"update": "synchronous"}
+    yield "dense_hopfield", {"kind": "exponential"}
+
+
+@pytest.mark.parametrize(("name", "changes"), [pytest.param(*case, id=f"{case[0]}-{case[1]}") for case in _cases()])
+def test_the_last_step_is_the_recall_bit_for_bit(name, changes):
+    memory, patterns = _one_seed(name, **changes)
+    memory.store(patterns)
+    cue = patterns[0, 1].copy()
+    cue[[0, 3, 7]] *= -1.0
+    known = np.zeros(cue.shape, np.bool_)
+    known[[1, 3]] = True
+    evidence = 0.7 * cue
+    before = str(memory.state())
+    steps = list(memory.trajectory(0, cue, known, evidence))
+    assert str(memory.state()) == before
+    recall = memory.recall(cue[None, None], known[None, None], evidence[None, None])
+    np.testing.assert_array_equal(steps[0].pattern, cue)
+    assert steps[0].iteration == 0
+    np.testing.assert_array_equal(steps[-1].pattern, recall.patterns[0, 0])
+    assert steps[-1].iteration == recall.n_iters[0, 0] or "gan" in name
+    last = recall.energy[0, 0][np.isfinite(recall.energy[0, 0])][-1]
+    assert steps[-1].energy == pytest.approx(last, rel=1e-9)
+    assert len(steps) > 1 or recall.n_iters[0, 0] == 0
+    for step in steps:
+        assert step.pattern.shape == cue.shape
+        assert np.abs(step.pattern).max() <= 1.0
+        assert not np.isinf(step.energy)
+
+
+@pytest.mark.parametrize("name", ["hopfield", "dense_hopfield", "boltzmann"])
+def test_a_step_of_a_unit_changes_that_unit_alone(name):
+    memory, patterns = _one_seed(name)
+    memory.store(patterns)
+    cue = patterns[0, 0] * np.where(np.arange(UNITS.n) < 5, -1.0, 1.0).astype(np.float32)
+    steps = list(memory.trajectory(0, cue))
+    flips = 0
+    for before, after in itertools.pairwise(steps):
+        changed = np.flatnonzero(before.pattern != after.pattern)
+        assert changed.tolist() == ([after.unit] if after.unit >= 0 else [])
+        flips += after.unit >= 0
+        if after.unit >= 0 and name == "hopfield":
+            assert after.energy < before.energy
+            assert after.energy == pytest.approx(memory.energy(after.pattern[None, None])[0, 0])
+    assert flips > 0
+
+
+@pytest.mark.parametrize("name", PIECEWISE)
+def test_storing_in_pieces_ends_with_the_bits_of_storing(name):
+    at_once, patterns = _one_seed(name)
+    at_once.store(patterns)
+    in_pieces, _ = _one_seed(name)
+    shares = []
+    for share in in_pieces.storing(patterns):
+        if not shares:
+            early = in_pieces.energy(patterns)
+        shares.append(share)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert len(shares) > 5
+    assert str(in_pieces.state()) == str(at_once.state())
+    np.testing.assert_array_equal(in_pieces.energy(patterns), at_once.energy(patterns))
+    assert (early != at_once.energy(patterns)).any()
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(_one_seed(name)[0], DecodesCodes)])
+def test_codes_are_decoded_to_patterns(name):
+    memory, patterns = _one_seed(name)
+    memory.store(patterns)
+    codes = memory.codes(patterns) if hasattr(memory, "codes") else np.zeros((1, 3, memory.code_size), np.float32)
+    assert codes.shape[2] == memory.code_size
+    decoded = memory.decode(codes)
+    assert decoded.shape == (1, codes.shape[1], UNITS.n)
+    assert np.abs(decoded).max() <= 1.0
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if isinstance(_one_seed(name)[0], HasTemperature)])
+def test_a_temperature_is_set_and_read(name):
+    memory, _ = _one_seed(name)
+    memory.temperature = 2.5
+    assert memory.temperature == pytest.approx(2.5)

@@ -33,7 +33,7 @@ def test_probe(agent, kind):
     seen = one.env.spec.state_obs
     returns = evaluate_finite(mdp(kind), policy.probs(seen), 10) if policy.probs(seen) is not None else None
     floor = evaluate_finite(mdp(kind), uniform_policy(mdp(kind)), 10)
-    if agent == "random_walk":
+    if agent in ("random_walk", "behaviour_cloning"):  # nothing was shown
         np.testing.assert_allclose(returns, floor)
         return
     if returns is not None:

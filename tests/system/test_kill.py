@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simulator.config.codec import of_record
+from simulator.config.run import RunConfig, build
 from simulator.core import rng
 from simulator.store.run_store import Store
 from tests.system import killed
 
 pytestmark = pytest.mark.kill
 
-KILLS, BATCHES = 60, 10  # over all kinds of runs; every first run of a batch is killed once more while it goes on
+KILLS, BATCHES = 80, 10  # over all kinds of runs; every first run of a batch is killed once more while it goes on
 
 
 @cache
@@ -98,3 +100,31 @@ def test_a_killed_run_is_not_listed_as_running(undisturbed, tmp_path):
         known = store.runs()
         assert [record.status for record in known] in (["running"], [], ["done"])  # it may have come to its end before
         assert not any(store.is_written(record.run) for record in known)
+
+
+@pytest.mark.parametrize("checkpoint_every", [0.0, 1e9], ids=["often", "never"])
+@pytest.mark.parametrize(("moment", "n_recorded"), [("before", 0), ("after", 1), ("later", 3)])
+def test_a_run_that_was_changed_live_and_killed_is_the_run_that_its_stored_settings_say(
+    tmp_path, moment, n_recorded, checkpoint_every
+):
+    env = {"name": "rooms", "layout": "four", "editable": True}
+    players = {"seeds": 2, "agent": {"name": "q_learning"}, "env": env, "eval_every": 200}
+    config = build({"steps": 1_000, "eval_episodes": 2, "threads": 1, **players})
+    asked = {150: "wall 3 6", 400: "goal 2 2", 600: "epsilon 0.4"}
+    child = _processes().Process(
+        target=killed.live_child, args=(tmp_path / "live", config, asked, moment, checkpoint_every)
+    )
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    with Store(tmp_path / "live") as store:
+        stored = of_record(RunConfig, store.find("r1"))
+    assert stored.changes == tuple(f"{step} {what}" for step, what in asked.items())[:n_recorded]
+    killed.play(tmp_path / "live", stored)
+    killed.play(tmp_path / "fresh", stored)
+    record, points, evaluations = _rows(tmp_path / "live")
+    again, more_points, more_evaluations = _rows(tmp_path / "fresh")
+    assert (record.status, record.settings_hash) == ("done", again.settings_hash)
+    for here, there in zip(points, more_points, strict=True):
+        np.testing.assert_array_equal(here, there)
+    assert [row[:4] for row in evaluations] == [row[:4] for row in more_evaluations]

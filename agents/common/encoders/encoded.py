@@ -23,7 +23,18 @@ from gymnasium import spaces
 from agents.common.inside import MAX_POINTS, MAX_ROWS, counts_panel, points_panel
 from simulator.core import registry, rng
 from simulator.core.components import Component
-from simulator.core.protocols import Agent, Array, CarryingPolicy, EnvSpec, Metrics, Policy, State, Step
+from simulator.core.protocols import (
+    Agent,
+    Array,
+    CarryingPolicy,
+    Changeable,
+    EnvSpec,
+    Forgetful,
+    Metrics,
+    Policy,
+    State,
+    Step,
+)
 from simulator.core.scene import BarPanel, HasPanels, Panel, ShowsMoment, ShowsUpdate, TextPanel, Update
 
 _MAX_RECENT = 1 << 20  # numbers of the latest features of all seeds
@@ -287,6 +298,29 @@ class EncodedAgent:
     def last_update(self, index: int) -> Update | None:
         """Return the agent's latest update of one seed, where it knows it."""
         return self._agent.last_update(index) if isinstance(self._agent, ShowsUpdate) else None
+
+    def changeable(self) -> dict[str, float]:
+        """Return the agent's settings that can be changed."""
+        return self._agent.changeable() if isinstance(self._agent, Changeable) else {}
+
+    def change(self, name: str, value: float) -> None:
+        """Change one of them; see :class:`simulator.core.protocols.Changeable`."""
+        if not isinstance(self._agent, Changeable):
+            raise ValueError(f"{name}: the agent has no settings that can be changed while it learns")
+        self._agent.change(name, value)
+        if hasattr(self._agent, "gamma"):
+            self.gamma = self._agent.gamma
+
+    @property
+    def has_memory(self) -> bool:
+        """True where the encoder or the agent carries something from step to step."""
+        return bool(self._carry) or (isinstance(self._agent, Forgetful) and self._agent.has_memory)
+
+    def cut_memory(self) -> None:
+        """Let the encoder begin anew at the next observation, and set what the agent carries to zero."""
+        if isinstance(self._agent, Forgetful):
+            self._agent.cut_memory()
+        self._begun = False
 
     def policy(self) -> EncodedPolicy:
         """Return the agent's policy behind a copy of the encoder."""

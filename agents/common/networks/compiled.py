@@ -139,6 +139,12 @@ def begin_episodes(carry, first):
             begin_episode(carry, i)
 
 
+def forget(carry: Carry) -> None:
+    """Set the state that every seed carries to zero, in the middle of its episode."""
+    carry.state[:] = 0.0
+    carry.before[:] = 0.0
+
+
 @jit_inline
 def write_action(inputs, action, discrete):
     """Write an action [D] as inputs [A]: its index as one-hot, or its numbers."""

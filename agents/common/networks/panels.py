@@ -144,8 +144,8 @@ def cell_weights(net: Any, index: int) -> list[CellWeights]:
         named = net.seed_parameters(index)
         n_layers = sum(name.endswith("weight_x") for name in named)
         none = np.zeros(0, np.float32)
-        parts = ("weight_x", "weight_h", "bias", "bias_h")
-        return [CellWeights(*(named.get(f"recurrence.{at}.{part}", none) for part in parts)) for at in range(n_layers)]
+        names = CellWeights._fields
+        return [CellWeights(*(named.get(f"recurrence.{at}.{name}", none) for name in names)) for at in range(n_layers)]
     found = []
     for layer in net.layers:
         rest = net.params[index, layer.first :]

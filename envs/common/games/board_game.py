@@ -19,6 +19,7 @@ from simulator.core.foreign.casts import held
 from simulator.core.games.game import Turn
 from simulator.core.games.tree import GameTree
 from simulator.core.protocols import Array, EnvSpec, State
+from simulator.core.scene import Mark, Scene
 
 
 class BoardGameRules(NamedTuple):
@@ -28,6 +29,8 @@ class BoardGameRules(NamedTuple):
     module: str  # below pettingzoo.classic
     squares: Callable[[Any], list[int]]  # the original -> its board
     observe: Callable[[list[int], int], Any]  # (board, side) -> the observation of that side
+    cells: Array  # int64 [H, W], the square at every cell of the drawn board
+    clicks: Array  # int64 [H, W], the move that a click on the cell stands for
     tree: GameTree | None = None
 
 
@@ -48,6 +51,7 @@ class BoardGame:
         self._boards = [build() for _ in seed_list]
         self._names = tuple(build().possible_agents)
         self._moves: list[list[int]] = [[] for _ in seed_list]
+        self._ended: list[list[int] | None] = [None for _ in seed_list]  # boards of games that ended with the last move
         self._streams = rng.generators(seed_list, "noise")
         self._n_actions = int(rules.spec.action.n)  # type: ignore[attr-defined]
         self._blank = np.zeros((len(self._seeds), *(observation.shape or ())), observation.dtype)
@@ -66,6 +70,7 @@ class BoardGame:
         """
         turn = self._empty_turn()
         for i, board in enumerate(self._boards):
+            self._ended[i] = None
             action = self._check_action(i, actions[i])
             squares = self._rules.squares(board)
             if squares[action]:
@@ -98,10 +103,12 @@ class BoardGame:
             turn.reward[i, side] = board.rewards[name]
             turn.final_obs[side][i] = self._rules.observe(squares, side)
         self._begin(i)
+        self._ended[i] = list(squares)
 
     def _begin(self, i: int) -> None:
         self._boards[i].reset()
         self._moves[i] = []
+        self._ended[i] = None
 
     def _empty_turn(self) -> Turn:
         """Make a turn in which nothing has happened yet."""
@@ -121,6 +128,22 @@ class BoardGame:
         squares = [self._rules.squares(board) for board in self._boards]
         obs = [self._rules.observe(*position) for position in zip(squares, movers.tolist(), strict=True)]
         return turn._replace(mover=movers, obs=np.array(obs, self._blank.dtype))
+
+    def game_scene(self, index: int, side: int) -> Scene:
+        """Draw a board as ``side`` sees it; a game that ended with the last move as it ended."""
+        squares = np.array(self._ended[index] or self._rules.squares(self._boards[index]))
+        on_board = squares[self._rules.cells]
+        marks = tuple(
+            Mark(int(row), int(column), "own" if on_board[row, column] == side + 1 else "other")
+            for row, column in np.argwhere(on_board)
+        )
+        return Scene(
+            self.specs[side].id.replace("_", " "),
+            walls=np.zeros(on_board.shape, np.bool_),
+            marks=marks,
+            actions=tuple(str(action + 1) for action in range(self._n_actions)),
+            clicks=self._rules.clicks,
+        )
 
     def state(self) -> State:
         """Return the moves of every game, and the streams."""

@@ -1,7 +1,8 @@
 """A map as a finite MDP: its states, transitions and rewards.
 
 A state is a cell, the keys held and, where the map has a cue, which of the two goals pays. Only states that can be
-reached from a start exist. They are numbered by cue, then keys, then in reading order.
+reached from a start exist, or all of them where cells may change, walls too. They are numbered by cue, then keys, then
+in reading order.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class Grid(NamedTuple):
     cue: Array  # int64 [N], 0 or 1: 1 where the two goals of the cue have changed rewards
     next_state: Array  # int64 [N, 4]; the state itself where the way is blocked
     start: Array  # float64 [N]
+    n_reached: int  # states that can be reached from a start, under either cue
+    editable: bool  # cells may change, and every cell is a state
 
     @property
     def starts_marked(self) -> bool:
@@ -73,7 +76,7 @@ def make_cells(plan: Map) -> MapCells:
 
 
 def make_grid(cells: MapCells, rules: LayoutRules) -> Grid:
-    """Make every state that can be reached.
+    """Make every state that can be reached, or every one there is where cells may change.
 
     Raises:
         ValueError: no start, or one from which no goal can be reached.
@@ -86,7 +89,8 @@ def make_grid(cells: MapCells, rules: LayoutRules) -> Grid:
     hopeful = can_reach(graph, np.tile(_is_goal(cells.symbol), n_all // n_cells))
     is_start = np.zeros(n_all, np.bool_)
     is_start[_start_cells(cells, rules, hopeful[:n_cells])] = True
-    reached = np.flatnonzero(reachable_from(graph, is_start))  # by keys, then cell
+    is_reached = reachable_from(graph, is_start)
+    reached = np.arange(n_all) if rules.editable else np.flatnonzero(is_reached)  # by keys, then cell
     number = np.full(n_all, -1)
     number[reached] = np.arange(len(reached))
     cue = np.arange(cells.n_cues)
@@ -97,6 +101,8 @@ def make_grid(cells: MapCells, rules: LayoutRules) -> Grid:
         cue=np.repeat(cue, len(reached)),
         next_state=(number[next_state[reached]] + (cue * len(reached))[:, None, None]).reshape(-1, 4),
         start=np.tile(is_start[reached] / (is_start.sum() * cells.n_cues), cells.n_cues),
+        n_reached=int(is_reached.sum()),
+        editable=rules.editable,
     )
 
 
@@ -122,9 +128,7 @@ def make_mdp(grid: Grid, rules: LayoutRules) -> FiniteMDP:
         end=end[next_state].astype(np.uint8),
         start=grid.start,
         legal=np.ones(next_state.shape[:2], np.bool_),
-        max_steps=(
-            rules.max_steps or plan.max_steps or max(MIN_EPISODE_LIMIT, 4 * len(grid.cell) // grid.cells.n_cues)
-        ),
+        max_steps=rules.max_steps or plan.max_steps or max(MIN_EPISODE_LIMIT, 4 * grid.n_reached),
     )
     return checked(mdp)
 
@@ -195,6 +199,8 @@ def _arrival_rewards(grid: Grid) -> Array:
         other = plan.cue.replace(goal, "") if goal in plan.cue else goal
         changed = plan.rewards.get(other, 0.0)
         rewards = np.where(symbol == goal, np.where(grid.cue == 1, changed, reward), rewards)
+    for row, column, reward in plan.cell_rewards:
+        rewards = np.where(grid.cell == row * grid.cells.shape[1] + column, reward, rewards)
     return rewards
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from gymnasium import spaces
 
+from envs.common.gridworld.editing import SYMBOLS
 from envs.common.gridworld.grid_mdp import ACTIONS, DIRECTIONS, Grid, blocked, make_cells, make_grid, make_mdp
 from envs.common.gridworld.layout_model import (
     LayoutModel,
@@ -48,7 +49,7 @@ def _scene(grid: Grid, state: int, episode_step: int) -> Scene:
     cue = int(grid.cue[state])
     width = cells.shape[1]
     row, column = divmod(int(grid.cell[state]), width)
-    shown = (grid.keys == keys) & (grid.cue == cue)
+    shown = (grid.keys == keys) & (grid.cue == cue) & (cells.symbol[grid.cell] != "#")
     places = np.where(shown[:, None], np.stack(np.divmod(grid.cell, width), axis=1), -1)
     facts = {"step": str(episode_step)}
     if cells.n_keys:
@@ -76,6 +77,7 @@ def marks(grid: Grid, keys: int, cue: int) -> tuple[Mark, ...]:
         result.append(Mark(row, column, _MARK_KINDS[symbol], symbol if symbol.isdigit() else ""))
         if symbol == "S" and cue:
             result.append(Mark(row, column, "cue", cells.plan.cue[cue - 1]))
+    result += [Mark(row, column, "reward", f"{reward:+g}") for row, column, reward in cells.plan.cell_rewards]
     return tuple(result)
 
 
@@ -147,14 +149,15 @@ def _cells_at(shape: tuple[int, int], row: Array, column: Array) -> _Around:
 def _window(grid: Grid, config: ObservationConfig) -> ObservationModel:
     """Observe planes of zeros and ones, float32 [k, k, planes], with the walker in the middle.
 
-    The planes: hidden (behind walls), wall, every other symbol of the map in the order G 0-9 L ~ D K, and the cue. In
+    The planes: hidden (behind walls), wall, every other symbol of the map in the order G 0-9 L ~ D K (where cells may
+    change always G, L and ~), and the cue. In
     the middle of the last two kinds stand the walker's own facts: the fraction of the keys that it holds, and the cue.
     """
     if config.window % 2 == 0:
         raise ValueError(f"rooms: window = {config.window}: expected an odd number of cells, the walker in the middle")
     cells = grid.cells
     k = config.window
-    symbols = [symbol for symbol in GOALS + "L~DK" if symbol in cells.symbol]
+    symbols = [s for s in GOALS + "L~DK" if s in cells.symbol or (grid.editable and s in SYMBOLS.values())]
     n_cues = len(cells.plan.cue)
     wall_plane = 0 if config.xray else 1
     cue_plane = wall_plane + 1 + len(symbols)

@@ -25,6 +25,7 @@ class LayoutRules(NamedTuple):
     goal: str = "layout"  # "absorbing", "terminal"
     start: str = "layout"  # "fixed", "random"
     max_steps: int = 0  # 0: the layout's own
+    editable: bool = False  # every cell is a state, so that states keep their numbers where cells change
 
 
 class ObservationConfig(NamedTuple):

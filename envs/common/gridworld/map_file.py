@@ -57,6 +57,7 @@ class Map:
         cue: two goals that change rewards in half of the episodes, or nothing.
         conveyor: every action carries the walker to the right, until a wall stops it and the action chooses an arm; not
             in files.
+        cell_rewards: (row, column, reward) of cells that pay otherwise than their symbol says; not in files.
         source: file that it was read from, for errors.
         first_line: the line of the grid's first row there.
     """
@@ -72,6 +73,7 @@ class Map:
     max_steps: int = 0
     cue: str = ""
     conveyor: bool = False
+    cell_rewards: tuple[tuple[int, int, float], ...] = ()
     source: str = field(default="map", compare=False)
     first_line: int = field(default=1, compare=False)
 

@@ -61,6 +61,8 @@ __all__ = [
     "only_env",
 ]
 MAX_REWARD = float(np.finfo(np.float32).max)  # the largest reward that a learner can take
+MAX_TURN_FRAMES = 10  # frames per second up to which an environment waits for its player
+MAX_FRAMES = 120  # more are not drawn
 SMALL_SIZE = 256  # numbers that a list sums faster than an array
 MASKED = "its action_mask is not used, every action may be chosen; masks = true uses it"
 MASKS = "its info has an action_mask, which no agent looks at: every action may be chosen"
@@ -117,7 +119,14 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     limit = first.spec.max_episode_steps if first.spec else None
     if limit is None and atari.is_atari(gym_spec):
         limit = atari.longest(gym_spec, config.atari)
-    spec = EnvSpec(env_id, slot.observation_space, slot.action_space, limit, reward_threshold=gym_spec.reward_threshold)
+    spec = EnvSpec(
+        env_id,
+        slot.observation_space,
+        slot.action_space,
+        limit,
+        reward_threshold=gym_spec.reward_threshold,
+        steps_per_second=_pace(first, slot.observation_space),
+    )
     mask = getattr(first.unwrapped, "action_mask", None)
     if config.masks:
         spec = replace(spec, legal_actions=_legal(env_id, spec, mask))
@@ -143,6 +152,18 @@ def make(env_id: str, seeds: Sequence[int], config: Config, name: str = "") -> E
     if config.keys:
         env.chosen_parts = outermost.chosen
     return env
+
+
+def _pace(env: SingleEnv, observation: spaces.Space[Any]) -> float | None:
+    """Return the steps per second of an environment in real time: one of vectors or images that is drawn fast enough.
+
+    Grids and card games declare a frame rate too, of a few frames, but wait for the player.
+    """
+    frames = getattr(env.unwrapped, "metadata", {}).get("render_fps")
+    is_number = isinstance(frames, int | float) and not isinstance(frames, bool)
+    if not is_number or frames <= MAX_TURN_FRAMES or isinstance(observation, spaces.Discrete):
+        return None
+    return float(min(frames, MAX_FRAMES))
 
 
 def _legal(env_id: str, spec: EnvSpec, mask: Any) -> Array:

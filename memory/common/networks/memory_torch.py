@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from math import nan
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,13 +12,14 @@ from torch import Tensor
 
 from memory.common.networks.config import DenoisingConfig
 from memory.common.networks.layers_torch import Streams, Weights
-from memory.common.validation import check, check_evidence, check_known
+from memory.common.validation import check, check_evidence, check_known, one_cue
 from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.jit import parallel_for
-from simulator.core.memories import PatternSpec, Recall
+from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
+N_PIECES = 100  # in which patterns are stored while somebody looks
 TOLERANCE = 1e-3  # a cue has converged when no unit changes by more
 
 
@@ -37,18 +39,30 @@ class Restoration(NamedTuple):
     n_iters: Tensor  # int64 [S, Q], iterations used
 
 
+class Iteration(NamedTuple):
+    """Cues at one moment of recall."""
+
+    patterns: Tensor  # [S, Q, N], from -1 to 1
+    energy: Tensor  # [S, Q]; NaN where it is not computed
+    is_active: Tensor  # bool [S, Q], cues that moved in this iteration
+    unit: int = -1  # of the first seed, that has just been set; -1: all
+
+
 class MemoryNetwork(Protocol):
     """S networks of one kind; the weights are passed to every call.
 
-    A network with a latent code has ``codes(weights, patterns) -> [S, Q, H]``. One that generates patterns has
-    ``generate(weights, n, streams) -> [S, n, N]``.
+    A network with a latent code has ``codes(weights, patterns) -> [S, Q, H]``. One that decodes codes has
+    ``code_size`` and ``decoded(weights, codes) -> [S, Q, N]``. One with dense weights from the pattern has
+    ``first_weights(weights) -> [S, N, H]``. One that generates patterns has
+    ``generate(weights, n, streams) -> [S, n, N]``. ``iterations(weights, cues, streams)`` yields the cues and every
+    :class:`Iteration` of their recall; it is asked for one cue of one seed.
     """
 
     def init_weights(self, streams: Streams) -> Weights:
         """Sample initial weights."""
 
-    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> None:
-        """Train the weights, in place, on patterns [S, P, N]."""
+    def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
+        """Train the weights, in place, on patterns [S, P, N]; yields the share of the updates that is over."""
 
     def recall(self, weights: Weights, cues: CueBatch, streams: Streams) -> Restoration:
         """Restore cues."""
@@ -69,12 +83,12 @@ def cue_evidence(cues: CueBatch, assumed_flip_prob: float) -> Tensor:
     return 0.5 * torch.tensor((1.0 - assumed_flip_prob) / assumed_flip_prob).log() * cues.values
 
 
-def recall_by_reconstruction(
+def reconstructions(
     reconstruct: Callable[[Tensor], Tensor],
     energy: Callable[[Tensor], Tensor],
     cues: CueBatch,
     config: DenoisingConfig,
-) -> Restoration:
+) -> Iterator[Iteration]:
     """Reconstruct each cue until it converges, at most ``config.max_iters`` times; known units are held.
 
     Args:
@@ -82,21 +96,32 @@ def recall_by_reconstruction(
         energy: [S, Q, N] -> [S, Q].
         cues: the cues.
         config: gives recall_mode and max_iters.
+
+    Yields:
+        The cues, and the patterns after each reconstruction.
     """
     x = cues.values
-    energies = [energy(x)]
     is_active = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
-    n_iters = torch.zeros(x.shape[:2], dtype=torch.int64, device=x.device)
+    yield Iteration(x, energy(x), is_active)
     for _ in range(1 if config.recall_mode == "single_pass" else config.max_iters):
         new = torch.where(cues.known, cues.values, reconstruct(x))
         has_converged = (new - x).abs().amax(-1) <= TOLERANCE
         x = torch.where(is_active.unsqueeze(-1), new, x)
-        energies.append(torch.where(is_active, energy(x), torch.nan))
-        n_iters += is_active
+        yield Iteration(x, torch.where(is_active, energy(x), torch.nan), is_active)
         is_active = is_active & ~has_converged
         if not is_active.any():
             break
-    return Restoration(x, torch.stack(energies, -1), n_iters)
+
+
+def restoration_of(iterations: Iterator[Iteration]) -> Restoration:
+    """Run all iterations, the first of which is the cues, and gather what recall returns."""
+    iteration = next(iterations)
+    energies = [iteration.energy]
+    n_iters = torch.zeros_like(iteration.is_active, dtype=torch.int64)
+    for iteration in iterations:
+        energies.append(iteration.energy)
+        n_iters += iteration.is_active
+    return Restoration(iteration.patterns, torch.stack(energies, -1), n_iters)
 
 
 class NetworkMemory:
@@ -128,6 +153,11 @@ class NetworkMemory:
             self.codes = self._codes
         if hasattr(network, "generate"):
             self.generate = self._generate
+        if hasattr(network, "first_weights"):
+            self.receptive_fields = self._receptive_fields
+        if hasattr(network, "decoded"):
+            self.decode = self._decode
+            self.code_size: int = network.code_size
 
     @property
     def n_parameters(self) -> int:
@@ -146,7 +176,8 @@ class NetworkMemory:
         def train_block(first: int, last: int) -> None:
             torch.set_num_threads(1)  # torch counts threads for each thread that calls it
             weights = {name: weight[first:last].clone() for name, weight in initial.items()}
-            self._network.fit(weights, stored[first:last], streams[first:last])
+            for _ in self._network.fit(weights, stored[first:last], streams[first:last]):
+                pass
             trained[first] = weights
 
         parallel_for(train_block, n_seeds)
@@ -154,18 +185,56 @@ class NetworkMemory:
         self._weights = {name: torch.cat([block[name].detach() for block in blocks]) for name in initial}
         self._is_stored = True
 
+    def storing(self, patterns: Array) -> Iterator[float]:
+        """Train on patterns [S, P, N] as :meth:`store` does, in one thread, some updates at a time."""
+        domain = "bipolar" if self._spec.is_bipolar else "continuous"
+        stored = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
+        weights: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
+        self._is_stored = True
+        shown = 0.0
+        for share in self._network.fit(weights, stored, rng.generators(self._seeds, "training")):
+            if share >= shown or share == 1.0:
+                shown = share + 1.0 / N_PIECES
+                self._weights = {name: weight.detach() for name, weight in weights.items()}
+                yield share
+
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
         """Restore cues [S, Q, N]; patterns are bipolar where the stored ones are."""
         values = self._check(cues, "cue")
         mask = check_known(known, values)
-        used_evidence = None
-        if self.recall_mode == "noise_aware" and evidence is not None:
-            used_evidence = torch.tensor(check_evidence(evidence, values, self._name), device=device())
-        batch = CueBatch(torch.tensor(values, device=device()), torch.tensor(mask, device=device()), used_evidence)
+        batch = self._batch(values, mask, evidence)
         restoration: Restoration = self._network.recall(self._weights, batch, self._recall_streams())
         restored = self._in_domain(restoration.patterns.cpu().numpy())
         patterns = np.where(mask, values, restored).astype(np.float32)
         return Recall(patterns, restoration.energy.cpu().numpy().astype(np.float64), restoration.n_iters.cpu().numpy())
+
+    def _batch(self, values: Array, mask: Array, evidence: Array | None) -> CueBatch:
+        used_evidence = None
+        if self.recall_mode == "noise_aware" and evidence is not None:
+            used_evidence = torch.tensor(check_evidence(evidence, values, self._name), device=device())
+        return CueBatch(torch.tensor(values, device=device()), torch.tensor(mask, device=device()), used_evidence)
+
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue iteration by iteration; bipolar at the last step where the stored patterns are."""
+        if not self._is_stored:
+            raise ValueError(f"{self._name}: nothing is stored yet, call store first")
+        values = check(np.asarray(cue)[None, None], 1, self._spec, "cue")
+        mask = check_known(one_cue(known), values)
+        weights = {name: weight[index : index + 1] for name, weight in self._weights.items()}
+        batch = self._batch(values, mask, one_cue(evidence))
+        n_iters = 0
+        pattern, energy = values[0, 0], nan
+        for n, iteration in enumerate(
+            self._network.iterations(weights, batch, rng.generators([self._seeds[index]], "recall"))
+        ):
+            n_iters = n if iteration.unit < 0 else 1
+            pattern = np.clip(iteration.patterns.cpu().numpy(), -1.0, 1.0)[0, 0]
+            energy = float(iteration.energy[0, 0])
+            yield RecallStep(np.where(mask[0, 0], values[0, 0], pattern), energy, n_iters, iteration.unit)
+        restored = np.where(mask[0, 0], values[0, 0], self._in_domain(pattern)).astype(np.float32)
+        yield RecallStep(restored, energy, n_iters)
 
     def energy(self, patterns: Array) -> Array:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""
@@ -180,6 +249,12 @@ class NetworkMemory:
         with torch.no_grad():
             codes: Array = self._network.codes(self._weights, x).cpu().numpy()
         return codes
+
+    def _decode(self, codes: Array) -> Array:
+        """Compute the mean patterns [S, Q, N] of latent codes [S, Q, H]."""
+        with torch.no_grad():
+            patterns = self._network.decoded(self._weights, torch.tensor(codes, device=device()))
+        return np.asarray(np.clip(patterns.cpu().numpy(), -1.0, 1.0))
 
     def _generate(self, n: int) -> Array:
         """Generate patterns [S, n, N]; every call goes on with each seed's stream."""
@@ -202,6 +277,11 @@ class NetworkMemory:
 
     def _recall_streams(self) -> Streams:
         return rng.generators(self._seeds, "recall")  # new for every call: no call changes the result of another
+
+    def _receptive_fields(self, index: int) -> Array:
+        """Return the weights [H, N] of the first layer's units, of seed number ``index``."""
+        weights: Array = self._network.first_weights(self._weights)[index].detach().cpu().numpy()
+        return weights.T
 
     def state(self) -> State:
         """Return the weights and the streams of generation."""

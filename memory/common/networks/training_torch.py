@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +14,14 @@ from simulator.core.protocols import Array
 
 
 def train(weights: Weights, update: Callable[[int, float], None], n_updates: int, learning_rate: float) -> None:
+    """Call ``update(step, learning_rate)`` for every step; see :func:`training`."""
+    for _ in training(weights, update, n_updates, learning_rate):
+        pass
+
+
+def training(
+    weights: Weights, update: Callable[[int, float], None], n_updates: int, learning_rate: float
+) -> Iterator[float]:
     """Call ``update(step, learning_rate)`` for every step; gradients are off afterwards.
 
     The learning rate rises over the first twentieth of the steps and decays to 0, both linearly.
@@ -23,10 +31,14 @@ def train(weights: Weights, update: Callable[[int, float], None], n_updates: int
         update: samples a batch, computes a loss and takes one step of its optimizers.
         n_updates: number of steps.
         learning_rate: its peak.
+
+    Yields:
+        The share of the steps that is over.
     """
     n_warmup = max(1, n_updates // 20)
     for step in range(n_updates):
         update(step, learning_rate * min(1.0, (step + 1) / n_warmup) * (1.0 - step / n_updates))
+        yield (step + 1) / n_updates
     for weight in weights.values():
         weight.requires_grad_(False)
 

@@ -21,6 +21,7 @@ Departures, each switched by a setting:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -136,7 +137,15 @@ def make_cd_state(n: int, m: int, n_patterns: int, batch_size: int) -> CDState:
 
 
 def train(layer: RBMParams, gaussian: bool, data: Array, streams: Array, settings: RBMLearning) -> None:
-    """Train the machines of every seed on their own data, in place.
+    """Train the machines of every seed on their own data, in place; see :func:`train_in_pieces`."""
+    for _ in train_in_pieces(layer, gaussian, data, streams, settings, settings.updates):
+        pass
+
+
+def train_in_pieces(
+    layer: RBMParams, gaussian: bool, data: Array, streams: Array, settings: RBMLearning, piece: int
+) -> Iterator[float]:
+    """Train the machines of every seed on their own data, in place, some updates at a time.
 
     Args:
         layer: parameters of S machines.
@@ -144,6 +153,10 @@ def train(layer: RBMParams, gaussian: bool, data: Array, streams: Array, setting
         data: float32 [S, P, N], visible units.
         streams: uint64 [S, 4], advanced in place.
         settings: learning settings.
+        piece: updates from one yield to the next.
+
+    Yields:
+        The share of the updates that is over.
     """
     _, n_patterns, n = data.shape
     m = layer.hidden_bias.shape[1]
@@ -161,21 +174,31 @@ def train(layer: RBMParams, gaussian: bool, data: Array, streams: Array, setting
         input_noise=float(settings.input_noise),
     )
 
+    states: dict[int, CDState] = {}
+
     def work(first: int, last: int) -> None:
         for i in range(first, last):
             params = RBMParams(*(array[i] for array in layer))
-            state = make_cd_state(n, m, n_patterns, hyper.batch_size)
-            _train(params, gaussian, hyper, state, data[i], streams[i : i + 1])
+            if n_done == 0:
+                states[i] = make_cd_state(n, m, n_patterns, hyper.batch_size)
+                _init_means_and_chains(params, hyper, states[i], data[i], streams[i : i + 1])
+            _train(params, gaussian, hyper, states[i], data[i], streams[i : i + 1], n_done, n_next)
+            if n_next == hyper.updates:
+                del states[i]
 
-    parallel_for(work, len(data))
+    n_done = 0
+    while n_done < hyper.updates:
+        n_next = min(n_done + piece, hyper.updates)
+        parallel_for(work, len(data))
+        n_done = n_next
+        yield n_done / hyper.updates
 
 
 @jit
-def _train(params, gaussian, hyper, state, data, stream):
-    """Run all updates of one machine on data [P, N]."""
-    _init_means_and_chains(params, hyper, state, data, stream)
+def _train(params, gaussian, hyper, state, data, stream, n_done, n_next):
+    """Run updates n_done to n_next of one machine on data [P, N]."""
     n_batches = max(len(data) // hyper.batch_size, 1)
-    for update in range(hyper.updates):
+    for update in range(n_done, n_next):
         if update % n_batches == 0 and hyper.batch_size < len(data):
             shuffle(stream, 0, state.order)
         start = update % n_batches * hyper.batch_size

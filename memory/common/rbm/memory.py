@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import nan
 from typing import Literal
 
 import numpy as np
 
-from memory.common.rbm.contrastive_divergence import RBMLearning, train
+from memory.common.rbm.contrastive_divergence import RBMLearning, train_in_pieces
 from memory.common.rbm.layers import (
     init_visible_bias,
     init_weights,
@@ -19,15 +20,25 @@ from memory.common.rbm.layers import (
     visible_to_patterns,
 )
 from memory.common.rbm.likelihood import sigmoid, stack_energy
-from memory.common.rbm.recall import RBMRecall, VisibleCues, annealed_recall, mean_field_recall, sample_visible
-from memory.common.validation import check, check_evidence, check_known, hold
+from memory.common.rbm.recall import (
+    RBMRecall,
+    VisibleCues,
+    VisibleStep,
+    annealed_recall,
+    annealed_steps,
+    mean_field_recall,
+    mean_field_steps,
+    sample_visible,
+)
+from memory.common.validation import check, check_evidence, check_known, hold, one_cue
 from simulator.core import rng
 from simulator.core.field_types import NonNegative, Positive
-from simulator.core.memories import PatternSpec, Recall
+from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 LR_REFERENCE_UNITS = 64  # visible units up to which the learning rate is used as given
 MIN_VISIBLE_STD = 0.05  # of a Gaussian unit that is the same in every pattern
+N_PIECES = 50  # in which a layer learns while somebody looks
 GENERATE_SWEEPS = 5  # sweeps of a generating chain, as a multiple of recall.max_iters
 MAX_WEIGHT_BYTES = 4 << 30
 
@@ -66,6 +77,7 @@ class RBMStackMemory:
             raise ValueError(f"{name}: weights of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most 4")
         self.recall_mode: str = config.recall_mode
         self._name = name
+        self._n_hidden = tuple(n_hidden)
         self._spec = spec
         self._seeds = list(seed_list)
         self._config = config
@@ -85,6 +97,15 @@ class RBMStackMemory:
         Raises:
             ValueError: another shape, or values outside the domain.
         """
+        for _ in self._storing(patterns, self._config.learn.updates):
+            pass
+
+    def storing(self, patterns: Array) -> Iterator[float]:
+        """Learn patterns [S, P, N] as :meth:`store` does, a piece of the updates at a time."""
+        return self._storing(patterns, max(1, self._config.learn.updates // N_PIECES))
+
+    def _storing(self, patterns: Array, piece: int) -> Iterator[float]:
+        """Learn patterns [S, P, N] from random weights, so many updates of a layer at a time."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         values = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
         stack = self._stack
@@ -98,7 +119,9 @@ class RBMStackMemory:
             gaussian = stack.gaussian and at == 0
             init_visible_bias(layer, gaussian, data)
             learning_rate = self._config.learn.learning_rate * min(1.0, LR_REFERENCE_UNITS / data.shape[2])
-            train(layer, gaussian, data, streams, replace(self._config.learn, learning_rate=learning_rate))
+            settings = replace(self._config.learn, learning_rate=learning_rate)
+            for share in train_in_pieces(layer, gaussian, data, streams, settings, piece):
+                yield (at + share) / len(stack.layers)
             data = sigmoid(data @ layer.weights + layer.hidden_bias[:, None])
 
     def recall(self, cues: Array, known: Array | None = None, evidence: Array | None = None) -> Recall:
@@ -112,15 +135,61 @@ class RBMStackMemory:
         settings = self._config.recall
         if self.recall_mode == "noise_aware" and evidence is not None:
             visible_cues = self._cues_with_evidence(values, mask, check_evidence(evidence, values, self._name))
-            binarize = self._spec.is_bipolar and not self._stack.gaussian
-            recalled = annealed_recall(self._stack, visible_cues, self._streams, settings, binarize)
+            recalled = annealed_recall(self._stack, visible_cues, self._streams, settings, self._binarizes)
         else:
-            no_field = np.zeros_like(values)
-            visible_cues = VisibleCues(patterns_to_visible(self._stack, values), mask, no_field, no_field)
-            max_iters = 1 if self.recall_mode == "single_pass" else settings.max_iters
-            recalled = mean_field_recall(self._stack, visible_cues, max_iters)
+            recalled = mean_field_recall(self._stack, self._plain_cues(values, mask), self._max_mean_field_iters)
         restored = visible_to_patterns(self._stack, recalled.visible, self._spec.is_bipolar)
         return Recall(hold(restored, values, mask), recalled.energy, recalled.n_iters)
+
+    @property
+    def _binarizes(self) -> bool:
+        """Whether annealed chains end at the likelier value of every visible unit."""
+        return self._spec.is_bipolar and not self._stack.gaussian
+
+    @property
+    def _max_mean_field_iters(self) -> int:
+        return 1 if self.recall_mode == "single_pass" else self._config.recall.max_iters
+
+    def _plain_cues(self, values: Array, mask: Array) -> VisibleCues:
+        """Convert cues without evidence to visible units."""
+        no_field = np.zeros_like(values)
+        return VisibleCues(patterns_to_visible(self._stack, values), mask, no_field, no_field)
+
+    @property
+    def temperature(self) -> float:
+        """Temperature of the first sweep of recall with evidence, and of generation; may be set, to 1 or more."""
+        return self._config.recall.t_init
+
+    @temperature.setter
+    def temperature(self, value: float) -> None:
+        recall = replace(self._config.recall, t_init=max(1.0, value))
+        self._config = replace(self._config, recall=recall)
+
+    def trajectory(
+        self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
+    ) -> Iterator[RecallStep]:
+        """Recall one cue sweep by sweep: the chain that ends as the best, or mean field; bipolar at the last step."""
+        values = check(np.asarray(cue)[None, None], 1, self._spec, "cue")
+        mask = check_known(one_cue(known), values)
+        one = RBMStackMemory(self._name, self._spec, [self._seeds[index]], self._n_hidden, self._config)
+        one.restore(self._state_of(index))
+        if self.recall_mode == "noise_aware" and evidence is not None:
+            cues = one._cues_with_evidence(values, mask, check_evidence(one_cue(evidence), values, self._name))
+            settings = self._config.recall
+            steps = annealed_steps(one._stack, cues, one._streams, settings, self._binarizes)
+        else:
+            cues = one._plain_cues(values, mask)
+            steps = mean_field_steps(one._stack, cues, self._max_mean_field_iters)
+        visible = cues.values.astype(np.float64)[0]
+        energy = stack_energy(seed_params(one._stack, 0), one._stack.gaussian, visible)[0]
+        yield RecallStep(values[0, 0], float(energy))
+        step = VisibleStep(cues.values[0, 0], float(energy), nan)
+        n = 0
+        for n, step in enumerate(steps, 1):
+            pattern = np.clip(visible_to_patterns(one._stack, step.visible[None, None], False)[0, 0], -1.0, 1.0)
+            yield RecallStep(hold(pattern, values[0, 0], mask[0, 0]), step.energy, n, -1, step.temperature)
+        restored = visible_to_patterns(one._stack, step.visible[None, None], self._spec.is_bipolar)
+        yield RecallStep(hold(restored, values, mask)[0, 0], step.energy, n)
 
     def _cues_with_evidence(self, values: Array, mask: Array, evidence: Array) -> VisibleCues:
         """Convert cues and evidence, half the log odds of +1 against -1, to visible units.
@@ -150,12 +219,35 @@ class RBMStackMemory:
             units = sigmoid(units @ layer.weights + layer.hidden_bias[:, None])
         return units
 
+    @property
+    def code_size(self) -> int:
+        """Units of the top layer."""
+        return self._n_hidden[-1]
+
+    def decode(self, codes: Array) -> Array:
+        """Compute the mean patterns [S, Q, N] of the top layer's units [S, Q, H], by one pass down."""
+        units = codes
+        for depth, layer in enumerate(reversed(self._stack.layers), 1):
+            inputs = units @ layer.weights.transpose(0, 2, 1) + layer.visible_bias[:, None]
+            units = inputs if self._stack.gaussian and depth == len(self._stack.layers) else sigmoid(inputs)
+        return visible_to_patterns(self._stack, units, False)
+
     def generate(self, n: int) -> Array:
         """Sample new patterns [S, n, N] by annealed chains."""
         settings = self._config.recall
         n_sweeps = GENERATE_SWEEPS * settings.max_iters
         visible = sample_visible(self._stack, n, self._streams, float(settings.t_init), n_sweeps)
         return visible_to_patterns(self._stack, visible, self._spec.is_bipolar)
+
+    def receptive_fields(self, index: int) -> Array:
+        """Return the weights [H, N] of the lowest layer's hidden units, of seed number ``index``."""
+        return self._stack.layers[0].weights[index].T
+
+    def _state_of(self, i: int) -> State:
+        """Return a copy of the state of seed i alone."""
+        layers = [[array[i : i + 1].copy() for array in layer] for layer in self._stack.layers]
+        streams = self._streams[i : i + 1].copy()
+        return {"layers": layers, "visible_std": self._stack.visible_std[i : i + 1].copy(), "streams": streams}
 
     def state(self) -> State:
         """Return weights, biases, standard deviations and streams."""

@@ -14,7 +14,9 @@ Two procedures, and the sampling of new patterns:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -184,6 +186,49 @@ def annealed_recall(
     return recall
 
 
+class VisibleStep(NamedTuple):
+    """Visible units of one cue at one moment of recall."""
+
+    visible: Array  # float32 [N]
+    energy: float
+    temperature: float  # NaN: mean field
+
+
+def mean_field_steps(stack: RBMStack, cues: VisibleCues, max_iters: int) -> Iterator[VisibleStep]:
+    """Iterate mean field from the one cue of one seed, again and again, one iteration further each time."""
+    whole = mean_field_recall(stack, cues, max_iters)
+    n_iters = int(whole.n_iters[0, 0])
+    for n in range(1, n_iters + 1):
+        part = whole if n == n_iters else mean_field_recall(stack, cues, n)
+        yield VisibleStep(part.visible[0, 0], float(whole.energy[0, 0, n]), nan)
+
+
+def annealed_steps(
+    stack: RBMStack, cues: VisibleCues, stream: Array, settings: RBMRecall, binarize: bool
+) -> Iterator[VisibleStep]:
+    """Anneal chains from the one cue of one seed as :func:`annealed_recall` does; show the one that ends as the best.
+
+    ``stream`` uint64 [1, 4] is advanced.
+    """
+    n_sweeps = settings.max_iters
+    t_init = float(settings.t_init)
+    layers = seed_params(stack, 0)
+    workspace = _load(stack, cues, (0, slice(None)), settings.n_chains, n_sweeps + REFINE_STEPS)
+    states = []
+    anneal(layers, stack.gaussian, workspace, 0, t_init, stream)
+    for t in range(n_sweeps):
+        anneal_sweep(layers, stack.gaussian, workspace, n_sweeps, t_init, t, stream)
+        states.append(workspace.units[0].copy())
+    for t in range(REFINE_STEPS):
+        refine_step(layers, stack.gaussian, workspace, n_sweeps, t, binarize, stream)
+        states.append(workspace.units[0].copy())
+    add_field_to_energies(workspace)
+    best = int(workspace.energy.argmin())
+    for t, visible in enumerate(states):
+        temperature = t_init ** (1.0 - t / max(n_sweeps - 1, 1)) if t < n_sweeps else nan
+        yield VisibleStep(visible[best], float(workspace.trace[best, 1 + t]), temperature)
+
+
 def sample_visible(stack: RBMStack, n: int, streams: Array, t_init: float, n_sweeps: int) -> Array:
     """Sample n states of the visible units by annealed chains from uninformative ones, float32 [S, n, N]."""
     n_seeds, n_units = stack.visible_std.shape
@@ -209,11 +254,17 @@ def anneal(layers, gaussian, workspace, n_sweeps, t_init, stream):
     compute_energies(layers, gaussian, workspace)
     _record_energies(workspace, 0)
     for t in range(n_sweeps):
-        inverse_temperature = t_init ** (t / max(n_sweeps - 1, 1) - 1.0)
-        _upward_pass(layers, workspace, inverse_temperature, True, stream)
-        _downward_pass(layers, gaussian, workspace, inverse_temperature, 1.0, True, stream)
-        compute_energies(layers, gaussian, workspace)
-        _record_energies(workspace, 1 + t)
+        anneal_sweep(layers, gaussian, workspace, n_sweeps, t_init, t, stream)
+
+
+@jit
+def anneal_sweep(layers, gaussian, workspace, n_sweeps, t_init, t, stream):
+    """Run sweep t of :func:`anneal`."""
+    inverse_temperature = t_init ** (t / max(n_sweeps - 1, 1) - 1.0)
+    _upward_pass(layers, workspace, inverse_temperature, True, stream)
+    _downward_pass(layers, gaussian, workspace, inverse_temperature, 1.0, True, stream)
+    compute_energies(layers, gaussian, workspace)
+    _record_energies(workspace, 1 + t)
 
 
 @jit
@@ -222,17 +273,30 @@ def mean_field_refine(layers, gaussian, workspace, n_sweeps, binarize, stream):
 
     The trace continues after its first ``n_sweeps`` entries; the field is added to the final energies.
     """
-    visible = workspace.units[0]
     for t in range(REFINE_STEPS):
-        field_weight = max(0.0, 1.0 - (t + 1) / REFINE_EVIDENCE_STEPS)
-        _upward_pass(layers, workspace, REFINE_INVERSE_TEMPERATURE, False, stream)
-        _downward_pass(layers, gaussian, workspace, REFINE_INVERSE_TEMPERATURE, field_weight, False, stream)
-        if binarize and t == REFINE_STEPS - 1:
-            for r in range(len(visible)):
-                for c in range(visible.shape[1]):
-                    visible[r, c] = np.float32(visible[r, c] >= np.float32(0.5))
-        compute_energies(layers, gaussian, workspace)
-        _record_energies(workspace, 1 + n_sweeps + t)
+        refine_step(layers, gaussian, workspace, n_sweeps, t, binarize, stream)
+    add_field_to_energies(workspace)
+
+
+@jit
+def refine_step(layers, gaussian, workspace, n_sweeps, t, binarize, stream):
+    """Take step t of :func:`mean_field_refine`."""
+    visible = workspace.units[0]
+    field_weight = max(0.0, 1.0 - (t + 1) / REFINE_EVIDENCE_STEPS)
+    _upward_pass(layers, workspace, REFINE_INVERSE_TEMPERATURE, False, stream)
+    _downward_pass(layers, gaussian, workspace, REFINE_INVERSE_TEMPERATURE, field_weight, False, stream)
+    if binarize and t == REFINE_STEPS - 1:
+        for r in range(len(visible)):
+            for c in range(visible.shape[1]):
+                visible[r, c] = np.float32(visible[r, c] >= np.float32(0.5))
+    compute_energies(layers, gaussian, workspace)
+    _record_energies(workspace, 1 + n_sweeps + t)
+
+
+@jit
+def add_field_to_energies(workspace):
+    """Add the field of the evidence to the energies, at the end of recall."""
+    visible = workspace.units[0]
     for r in range(len(visible)):
         for c in range(visible.shape[1]):
             value = visible[r, c]

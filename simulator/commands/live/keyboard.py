@@ -19,10 +19,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-RIGHT = "right"  # the arrow key
+UP, RIGHT, DOWN, LEFT = "up", "right", "down", "left"  # the arrow keys
 QUIT = "\x1c"  # Ctrl-\, which would end the process without giving the mode back
 _SEQUENCE = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])|.", re.DOTALL)
-_NAMED = {"\x1b[C": RIGHT, "\x1bOC": RIGHT}
+_NAMED = {
+    f"\x1b{kind}{letter}": key for letter, key in zip("ABCD", (UP, DOWN, RIGHT, LEFT), strict=True) for kind in "[O"
+}
 
 
 class Keyboard:

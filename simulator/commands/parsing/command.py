@@ -61,9 +61,11 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """take this seed alone; none: export writes all of them, show --values and record take the first one"""
+    """take this seed alone; none: export writes all of them, show --values and --inside and record take the first one"""
     values: bool = False
     """show what one seed has learned: action values, policy and map, beside the exact values"""
+    inside: bool = False
+    """show what is inside the agent of one seed: tables, exploration, replay, weights, codes, imagined transitions"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
@@ -105,6 +107,8 @@ class Options:
     """write into this: the picture's file, .svg, .png or .pdf, or the new lab's folder, which is missing or empty"""
     keep_replay: bool = False
     """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
+    at: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    """environment step until which the fork is the stored run; by default that of its newest checkpoint"""
     yes: bool = False
     """delete without asking"""
     dry_run: bool = False
@@ -127,13 +131,21 @@ class Options:
     """let cells learn sequences without an agent, in place of a benchmark: delayed, copy, repeat-previous, forecast, or
     gradient (dh_T/dh_t of untrained cells); names are cells, by default window, elman, gru and lstm; not stored"""
     episodes: Annotated[int, Meta(ge=0, le=10**6)] = 0
-    """stop after so many episodes; 0: record takes 3"""
+    """stop after so many episodes; 0: record takes 3, play goes on until the person quits"""
     fps: Annotated[int, Meta(ge=1, le=50)] = 10
     """moments per second; the last one of an episode is shown for a second"""
     size: str = ""
     """width and height: pixels, by default 640x400, which --scale multiplies; of a .cast columns and lines, 80x24"""
     max_steps: Annotated[int, Meta(ge=0, le=10**9)] = 0
     """cut an episode after so many steps, which ends the recording; 0: 1,000"""
+    against: str = ""
+    """the other side of a game: an agent, a strategy or a stored run"""
+    teach: bool = False
+    """clone what this person has played here so far into agents, whose run competes as cloned:NAME"""
+    actions: tuple[str, ...] = ()
+    """take these actions instead of keys, by name or number, of several numbers with colons between them"""
+    pace: Annotated[float, Meta(ge=0.0, le=1000.0)] | None = None
+    """steps per second in real time; 0: wait for every action; by default the environment's own"""
     players: tuple[str, ...] = ()
     """agents and strategies that play games, likewise"""
     games: tuple[str, ...] = ()

@@ -10,12 +10,13 @@ Iterated prisoner's dilemma contains strategies that dominate any evolutionary o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium import spaces
 
 from simulator.core.protocols import Array, EnvSpec, State, Step
+from simulator.core.scene import Scene
 
 if TYPE_CHECKING:
     from simulator.core.games.tree import GameTree
@@ -61,6 +62,14 @@ class RoundGame(Protocol):
 
     def restore(self, state: State) -> None:
         """Continue from ``state``, in place of ``reset``."""
+
+
+@runtime_checkable
+class DrawnGame(Protocol):
+    """A game that can be drawn."""
+
+    def game_scene(self, index: int, side: int) -> Scene:
+        """Make a scene of seed number ``index`` as ``side`` sees it; where a game has just ended, of its end."""
 
 
 class Turn(NamedTuple):

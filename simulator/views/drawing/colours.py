@@ -16,6 +16,7 @@ Colour = tuple[int, int, int]
 BACKGROUND: Colour = (241, 241, 237)
 PAPER: Colour = (255, 255, 255)
 INK: Colour = (28, 31, 36)
+BLACK: Colour = (0, 0, 0)
 FAINT: Colour = (98, 103, 112)
 RULE: Colour = (214, 214, 208)
 EMPTY: Colour = (233, 233, 229)
@@ -110,8 +111,8 @@ def shades(values: Array, low: float, high: float) -> Array:
 
 
 def ink_on(background: Colour) -> Colour:
-    """Return the colour of readable text on a background, dark or light, by contrast (WCAG 2, relative luminance)."""
-    return INK if contrast(INK, background) >= contrast(PAPER, background) else PAPER
+    """Return the colour of readable text on a background, black or white: a contrast of 4.5 or more (WCAG 2)."""
+    return BLACK if contrast(BLACK, background) >= contrast(PAPER, background) else PAPER
 
 
 def contrast(one: Colour, other: Colour) -> float:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 SMALLEST_ARROWS = 9  # pixels of a cell from which arrows are drawn
 MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker")  # the last one lies on top
+LINE = 19  # units from one line below a picture to the next
+MAX_WORDS = 0.36  # of the height, for those lines
 TINY = 90  # units below which a picture has neither a title nor a legend
 
 
@@ -111,12 +113,27 @@ def _body(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
     if _is_tiny(canvas, rect):
         return rect.copy()
     above = canvas.line_height(TITLE) + canvas.px(6)
-    n_lines = len(_flowed(canvas, _legend(view), rect.width)) + len(_fact_lines(canvas, view.scene, rect.width))
-    below = n_lines * canvas.px(19) + canvas.px(4) * (n_lines > 0)
+    below = _words_below(canvas, rect, view)
+    n_lines = len(below.legend) + len(below.facts)
     body = rect.copy()
     body.top += above
-    body.height = max(rect.height - above - below, 1)
+    body.height = max(rect.height - above - n_lines * canvas.px(LINE) - canvas.px(4) * (n_lines > 0), 1)
     return body
+
+
+class _Words(NamedTuple):
+    """Lines below a picture."""
+
+    legend: list[list[_Item]]
+    facts: list[str]
+
+
+def _words_below(canvas: Canvas, rect: Rect, view: AgentView) -> _Words:
+    """Return the lines below a picture; where they would take much of its room, the last of the legend are left out."""
+    facts = _fact_lines(canvas, view.scene, rect.width)
+    most = max(int(MAX_WORDS * rect.height / canvas.px(LINE)), 1)
+    facts = facts[:most]
+    return _Words(_flowed(canvas, _legend(view), rect.width)[: most - len(facts)], facts)
 
 
 def _draw_words(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
@@ -125,15 +142,16 @@ def _draw_words(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
     if _is_tiny(canvas, rect):
         return body
     canvas.text(rect.topleft, view.scene.title, TITLE, face="bold", width=rect.width)
+    below = _words_below(canvas, rect, view)
     y = body.bottom + canvas.px(4)
-    for line in _flowed(canvas, _legend(view), rect.width):
+    for line in below.legend:
         x = rect.left
         for item in line:
             x += _draw_item(canvas, (x, y), item, rect.right - x) + canvas.px(14)
-        y += canvas.px(19)
-    for words in _fact_lines(canvas, view.scene, rect.width):
+        y += canvas.px(LINE)
+    for words in below.facts:
         canvas.text((rect.left, y), words, SIZE, FAINT, width=rect.width)
-        y += canvas.px(19)
+        y += canvas.px(LINE)
     return body
 
 
@@ -149,18 +167,18 @@ def _legend(view: AgentView) -> list[_Item]:
     scene = view.scene
     meanings = {**MEANINGS, **scene.meanings}
     items: list[_Item] = []
-    if wall_array(scene).any():
-        items.append(_Item("wall", meanings.get("wall", "wall")))
-    kinds = {mark.kind: mark for mark in scene.marks}
-    for kind in sorted(kinds, key=lambda kind: MARK_ORDER.index(kind) if kind in MARK_ORDER else 99):
-        items.append(_Item(kind, meanings.get(kind, kind), "" if kind in MARK_ORDER else kinds[kind].label))
-    if scene.rooms is not None and "walker" not in kinds:
-        items.append(_Item("walker", meanings["walker"]))
-    if scene.places is not None and (view.probs is not None or view.greedy is not None):
-        items.append(_Item("arrow", "policy, length = probability" if view.probs is not None else "best actions"))
     low, high = value_span(view)
     if high > low:
         items.append(_Item("scale", f"{number(low)}|{number(high)}"))
+    if scene.places is not None and (view.probs is not None or view.greedy is not None):
+        items.append(_Item("arrow", "policy, length = probability" if view.probs is not None else "best actions"))
+    kinds = {mark.kind: mark for mark in scene.marks}
+    if scene.rooms is not None and "walker" not in kinds:
+        items.append(_Item("walker", meanings["walker"]))
+    for kind in sorted(kinds, key=lambda kind: -MARK_ORDER.index(kind) if kind in MARK_ORDER else 1):
+        items.append(_Item(kind, meanings.get(kind, kind), "" if kind in MARK_ORDER else kinds[kind].label))
+    if wall_array(scene).any():
+        items.append(_Item("wall", meanings.get("wall", "wall")))
     return items
 
 
@@ -212,7 +230,8 @@ def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) 
     if item.sign == "wall":
         canvas.fill((x, y, size, size), WALL)
     elif item.sign == "arrow":
-        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), size, INK), (x - size // 4, y))
+        large = canvas.px(28)
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, INK), (x - canvas.px(11), y - canvas.px(6)))
     else:
         draw_mark(canvas, item.sign, middle, size, item.label)
     return canvas.px(22) + canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))

@@ -455,19 +455,21 @@ def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> s
     area.height = max(rect.height - legend, 1)
     levels = [value for value in panel.levels.values() if math.isfinite(value)]
     low, high = _span_of(y, panel.low, panel.high, levels)
-    pad = 0.05 * (high - low)
-    axes = draw_axes(canvas, area, _x_span(x), (low - pad, high + pad), (panel.x_name, ""))
+    room = (canvas.line_height(SMALL) + 3) / max(area.height, 1) if levels else 0.0  # for the name of the highest one
+    span = (low - 0.05 * (high - low), high + min(max(room * 1.3, 0.05), 0.5) * (high - low))
+    axes = draw_axes(canvas, area, _x_span(x), span, (panel.x_name, ""))
     canvas.surface.set_clip(axes.rect)
     _draw_bands(canvas, axes, panel, x)
-    taken: list[Rect] = []
-    for name, value in panel.levels.items():
-        _draw_level(canvas, axes, name, value, taken)
     for k in range(len(y)):
         points = axes.points(x, y[k])
         canvas.lines(_as_steps(points) if panel.steps else points, LINES[k % len(LINES)], 2 if len(y) <= 6 else 1)
+    taken: list[Rect] = []
+    for name, value in panel.levels.items():
+        _draw_level(canvas, axes, name, value, taken)
     canvas.surface.set_clip(None)
     if not np.isfinite(y).any():
-        canvas.text(axes.rect.center, "no points yet", SIZE, FAINT, align="centre")
+        middle = (axes.rect.centerx, axes.rect.top + axes.rect.height * 3 // 4)
+        canvas.text(middle, "no points yet", SIZE, FAINT, align="centre")
     _draw_curve_legend(canvas, panel, _at(rect, axes.rect.left, area.bottom), axes.rect.width)
     return _under_pointer(canvas, axes, panel, x, y, pointer)
 
@@ -520,6 +522,7 @@ def _draw_level(canvas: Canvas, axes: Axes, name: str, value: float, taken: list
     while (index := place.collidelist(taken)) >= 0:
         place.right = taken[index].left - 3 * gap
     taken.append(place)
+    canvas.fill(place, PAPER)
     canvas.text(place.topleft, words, SMALL, INK)
 
 

@@ -40,6 +40,10 @@ NO_DISPLAY = (
 )
 
 
+class WindowClosed(Exception):  # noqa: N818 - it is no error
+    """The window was closed while its page waited for something."""
+
+
 class Page(Protocol):
     """Content of a window.
 
@@ -152,6 +156,17 @@ class Window:
         self.page = page
         self._pygame.display.set_caption(page.title)
         self._dirty = True
+
+    def stay_alive(self) -> None:
+        """Let the system see that the window is alive, while its page waits for something.
+
+        Raises:
+            WindowClosed: it was closed meanwhile.
+        """
+        self._pygame.event.pump()
+        if self._pygame.event.peek(self._pygame.QUIT):
+            self.is_open = False
+            raise WindowClosed
 
     def redraw(self) -> None:
         """Draw at the next step."""

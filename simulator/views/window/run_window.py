@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-from simulator.core.snapshots import ENDED, Look, RunSnapshot, Shown
+from simulator.core.snapshots import ENDED, LiveChanges, Look, RunSnapshot, Shown
 from simulator.core.stopping import Stopped, raise_if_stopped
 from simulator.views.controls import Controls
 from simulator.views.window.app import Page, Window
@@ -26,6 +25,7 @@ class LiveRun:
         settings: the run's settings by name.
         controls: tells the speed.
         command: the command that does the same again.
+        changes: makes changes of the run while it learns.
 
     Attributes:
         pressed: keys that the driver has not taken yet.
@@ -34,13 +34,21 @@ class LiveRun:
     is_live = True
     next_poll = 1.0  # the driver brings what is new
 
-    def __init__(self, look: Look, settings: Mapping[str, str], controls: Callable[[], Controls], command: str) -> None:
+    def __init__(
+        self,
+        look: Look,
+        settings: Mapping[str, str],
+        controls: Callable[[], Controls],
+        command: str,
+        changes: LiveChanges,
+    ) -> None:
         self.look = look
         self.settings = settings
         self.pressed: list[str] = []
         self.snapshot: RunSnapshot = None  # type: ignore[assignment] # it comes before the page is made
         self._controls = controls
         self._command = command
+        self._changes = changes
         self.speed = LiveSpeed(self.pressed, controls)
 
     @property
@@ -84,6 +92,14 @@ class LiveRun:
         """Watch another seed from the next snapshot on."""
         self.look.index = index % len(self.snapshot.seeds)
 
+    def change(self, what: str) -> str:
+        """Change the run at its present step; return why that cannot be, or nothing."""
+        try:
+            self.snapshot = self._changes.make(what)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def step_back(self) -> None:
         """Do nothing: training does not run backwards."""
 
@@ -95,8 +111,10 @@ class LiveRun:
         return False
 
     def command(self) -> str:
-        """Return the command that does the same again."""
-        return self._command
+        """Return the command that does the same again, with the changes that were made."""
+        if not self.snapshot.changes:
+            return self._command
+        return f"engram reproduce {self.snapshot.id}"
 
     def close(self) -> None:
         """Let the run go on."""
@@ -154,6 +172,7 @@ class RunWindow:
             this window too, so that another process opens one.
         watch_on: makes the page of a run that is over, of its id.
         make_page: makes the page of the run.
+        window: a window that is open already, and stays so at the end; None: one of its own.
     """
 
     def __init__(
@@ -162,12 +181,14 @@ class RunWindow:
         scale: str,
         watch_elsewhere: Callable[[str], None],
         watch_on: Callable[[str], Page],
-        make_page: Callable[[LiveRun], Any] = TrainingPage,
+        make_page: Callable[[LiveRun], Page] = TrainingPage,
+        window: Window | None = None,
     ) -> None:
         self._source = source
         self._scale = scale
         self._make_page = make_page
         self._window: Window | None = None
+        self._shared = window
         self._watch_elsewhere = watch_elsewhere
         self._watch_on = watch_on
         self._is_elsewhere = False
@@ -187,14 +208,17 @@ class RunWindow:
             self._watch_elsewhere(snapshot.id)
             return
         if self._window is None:
-            self._window = Window(self._make_page(self._source), scale=self._scale)
+            page = self._make_page(self._source)
+            self._window = self._shared or Window(page, scale=self._scale)
+            if self._shared is not None:
+                self._shared.show(page)
         if self.is_open:
             self._window.redraw()
             self._window.step(0.0)
 
     def close(self) -> None:
         """Show what the run has learned until the window is closed; a run that was stopped closes it."""
-        if self._window is None:
+        if self._window is None or self._shared is not None:
             return
         try:
             if self.is_open and self._source.snapshot.phase in ENDED:

@@ -13,17 +13,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.core.scene import CurvePanel, Panel, TextPanel
+from simulator.core.scene import BarPanel, CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import ENDED, RunSnapshot, Shown
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, RULE
 from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
+from simulator.views.window.change_tab import ChangeableSource, ChangeTab
 from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, row_of
 
 TABS = ("Curves", "Inside", "Settings")
-CURVES, INSIDE = 0, 1
+CURVES, INSIDE, SETTINGS, CHANGE = range(4)
 KEYS = (
     ("space", "pause, go on"),
     ("n, right", "one step"),
@@ -38,8 +39,13 @@ KEYS = (
     ("r", "from the first episode again, with what is learned by now"),
     ("k", "copy the command that begins a run from what this one has learned"),
 )
+CHANGE_KEYS = (
+    ("4", "change the run: cells, settings, memory"),
+    ("x", "cut the memory, in the tab of changes"),
+)
 NARROW = 760  # units of width below which curves stand under the environment
 LEAST_PANEL = 170  # units of height of a panel
+MAX_FACTS = 40  # lines that a panel of facts has room for
 MAX_POINTS = 500  # of a curve
 
 
@@ -137,7 +143,8 @@ class TrainingPage:
         self.source = source
         self.title = f"Engram: {source.snapshot.id}, {source.snapshot.agent} in {source.snapshot.env}"
         self.keys: Sequence[tuple[str, str]] = KEYS
-        self.tabs = Tabs(TABS)
+        self._change = ChangeTab(source) if isinstance(source, ChangeableSource) else None
+        self.tabs = Tabs((*TABS, "Change") if self._change is not None else TABS)
         self._first_panel = 0
         self._curves: tuple[RunSnapshot | None, list[CurvePanel]] = (None, [])
         speed = source.speed
@@ -150,6 +157,8 @@ class TrainingPage:
             Button(lambda: "One seed" if source.wall else "All seeds", self._toggle_wall, "w"),
         ]
         self.focus = Focus([self.tabs, *self._buttons])
+        if self._change is not None:
+            self.keys = (*KEYS, *CHANGE_KEYS)
         self._places: list[Any] = []  # of the seeds on the wall
 
     @property
@@ -186,8 +195,12 @@ class TrainingPage:
             right.height = body.bottom - right.top
         self.source.inside = self.tabs.chosen == INSIDE
         shown = self.source.shown
+        changes = self._change if self.tabs.chosen == CHANGE else None
+        self.focus.widgets = [self.tabs, *(changes.widgets if changes is not None else []), *self._buttons]
         if shown is not None:
-            self._draw_seeds(canvas, left, shown)
+            environment = self._draw_seeds(canvas, left, shown)
+            if changes is not None and environment is not None:
+                changes.place_map(canvas, environment, shown)
         else:
             canvas.text(left.center, "waiting for the first picture", SIZE, FAINT, align="centre")
         self.tabs.rect = pygame_module().Rect(right.left, right.top, right.width, canvas.px(HEIGHT))
@@ -214,6 +227,10 @@ class TrainingPage:
                     self.source.wall = False
                     self.source.watch(i)
                     return True
+        if self._change is not None and self.tabs.chosen == CHANGE:
+            used = self.focus.handle(event) or self._change.handle(event) or self._press(event)
+            self._change.settle(event)
+            return used
         has_focus = self.focus.index >= 0 and is_key(event, "left", "right", "return", "up", "down")
         return (
             (self.focus.handle(event) or self._press(event))
@@ -272,16 +289,18 @@ class TrainingPage:
         left.height = rect.bottom - left.top
         return left
 
-    def _draw_seeds(self, canvas: Canvas, rect: Any, shown: Shown) -> None:
+    def _draw_seeds(self, canvas: Canvas, rect: Any, shown: Shown) -> Any:
+        """Draw one seed, and return the rectangle of its environment; or all of them, and return None."""
         if self.source.wall and shown.wall:
             self._draw_wall(canvas, rect, shown)
-            return
+            return None
         words = "    ".join(f"{name} {text}" for name, text in shown.facts.items())
         canvas.text(rect.topleft, f"seed {shown.shown.seed}    {words}", SIZE, INK, width=rect.width)
         above = canvas.line_height() + canvas.px(8)
         body = pygame_module().Rect(rect.left, rect.top + above, rect.width, rect.height - above)
         tip = draw_environment(canvas, body, shown.shown.view, shown.path, shown.flash, canvas.pointer)
         canvas.tip = tip or canvas.tip
+        return body
 
     def _draw_wall(self, canvas: Canvas, rect: Any, shown: Shown) -> None:
         """Draw all seeds side by side; a click watches one of them alone."""
@@ -314,24 +333,32 @@ class TrainingPage:
             if not panels:
                 words = "this agent shows nothing of its inside"
                 canvas.text(rect.topleft, words, SIZE, FAINT, width=rect.width)
-        else:
+        elif self.tabs.chosen == SETTINGS or self._change is None:
             panels = [TextPanel("settings", self.source.settings)]
+        else:
+            self._change.draw(canvas, rect)
+            return
         self._draw_panels(canvas, rect, panels)
 
     def _draw_panels(self, canvas: Canvas, rect: Any, panels: Sequence[Panel]) -> None:
         """Draw as many panels as fit, one under the other; more of them are scrolled to."""
-        fitting = max(rect.height // canvas.px(LEAST_PANEL), 1)
-        self._first_panel = min(self._first_panel, max(len(panels) - fitting, 0))
-        visible = panels[self._first_panel : self._first_panel + fitting]
-        if not visible:
-            return
-        foot = canvas.px(20) if len(panels) > fitting else 0
-        high = (rect.height - foot) // len(visible)
-        for i, panel in enumerate(visible):
-            place = pygame_module().Rect(rect.left, rect.top + i * high, rect.width, high - canvas.px(14))
-            canvas.tip = draw_panel(canvas, place, panel, canvas.pointer) or canvas.tip
+        heights = [_height(canvas, panel) for panel in panels]
+        self._first_panel = min(self._first_panel, max(len(panels) - 1, 0))
+        foot = canvas.px(20) if sum(heights) > rect.height or self._first_panel else 0
+        last = self._first_panel
+        used = 0
+        while last < len(panels) and (used + heights[last] <= rect.height - foot or last == self._first_panel):
+            used += heights[last]
+            last += 1
+        flexible = [i for i in range(self._first_panel, last) if not isinstance(panels[i], TextPanel | BarPanel)]
+        spare = max(rect.height - foot - used, 0)
+        top = rect.top
+        for i in range(self._first_panel, last):
+            high = min(heights[i], rect.bottom - foot - top) + (spare // len(flexible) if i in flexible else 0)
+            place = pygame_module().Rect(rect.left, top, rect.width, max(high - canvas.px(14), 1))
+            canvas.tip = draw_panel(canvas, place, panels[i], canvas.pointer) or canvas.tip
+            top += high
         if foot:
-            last = self._first_panel + len(visible)
             words = f"{self._first_panel + 1} to {last} of {len(panels)}: page up, page down"
             canvas.text((rect.left, rect.bottom - canvas.line_height(SMALL)), words, SMALL, FAINT, width=rect.width)
 
@@ -340,6 +367,16 @@ class TrainingPage:
         if self._curves[0] is not snapshot:
             self._curves = (snapshot, curve_panels(snapshot))
         return self._curves[1]
+
+
+def _height(canvas: Canvas, panel: Panel) -> int:
+    """Return the pixels that a panel needs with its title."""
+    head = canvas.line_height(TITLE) + canvas.px(24)
+    if isinstance(panel, TextPanel):
+        return head + min(len(panel.facts), MAX_FACTS) * canvas.px(19)
+    if isinstance(panel, BarPanel):
+        return head + len(panel.names) * canvas.px(30) + (canvas.px(20) if panel.beside is not None else 0)
+    return canvas.px(LEAST_PANEL)
 
 
 def curve_panels(snapshot: RunSnapshot) -> list[CurvePanel]:

@@ -9,7 +9,7 @@ import torch
 from memory import autoencoder
 from memory.autoencoder.model_torch import ACTIVATION_DERIVATIVES, Autoencoder, contraction
 from memory.autoencoder.pretraining_torch import contrastive_divergence_loss, free_energy, pretrain
-from memory.common.networks.memory_torch import CueBatch, recall_by_reconstruction
+from memory.common.networks.memory_torch import CueBatch, reconstructions, restoration_of
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
@@ -156,8 +156,8 @@ def test_recall_stops_where_a_cue_converges_and_holds_what_is_known():
     cues = torch.tensor([[[1.0, 1.0, 0.0], [8.0, 0.0, 4.0]]])
     known = torch.tensor([[[True, False, False], [False, False, True]]])
     config = autoencoder.Config(recall_mode="fixed_point", max_iters=10)
-    found = recall_by_reconstruction(
-        lambda x: x / 2 * (x.abs() > 0.5), lambda x: x.sum(-1), CueBatch(cues, known, None), config
+    found = restoration_of(
+        reconstructions(lambda x: x / 2 * (x.abs() > 0.5), lambda x: x.sum(-1), CueBatch(cues, known, None), config)
     )
     # 1: .5, 0, rest. 8: 4, 2, 1, .5, 0, rest, with 4 held
     assert found.patterns.tolist() == [[[1.0, 0.0, 0.0], [0.0, 0.0, 4.0]]]

@@ -112,6 +112,14 @@ def test_a_component_is_shown_with_its_sockets_and_settings(engram, tmp_path):
         assert [setting["name"] for setting in entry["settings"]] == ["size", "decay_steps"]
 
 
+def test_the_component_of_exactly_that_name_comes_before_a_memory_with_that_alias(engram):
+    shown = json.loads(engram("show", "nearest", "--json").out)
+    assert [(entry["kind"], entry["name"]) for entry in shown["players"]] == [
+        ("components", "nearest"),
+        ("memories", "nearest_neighbor"),
+    ]
+
+
 def test_an_agent_is_shown_with_the_components_that_fit(engram):
     (entry,) = json.loads(engram("show", AGENT, "--json").out)["players"]
     rows = {row["name"]: row for row in entry["settings"]}

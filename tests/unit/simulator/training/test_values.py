@@ -65,7 +65,7 @@ def test_a_graph_has_actions_that_do_not_exist_everywhere(engram):
     ("words", "said"),
     [
         (("show", "r1", "--values", "--seed", "7"), "--seed 7: expected one of 0, 1"),
-        (("show", "r1", "--seed", "1"), "--seed: expected --values too"),
+        (("show", "r1", "--seed", "1"), "--seed: expected --values or --inside too"),
         (("show", "r9", "--values"), "lab lab has no run 'r9'"),
     ],
 )
