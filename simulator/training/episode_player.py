@@ -284,7 +284,7 @@ def _index_of(session: Session, seed: int | None) -> int:
         return int(working[0])
     if seed not in session.seeds:
         first, last = session.seeds[0], session.seeds[-1]
-        raise ValueError(f"seed {seed}: expected {first}" + (f" to {last}" if last > first else ""))
+        raise ValueError(f"seed {seed}: expected one of this run's, {first} to {last}")
     for failure in session.failed:
         if failure.seed == seed:
             raise ValueError(f"seed {seed} failed at step {failure.step:,}: {failure.reason}")

@@ -61,7 +61,7 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """take this seed alone; none: export writes all of them, show --values and --inside show the first one"""
+    """take this seed alone; none: export writes all of them, show --values and --inside and record take the first one"""
     values: bool = False
     """show what one seed has learned: action values, policy and map, beside the exact values"""
     inside: bool = False

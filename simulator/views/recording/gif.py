@@ -45,6 +45,7 @@ class GifWriter:
 
     def add(self, frame: Array, seconds: float) -> None:
         """Show a frame, uint8 [H, W, 3], for so long."""
+        frame = frame.copy()  # its owner may draw over it
         if self._shown is None:
             self._palette = _Palette(frame)
             self._file.write(_header(frame.shape))
@@ -54,7 +55,7 @@ class GifWriter:
         if change is not None:
             self._flush()
             self._block = self._encoded(change)
-            self._shown = frame.copy()
+            self._shown = frame
         self._time += max(seconds, LEAST_SECONDS)
 
     def close(self) -> None:
@@ -144,8 +145,10 @@ class _Palette:
         packed = _packed(self.table[: self._n])
         self._order = np.argsort(packed, kind="stable").astype(np.uint8)
         self._sorted = packed[self._order]
+        known = self.table.copy()
+        known[self._n :] = known[0]
         self._image = Image.new("P", (1, 1))
-        self._image.putpalette(self.table.tobytes())
+        self._image.putpalette(known.tobytes())
 
 
 def _by_frequency(image: Image.Image) -> Array:

@@ -46,7 +46,9 @@ def learning_curve(snapshot: RunSnapshot) -> CurvePanel | None:
     if not snapshot.evaluations and not len(snapshot.curve.steps):
         return None
     n_seeds = len(snapshot.seeds)
-    return replace(curve_panels(snapshot)[0], names=(f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed",))
+    panel = curve_panels(snapshot)[0]
+    name = f"mean of {n_seeds} seeds" if n_seeds > 1 else "one seed"
+    return replace(panel, title=panel.title.replace("exact expected", "exact"), names=(name,))
 
 
 class PixelPage:
@@ -175,7 +177,7 @@ def _half_blocks(view: AgentView, width: int, height: int) -> list[Text]:
         image = np.ascontiguousarray(image)
         surface = pygame.image.frombuffer(image.tobytes(), image.shape[1::-1], "RGB")
     pixels = pygame.surfarray.array3d(pygame.transform.smoothscale(surface, (columns, rows))).swapaxes(0, 1)
-    pixels = (pixels // SHADE * SHADE).tolist()
+    pixels = ((pixels.astype(np.int64) + SHADE // 2) // SHADE * SHADE).tolist()
     lines = []
     for upper, lower in zip(pixels[::2], pixels[1::2], strict=True):
         line = Text(no_wrap=True)

@@ -62,6 +62,7 @@ class ApngWriter:
 
     def add(self, frame: Array, seconds: float) -> None:
         """Show a frame, uint8 [H, W, 3], for so long."""
+        frame = frame.copy()  # its owner may draw over it
         if self._shown is None:
             self._file.write(SIGNATURE)
             self._write(b"IHDR", struct.pack(">IIBBBBB", frame.shape[1], frame.shape[0], 8, 6, 0, 0, 0))  # RGBA
@@ -73,7 +74,7 @@ class ApngWriter:
         if change is not None:
             self._flush()
             self._change = change
-            self._shown = frame.copy()
+            self._shown = frame
         self._seconds += seconds
 
     def close(self) -> None:

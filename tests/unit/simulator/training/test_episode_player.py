@@ -139,7 +139,7 @@ def test_seeds_that_cannot_be_watched_are_one_line():
     assert EpisodePlayer(one).seed == second
     with pytest.raises(ValueError, match=f"^seed {first} failed at step 7: "):
         EpisodePlayer(one, first)
-    with pytest.raises(ValueError, match=f"^seed {last + 1}: expected {first} to {last}$"):
+    with pytest.raises(ValueError, match=f"^seed {last + 1}: expected one of this run's, {first} to {last}$"):
         EpisodePlayer(one, last + 1)
     one.failed_at[:] = 7
     with pytest.raises(ValueError, match=r"^all 3 seeds have failed"):

@@ -1,4 +1,4 @@
-"""Tests of drawings against stored pictures (tests/helpers/drawings.py), within what fonts and palettes differ."""
+"""Tests of drawings against stored pictures (tests.helpers.stored_drawings.py), within what fonts and palettes differ."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ pytest.importorskip("pygame")
 
 from PIL import Image
 
-from tests.helpers.drawings import GOLDEN, drawings
+from tests.helpers.stored_drawings import GOLDEN, drawings
 
 DRAWINGS = drawings()
 MEAN = 0.5  # of 255: pixels differ by so much on the average, at most

@@ -203,6 +203,7 @@ def test_without_a_display_one_line_says_what_to_do(monkeypatch):
 
 
 def test_a_display_that_cannot_be_reached_is_said_in_one_line(monkeypatch):
+    pygame.display.quit()
     monkeypatch.setenv("SDL_VIDEODRIVER", "nonsense")
     with pytest.raises(ValueError, match="no display: ") as error:
         Window(Notes(), scale=1.0)
