@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 ENDINGS = (".gif", ".apng", ".png", ".mp4", ".cast")
 EPISODES = 3
-FPS = 10
+FPS = 10  # of an environment that has no pace of its own
+MAX_FPS = 50
 MAX_STEPS = 1_000  # of an episode
 END_SECONDS = 1.0  # that the last moment of an episode is shown for
 SIZE = (640, 400)  # units, pixels at scale 1
@@ -85,11 +86,12 @@ def _record(names: list[str], options: Options) -> dict[str, Any]:
         snapshot = snapshot_of(store, record)
     if player.trained_steps == 0:
         print_status(f"{record.run} has no checkpoint yet: its agent is shown as it begins")
+    fps = options.fps or _pace_of(player)
     reel = Reel(player, options.episodes or EPISODES)
     with replacing(path, force=options.force) as file:
-        film = _film(file, ending, size, options, player, snapshot)
+        film = _film(file, ending, size, _scale_of(options), fps, player, snapshot)
         for moment, shown in reel:
-            film.add(shown, END_SECONDS if moment.ended else 1 / options.fps)
+            film.add(shown, END_SECONDS if moment.ended else 1 / fps)
         film.close()
     if reel.n_cut:
         print_status(
@@ -103,7 +105,7 @@ def _record(names: list[str], options: Options) -> dict[str, Any]:
         "episodes": len(reel.returns) + reel.n_cut,
         "returns": reel.returns,
         "moments": reel.n_moments,
-        "fps": options.fps,
+        "fps": fps,
         "size": list(film.size),
         "bytes": path.stat().st_size,
     }
@@ -177,7 +179,8 @@ def _film(
     file: BinaryIO,
     ending: str,
     size: tuple[int, int],
-    options: Options,
+    scale: float,
+    fps: int,
     player: EpisodePlayer,
     snapshot: RunSnapshot,
 ) -> _Film:
@@ -192,8 +195,8 @@ def _film(
         cast = CastWriter(file, size, title)
         text = pages.TerminalPage(size, title, status)
         return _Film(lambda shown, seconds: cast.add(text.draw(shown), seconds), cast.close, size)
-    page = pages.PixelPage(size, _scale_of(options), title, status, pages.learning_curve(snapshot))
-    writer = _writer(file, ending, options.fps)
+    page = pages.PixelPage(size, scale, title, status, pages.learning_curve(snapshot))
+    writer = _writer(file, ending, fps)
     return _Film(lambda shown, seconds: writer.add(page.draw(shown), seconds), writer.close, page.size)
 
 
@@ -209,6 +212,12 @@ def _writer(file: BinaryIO, ending: str, fps: int) -> Any:
     from simulator.views.recording.png import ApngWriter, PngWriter
 
     return ApngWriter(file) if ending == ".apng" else PngWriter(file)
+
+
+def _pace_of(player: EpisodePlayer) -> int:
+    """Return the moments per second at which a person would play the environment."""
+    pace = player.env.spec.steps_per_second
+    return FPS if pace is None else min(max(round(pace), 1), MAX_FPS)
 
 
 def _scale_of(options: Options) -> float:

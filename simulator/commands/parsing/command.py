@@ -61,7 +61,7 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """take this seed alone; none: export writes all of them, show --values and --inside and record take the first one"""
+    """take this seed alone; none: export writes all of them, show --values, show --inside and record take the first"""
     values: bool = False
     """show what one seed has learned: action values, policy and map, beside the exact values"""
     inside: bool = False
@@ -132,8 +132,9 @@ class Options:
     gradient (dh_T/dh_t of untrained cells); names are cells, by default window, elman, gru and lstm; not stored"""
     episodes: Annotated[int, Meta(ge=0, le=10**6)] = 0
     """stop after so many episodes; 0: record takes 3, play goes on until the person quits"""
-    fps: Annotated[int, Meta(ge=1, le=50)] = 10
-    """moments per second; the last one of an episode is shown for a second"""
+    fps: Annotated[int, Meta(ge=1, le=50)] | None = None
+    """moments per second, the last one of an episode is shown for a second; by default the environment's own pace, or
+    10 where it has none"""
     size: str = ""
     """width and height: pixels, by default 640x400, which --scale multiplies; of a .cast columns and lines, 80x24"""
     max_steps: Annotated[int, Meta(ge=0, le=10**9)] = 0

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import simulator
-from simulator.core.scene import HasPanels, TextPanel
 from simulator.store.run_store import Store
 from simulator.training import episode_player
 from simulator.training.episode_player import EpisodePlayer
@@ -153,24 +152,20 @@ def test_a_reward_that_is_not_finite_is_one_line():
         returns_of(player)
 
 
-def test_panels_are_asked_of_policies_that_have_them():
-    one = trained("network")
-    policy = one.agent.policy
-    player = EpisodePlayer(one)
-    expected = () if not isinstance(policy(), HasPanels) else None
-    assert expected is None or next(iter(player)).panels == expected
-
-    class Shown:
-        def __init__(self):
-            self.inner = policy()
-            self.act, self.values, self.probs = self.inner.act, self.inner.values, self.inner.probs
-
-        def panels(self, index):
-            return (TextPanel("inside", {"seed": str(index)}),)
-
-    one.agent.policy = Shown
-    player.restart(one.seeds[1])
-    assert player.step().panels[0].facts == {"seed": "1"}
+def test_what_a_recurrence_carries_is_that_of_its_policy():
+    one = trained("recurrent")
+    player = EpisodePlayer(one, one.seeds[1])
+    first, second = player.step(), player.step()
+    assert {values.shape for values in first.carried.values()} == {(8,)}
+    policy = one.agent.policy()
+    env = one.make_env(player._own)
+    policy.act(env.reset(), np.ones(3, np.bool_))
+    expected = policy.moment(1)
+    assert first.carried.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(first.carried[name], values)
+    assert any((second.carried[name] != values).any() for name, values in expected.items())
+    assert next(iter(EpisodePlayer(trained("network")))).carried == {}
 
 
 def test_a_stored_run_is_played_by_its_newest_checkpoint(clean_folder):
