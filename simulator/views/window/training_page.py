@@ -334,7 +334,7 @@ class TrainingPage:
                 words = "this agent shows nothing of its inside"
                 canvas.text(rect.topleft, words, SIZE, FAINT, width=rect.width)
         elif self.tabs.chosen == SETTINGS or self._change is None:
-            panels = [TextPanel("settings", self.source.settings)]
+            panels = settings_panels(self.source.settings)
         else:
             self._change.draw(canvas, rect)
             return
@@ -377,6 +377,15 @@ def _height(canvas: Canvas, panel: Panel) -> int:
     if isinstance(panel, BarPanel):
         return head + len(panel.names) * canvas.px(30) + (canvas.px(20) if panel.beside is not None else 0)
     return canvas.px(LEAST_PANEL)
+
+
+def settings_panels(settings: Mapping[str, str]) -> list[TextPanel]:
+    """Make a panel of the run's own settings, and one of each player and of each of its parts."""
+    groups: dict[str, dict[str, str]] = {"run": {}}
+    for name, value in settings.items():
+        group, _, own = name.rpartition(".")
+        groups.setdefault(group or "run", {})[own] = value
+    return [TextPanel(group.replace(".", ": "), facts) for group, facts in groups.items() if facts]
 
 
 def curve_panels(snapshot: RunSnapshot) -> list[CurvePanel]:
