@@ -1,4 +1,4 @@
-"""Pictures of every page and tab of the window, to be looked at: ``python -m tests.window_pictures FOLDER [SCALE ...]``.
+"""Pictures of every page and tab of the window: ``python -m tests.window_pictures FOLDER [SCALE ...] [CASE ...]``.
 
 It runs small experiments in a lab of its own in FOLDER, which a second call finds again, opens each of them in a window
 under SDL's dummy driver, and saves what it shows at every scale, by default 1 and 2. It prints the CPU time that a
@@ -31,7 +31,21 @@ TRAINING = (("curves", ""), ("inside", "2"), ("inside below", "page_down page_do
 CASES = (
     Case(
         "maze",
-        ("run", "q_learning", "rooms", "--env.layout", "maze", "--env.size", "19", "--seeds", "16", "--steps", "60000"),
+        (
+            "run",
+            "q_learning",
+            "rooms",
+            "--env.layout",
+            "maze",
+            "--env.size",
+            "19",
+            "--env.start",
+            "random",
+            "--seeds",
+            "16",
+            "--steps",
+            "150000",
+        ),
         TRAINING,
     ),
     Case("six", ("run", "q_learning", "rooms", "--seeds", "4", "--steps", "2000"), (*TRAINING, ("keys", "f1"))),

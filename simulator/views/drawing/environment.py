@@ -238,7 +238,7 @@ def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) 
         canvas.fill((x, y, size, size), WALL)
     elif item.sign == "arrow":
         large = canvas.px(26)
-        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, INK), (x - canvas.px(3), y - canvas.px(5)))
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, INK), (x - canvas.px(6), y - canvas.px(5)))
     else:
         draw_mark(canvas, item.sign, middle, size, item.label)
     return canvas.px(22) + canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))

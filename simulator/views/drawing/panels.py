@@ -373,7 +373,7 @@ class Axes(NamedTuple):
     x: tuple[float, float]
     y: tuple[float, float]
 
-    def points(self, x: Array, y: Array) -> Array:
+    def points(self, x: Any, y: Any) -> Array:
         """Return pixels [P, 2] of values."""
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
         px = self.rect.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * self.rect.width

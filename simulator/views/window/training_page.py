@@ -144,7 +144,7 @@ class TrainingPage:
         self.title = f"Engram: {source.snapshot.id}, {source.snapshot.agent} in {source.snapshot.env}"
         self.keys: Sequence[tuple[str, str]] = KEYS
         self._change = ChangeTab(source) if isinstance(source, ChangeableSource) else None
-        self.tabs = Tabs((*TABS, "Change") if self._change is not None else TABS)
+        self.tabs = Tabs((*TABS, "Change") if self._change is not None else TABS, lambda tab: self._scroll_to(0))
         self._first_panel = 0
         self._curves: tuple[RunSnapshot | None, list[CurvePanel]] = (None, [])
         speed = source.speed
@@ -265,7 +265,10 @@ class TrainingPage:
         return False
 
     def _scroll(self, step: int) -> None:
-        self._first_panel = max(self._first_panel + step, 0)
+        self._scroll_to(self._first_panel + step)
+
+    def _scroll_to(self, first: int) -> None:
+        self._first_panel = max(first, 0)
 
     def _toggle_wall(self) -> None:
         self.source.wall = not self.source.wall
