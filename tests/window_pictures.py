@@ -1,4 +1,4 @@
-"""Pictures of every page and tab of the window, to be looked at: ``python -m tests.window_pictures FOLDER [SCALE ...]``.
+"""Pictures of every page and tab of the window: ``python -m tests.window_pictures FOLDER [SCALE ...] [CASE ...]``.
 
 It runs small experiments in a lab of its own in FOLDER, which a second call finds again, opens each of them in a window
 under SDL's dummy driver, and saves what it shows at every scale, by default 1 and 2. It prints the CPU time that a
@@ -29,14 +29,32 @@ class Case(NamedTuple):
 
 TRAINING = (("curves", ""), ("inside", "2"), ("inside below", "page_down page_down"), ("settings", "3"), ("wall", "w"))
 CASES = (
-    Case("maze", ("run", "q_learning", "rooms", "--env.layout", "maze", "--seeds", "16", "--steps", "8000"), TRAINING),
+    Case(
+        "maze",
+        (
+            "run",
+            "q_learning",
+            "rooms",
+            "--env.layout",
+            "maze",
+            "--env.size",
+            "19",
+            "--env.start",
+            "random",
+            "--seeds",
+            "16",
+            "--steps",
+            "150000",
+        ),
+        TRAINING,
+    ),
     Case("six", ("run", "q_learning", "rooms", "--seeds", "4", "--steps", "2000"), (*TRAINING, ("keys", "f1"))),
     Case("four", ("run", "reinforce", "rooms", "--env.layout", "four", "--seeds", "2", "--steps", "30000"), TRAINING),
     Case("lake", ("run", "q_learning", "FrozenLake-v1", "--seeds", "3", "--steps", "20000"), TRAINING),
-    Case("taxi", ("run", "q_learning", "Taxi-v3", "--seeds", "2", "--steps", "20000"), TRAINING),
+    Case("taxi", ("run", "q_learning", "Taxi-v4", "--seeds", "2", "--steps", "20000"), TRAINING),
     Case("pole", ("run", "dqn", "CartPole-v1", "--seeds", "2", "--steps", "2500"), TRAINING),
     Case("cards", ("run", "q_learning", "Blackjack-v1", "--seeds", "2", "--steps", "5000"), TRAINING),
-    Case("foreign", ("run", "dqn", "gymnasium.envs.classic_control:Pendulum-v1", "--seeds", "1", "--steps", "60"), ()),
+    Case("foreign", ("run", "dqn", "LunarLander-v3", "--seeds", "1", "--steps", "300"), ()),
     Case(
         "recurrent",
         ("run", "dqn", "repeat_previous", "--agent.recurrence", "lstm", "--seeds", "2", "--steps", "600"),
@@ -83,12 +101,15 @@ def _experiment(lab: Path, case: Case) -> str:
 
 
 def _photograph(folder: Path, lab: str, name: str, case: Case, scale: float) -> None:
+    import pygame
+
     from simulator.commands.main import command_of, parsed_args
     from simulator.commands.watch import _page_of
     from simulator.views.window.app import Window
 
     page = _page_of(name, lab, parsed_args(command_of("watch"), [name, "--lab", lab]))
-    window = Window(page, scale=scale, size=(1280, 800))
+    window = Window(page, scale=scale)
+    window._surface = pygame.display.set_mode((round(1280 * scale), round(800 * scale)), pygame.RESIZABLE)
     try:
         source = getattr(page, "source", None)
         _let(window, LONGEST, lambda: source is None or source.shown is not None)
@@ -126,4 +147,5 @@ if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     numbers = [float(word) for word in sys.argv[2:] if word.replace(".", "").isdigit()]
-    main(Path(sys.argv[1]), numbers or (1.0, 2.0), [word for word in sys.argv[2:] if not word.replace(".", "").isdigit()])
+    names = [word for word in sys.argv[2:] if not word.replace(".", "").isdigit()]
+    main(Path(sys.argv[1]), numbers or (1.0, 2.0), names)

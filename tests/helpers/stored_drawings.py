@@ -1,6 +1,6 @@
 """Scenes and panels of every kind, small and always the same, and the stored pictures of them.
 
-``python -m tests.helpers.stored_drawings`` draws the stored pictures anew; look at each of them before they are committed.
+``python -m tests.helpers.stored_drawings`` draws the stored pictures anew; look at each before it is committed.
 """
 
 from __future__ import annotations

@@ -81,21 +81,27 @@ class Canvas:
         self._pygame.draw.rect(self.surface, colour, rect, 0, self.px(radius))
 
     def line(self, start: Any, end: Any, colour: Colour = INK, width: float = 1.0) -> None:
-        """Draw a stroke, smoothed where it is a pixel wide."""
+        """Draw a stroke with smooth edges."""
         pixels = max(self.px(width), 1)
         if pixels == 1:
             self._pygame.draw.aaline(self.surface, colour, start, end)
         elif abs(start[0] - end[0]) < 1 or abs(start[1] - end[1]) < 1:
             self._pygame.draw.line(self.surface, colour, start, end, pixels)
         else:
-            self.polygon(_stroke(start, end, pixels), colour)
+            for shift in _shifts(start, end, pixels):
+                self._pygame.draw.aaline(
+                    self.surface,
+                    colour,
+                    (start[0] + shift[0], start[1] + shift[1]),
+                    (end[0] + shift[0], end[1] + shift[1]),
+                )
 
     def lines(self, points: Array, colour: Colour = INK, width: float = 1.0) -> None:
         """Draw strokes from point to point, float [P, 2]; what is not finite or far outside is left out."""
         pixels = max(self.px(width), 1)
         for run in _finite_runs(points):
             if len(run) == 1:
-                self._pygame.draw.circle(self.surface, colour, run[0], max(pixels, 2))
+                self._pygame.draw.circle(self.surface, colour, run[0], max(2 * pixels, 3))
             elif pixels == 1:
                 self._pygame.draw.aalines(self.surface, colour, False, run)
             else:
@@ -257,16 +263,12 @@ def _font_file(name: str) -> Path:
     return Path(places[0], "mpl-data", "fonts", "ttf", name)
 
 
-def _stroke(start: Any, end: Any, width: float) -> list[tuple[float, float]]:
+def _shifts(start: Any, end: Any, width: float) -> list[tuple[float, float]]:
+    """Return half a pixel apart, across a stroke, the ways to the thin lines that fill it."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
-    ox, oy = -dy / length * width / 2, dx / length * width / 2
-    return [
-        (start[0] + ox, start[1] + oy),
-        (end[0] + ox, end[1] + oy),
-        (end[0] - ox, end[1] - oy),
-        (start[0] - ox, start[1] - oy),
-    ]
+    across = np.arange(0.5, width, 0.5) - width / 2
+    return [(-dy / length * way, dx / length * way) for way in across.tolist()]
 
 
 def _finite_runs(points: Array) -> list[list[tuple[float, float]]]:

@@ -115,6 +115,12 @@ def ink_on(background: Colour) -> Colour:
     return BLACK if contrast(BLACK, background) >= contrast(PAPER, background) else PAPER
 
 
+@cache
+def ink_table(*, diverging: bool) -> tuple[Colour, ...]:
+    """Return the colour of readable text on each entry of a table."""
+    return tuple(ink_on(colour) for colour in palette(diverging=diverging))
+
+
 def contrast(one: Colour, other: Colour) -> float:
     """Return the contrast ratio of two colours, 1 to 21."""
     lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)

@@ -6,6 +6,9 @@ as a graph; a machine as strokes; a foreign environment as its own image.
 
 from __future__ import annotations
 
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -13,7 +16,7 @@ import numpy as np
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
 from simulator.core.snapshots import Flash
-from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, picture
+from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, make_surface, picture, pygame_module
 from simulator.views.drawing.colours import (
     BLUE,
     EMPTY,
@@ -26,7 +29,7 @@ from simulator.views.drawing.colours import (
     WALL,
     Colour,
     ink_on,
-    palette,
+    ink_table,
     shades,
 )
 from simulator.views.drawing.shapes import DIRECTIONS, arrow_levels, arrows_sprite, draw_mark
@@ -34,10 +37,14 @@ from simulator.views.grid import ENDS, MEANINGS, place_values, wall_array
 from simulator.views.style import number
 
 if TYPE_CHECKING:
-    from pygame import Rect
+    from pygame import Rect, Surface
 
 SMALLEST_ARROWS = 9  # pixels of a cell from which arrows are drawn
 MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker")  # the last one lies on top
+_RANKS = {kind: rank for rank, kind in enumerate(MARK_ORDER)}
+FLOORS = ("lava", "slippery", "start", "walker")  # marks that others may stand on, or that stand on others
+_CORNERS = ((-1, -1), (1, -1), (-1, 1), (1, 1))  # of a cell, for marks that share it
+MAX_GROUND_PIXELS = 8_000_000  # of grids that are kept
 LINE = 19  # units from one line below a picture to the next
 MAX_WORDS = 0.36  # of the height, for those lines
 TINY = 90  # units below which a picture has neither a title nor a legend
@@ -230,8 +237,8 @@ def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) 
     if item.sign == "wall":
         canvas.fill((x, y, size, size), WALL)
     elif item.sign == "arrow":
-        large = canvas.px(28)
-        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, INK), (x - canvas.px(11), y - canvas.px(6)))
+        large = canvas.px(26)
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, INK), (x - canvas.px(6), y - canvas.px(5)))
     else:
         draw_mark(canvas, item.sign, middle, size, item.label)
     return canvas.px(22) + canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))
@@ -272,32 +279,63 @@ def _draw_grid(
     walls = wall_array(view.scene)
     frame = _frame_of(body, walls.shape)
     values = np.where(walls, np.nan, place_values(view, walls.shape))
-    low, high = value_span(view)
-    whole = (frame.left, frame.top, frame.cell * walls.shape[1], frame.cell * walls.shape[0])
-    canvas.matrix(whole, values, low, high, diverging=False)
-    _fill_walls(canvas, frame, walls)
-    if frame.cell >= canvas.px(12):
-        _rule(canvas, frame)
-    ends = {(mark.row, mark.column) for mark in view.scene.marks if mark.kind in ENDS}
-    if frame.cell >= SMALLEST_ARROWS:
-        _draw_arrows(canvas, frame, view, values, (low, high), ends)
-    _draw_marks(canvas, frame, view, values, (low, high), below=True)
+    span = value_span(view)
+    canvas.surface.blit(_ground(canvas, frame, view, walls, values, span), (frame.left, frame.top))
     if path is not None:
         _draw_path(canvas, [frame.place(int(r), int(c)) for r, c in path], frame.cell)
     if flash is not None:
         _draw_flash(canvas, frame.place(flash.row, flash.column), frame.cell, flash.error)
-    _draw_marks(canvas, frame, view, values, (low, high), below=False)
-    canvas.frame(whole, RULE)
+    _draw_marks(canvas, frame, view, values, span, below=False)
     return _hover(view, frame, values, pointer)
 
 
-def _fill_walls(canvas: Canvas, frame: GridFrame, walls: Array) -> None:
-    """Fill the walls, those beside each other in one rectangle."""
-    for row, line in enumerate(walls):
-        edges = np.flatnonzero(np.diff(np.r_[False, line, False].astype(np.int8)))
-        for start, end in zip(edges[::2], edges[1::2], strict=True):
-            left, top = frame.left + int(start) * frame.cell, frame.top + row * frame.cell
-            canvas.fill((left, top, int(end - start) * frame.cell, frame.cell), WALL)
+_grounds: OrderedDict[Hashable, Surface] = OrderedDict()  # those drawn last, as far as MAX_GROUND_PIXELS goes
+
+
+def _ground(
+    canvas: Canvas, frame: GridFrame, view: AgentView, walls: Array, values: Array, span: tuple[float, float]
+) -> Surface:
+    """Draw what stays where it is while an agent walks: shades, walls, arrows and all marks but the agent's.
+
+    It is kept, because it changes much more rarely than the agent moves.
+    """
+    policy = policy_of(view)
+    places = view.scene.places
+    marks = tuple(mark for mark in view.scene.marks if mark.kind != "walker")
+    key = (
+        (canvas.scale, frame.cell, walls.shape, span, marks, view.scene.actions),
+        (walls.tobytes(), values.tobytes()),
+        b"" if policy is None else policy.tobytes(),
+        b"" if places is None else np.asarray(places).tobytes(),
+    )
+    ground = _grounds.get(key)
+    if ground is None:
+        ground = _draw_ground(canvas.scale, frame, view, walls, values, span)
+        _grounds[key] = ground
+        while len(_grounds) > 1 and sum(math.prod(kept.get_size()) for kept in _grounds.values()) > MAX_GROUND_PIXELS:
+            _grounds.popitem(last=False)
+    _grounds.move_to_end(key)
+    return ground
+
+
+def _draw_ground(
+    scale: float, frame: GridFrame, view: AgentView, walls: Array, values: Array, span: tuple[float, float]
+) -> Surface:
+    rows, columns = frame.shape
+    size = (frame.cell * columns, frame.cell * rows)
+    canvas = Canvas(make_surface(*size), scale)
+    frame = frame._replace(left=0, top=0)
+    colours = VIRIDIS[shades(values, *span)]
+    colours[walls] = WALL
+    canvas.surface.blit(pygame_module().transform.scale(picture(colours), size), (0, 0))
+    if frame.cell >= canvas.px(12):
+        _rule(canvas, frame)
+    ends = {(mark.row, mark.column) for mark in view.scene.marks if mark.kind in ENDS}
+    if frame.cell >= SMALLEST_ARROWS:
+        _draw_arrows(canvas, frame, view, values, span, ends)
+    _draw_marks(canvas, frame, view, values, span, below=True)
+    canvas.frame((0, 0, *size), RULE)
+    return canvas.surface
 
 
 def _rule(canvas: Canvas, frame: GridFrame) -> None:
@@ -339,17 +377,19 @@ def _draw_arrows(
     for k, name in enumerate(DIRECTIONS):
         if name in columns:
             by_direction[:, k] = policy[:, columns[name]]
-    levels = arrow_levels(by_direction)
-    entries = shades(values, *span)
-    inks = [ink_on(colour) for colour in palette(diverging=False)]
+    levels = [tuple(row) for row in arrow_levels(by_direction).tolist()]
+    inks = ink_table(diverging=False)
+    entries = shades(values, *span).tolist()
     sprites = []
     drawn = set(ends)
-    for n, (row, column) in enumerate(np.asarray(scene.places).tolist()[: len(levels)]):
-        if row < 0 or column < 0 or (row, column) in drawn or row >= frame.shape[0] or column >= frame.shape[1]:
+    rows, columns_of_grid = frame.shape
+    for place, lengths in zip(map(tuple, np.asarray(scene.places).tolist()), levels, strict=False):
+        row, column = place
+        if place in drawn or not (0 <= row < rows and 0 <= column < columns_of_grid):
             continue
-        drawn.add((row, column))
-        if levels[n].any():
-            sprite = arrows_sprite(tuple(levels[n].tolist()), frame.cell, inks[entries[row, column]])
+        drawn.add(place)
+        if any(lengths):
+            sprite = arrows_sprite(lengths, frame.cell, inks[entries[row][column]])
             sprites.append((sprite, (frame.left + column * frame.cell, frame.top + row * frame.cell)))
     canvas.surface.blits(sprites, False)
 
@@ -359,15 +399,24 @@ def _draw_marks(
 ) -> None:
     """Draw the marks that lie below the path, or the others."""
     table = VIRIDIS[shades(values, *span)]
-    for kind in MARK_ORDER if below else ("walker",):
-        if below and kind == "walker":
+    shared = Counter((mark.row, mark.column) for mark in view.scene.marks if mark.kind not in FLOORS)
+    corners: Counter[tuple[int, int]] = Counter()
+    for mark in sorted(view.scene.marks, key=lambda mark: _RANKS.get(mark.kind, _RANKS["cue"])):
+        at = (mark.row, mark.column)
+        inside = 0 <= mark.row < frame.shape[0] and 0 <= mark.column < frame.shape[1]
+        if not inside or below == (mark.kind == "walker"):
             continue
-        for mark in view.scene.marks:
-            known = mark.kind if mark.kind in MARK_ORDER else "cue"
-            if known == kind and 0 <= mark.row < frame.shape[0] and 0 <= mark.column < frame.shape[1]:
-                r, g, b = (int(c) for c in table[mark.row, mark.column])
-                size = frame.cell * (1.0 if kind in ("lava", "slippery") else 0.86)
-                draw_mark(canvas, mark.kind, frame.place(mark.row, mark.column), size, mark.label, ink_on((r, g, b)))
+        place = frame.place(*at)
+        size = frame.cell * (1.0 if mark.kind in ("lava", "slippery") else 0.86)
+        if mark.kind == "walker":
+            size = max(size, canvas.px(11))  # seen on small maps too
+        elif mark.kind == "start" or (mark.kind not in FLOORS and shared[at] > 1):  # into a corner
+            size = frame.cell * 0.46
+            dx, dy = _CORNERS[corners[at] % 4]
+            place = (place[0] + dx * frame.cell * 0.25, place[1] + dy * frame.cell * 0.25)
+            corners[at] += 1
+        r, g, b = (int(c) for c in table[at])
+        draw_mark(canvas, mark.kind, place, size, mark.label, ink_on((r, g, b)))
 
 
 def _draw_path(canvas: Canvas, points: list[tuple[float, float]], cell: float) -> None:
@@ -423,9 +472,9 @@ def _draw_rooms(
 ) -> str | None:
     scene = view.scene
     rooms = np.asarray(scene.rooms, np.float64)
-    radius = _room_radius(canvas, body, len(rooms))
-    places = _in_body(body.inflate(-2 * radius, -2 * radius), rooms)
     doors = np.zeros((0, 2), np.int64) if scene.doors is None else np.asarray(scene.doors)
+    radius = _room_radius(canvas, body, rooms, doors)
+    places = _in_body(body.inflate(-3 * radius, -3 * radius), rooms)
     strength = _door_strength(scene, policy_of(view), doors)
     for (start, end), share in zip(doors.tolist(), strength, strict=True):
         _draw_door(canvas, places[start], places[end], radius, share)
@@ -440,9 +489,16 @@ def _draw_rooms(
     return _hover_room(view, places, radius, pointer)
 
 
-def _room_radius(canvas: Canvas, body: Rect, n_rooms: int) -> int:
-    by_space = min(body.width, body.height) / (2.6 * max(np.sqrt(n_rooms), 1.0) + 1.5)
-    return int(max(min(by_space, canvas.px(46)), 4))
+def _room_radius(canvas: Canvas, body: Rect, rooms: Array, doors: Array) -> int:
+    """Return the radius of rooms in pixels: passages between them stay long enough for an arrow."""
+    by_space = min(body.width, body.height) / (2.6 * max(np.sqrt(len(rooms)), 1.0) + 1.5)
+    most = min(by_space, canvas.px(46))
+    places = _in_body(body.inflate(-2 * int(most), -2 * int(most)), rooms)
+    ends = doors[doors[:, 0] != doors[:, 1]]
+    if len(ends):
+        shortest = float(np.hypot(*(places[ends[:, 0]] - places[ends[:, 1]]).T).min())
+        most = min(most, 0.3 * shortest)
+    return int(max(most, 4))
 
 
 def _in_body(body: Rect, rooms: Array) -> Array:
@@ -548,16 +604,16 @@ def _draw_lines(canvas: Canvas, body: Rect, lines: Array) -> None:
     left, top = body.left + (body.width - side) / 2, body.top + (body.height - side) / 2
     ends = np.asarray(lines, np.float64).reshape(-1, 2, 2)
     points = np.stack([left + side * ends[..., 0], top + side * (1.0 - ends[..., 1])], axis=-1)
-    for stroke in points[np.isfinite(points).all(axis=(1, 2))].tolist():
-        canvas.line(tuple(stroke[0]), tuple(stroke[1]), INK, max(side / canvas.scale / 130, 2))
-        if side > canvas.px(150):
-            canvas.circle(stroke[1], side / 150, INK)
+    width = max(side / canvas.scale / 130, 2)
+    for start, end in points[np.isfinite(points).all(axis=(1, 2))].tolist():
+        canvas.line(start, end, INK, width)
+        if canvas.px(width) > 3:
+            for place in (start, end):
+                canvas.circle(place, canvas.px(width) / 2, INK)
 
 
 def _draw_image(canvas: Canvas, body: Rect, image: Array) -> None:
     """Draw an image as large as it fits; small ones by whole factors, without mixing."""
-    from simulator.views.drawing.canvas import pygame_module
-
     pygame = pygame_module()
     surface = picture(np.asarray(image))
     wide, high = surface.get_size()

@@ -32,8 +32,7 @@ from simulator.views.drawing.colours import (
     RULE,
     Colour,
     blend,
-    ink_on,
-    palette,
+    ink_table,
     shades,
 )
 from simulator.views.style import count, number
@@ -41,6 +40,7 @@ from simulator.views.style import count, number
 if TYPE_CHECKING:
     from pygame import Rect
 
+LEAST_COLUMN = 56  # units of the width of a matrix's column, where there are few
 MIN_NUMBER_CELL = 34  # units of a cell's width from which a matrix shows its numbers
 Pointer = tuple[int, int] | None
 
@@ -185,7 +185,7 @@ def _matrix_rect(
         wide, high = square * n_columns, square * n_rows
     else:
         most = canvas.px(64)
-        wide = min(width, n_columns * min(max(square * 3, 1), 2 * most))
+        wide = min(width, n_columns * min(max(square * 3, canvas.px(LEAST_COLUMN)), 2 * most))
         high = min(height, n_rows * min(height / n_rows, most))
     out = rect.copy()
     out.topleft = (rect.left + left, rect.top + top)
@@ -237,7 +237,7 @@ def _numbers_in(canvas: Canvas, grid: Rect, values: Array, span: tuple[float, fl
     line = canvas.line_height(SMALL)
     if width < canvas.px(MIN_NUMBER_CELL) or height < line or values.size > 1200:
         return
-    inks = [ink_on(colour) for colour in palette(diverging=diverging)]
+    inks = ink_table(diverging=diverging)
     entries = shades(values, *span)
     sprites = []
     for row in range(n_rows):
@@ -373,7 +373,7 @@ class Axes(NamedTuple):
     x: tuple[float, float]
     y: tuple[float, float]
 
-    def points(self, x: Array, y: Array) -> Array:
+    def points(self, x: Any, y: Any) -> Array:
         """Return pixels [P, 2] of values."""
         x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
         px = self.rect.left + (x - self.x[0]) / (self.x[1] - self.x[0]) * self.rect.width

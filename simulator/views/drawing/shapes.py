@@ -140,20 +140,25 @@ def arrows_sprite(levels: tuple[int, ...], size: int, colour: Colour) -> Surface
     n = size * SMOOTH
     large = pygame.Surface((n, n), pygame.SRCALPHA, 32)
     large.fill((*colour, 0))
+    single = sum(level > 0 for level in levels) == 1
     for level, (dx, dy) in zip(levels, DIRECTIONS.values(), strict=True):
         if level:
-            _arrow(pygame, large, n, (dx, dy), level / LEVELS, colour)
+            _arrow(pygame, large, n, (dx, dy), level / LEVELS, colour, single=single)
     return pygame.transform.smoothscale(large, (size, size))
 
 
-def _arrow(pygame: Any, surface: Any, n: int, direction: tuple[int, int], share: float, colour: Colour) -> None:
+def _arrow(
+    pygame: Any, surface: Any, n: int, direction: tuple[int, int], share: float, colour: Colour, *, single: bool
+) -> None:
+    """Draw an arrow from the middle of the cell, or across it where it is the only one."""
     dx, dy = direction
-    tip = n * (0.12 + 0.32 * share)
+    tip = n * (0.12 + (0.26 if single else 0.32) * share)
     head = n * (0.06 + 0.08 * share)
     thick = max(int(n * 0.055), 1)
     centre = n / 2
     x, y = centre + dx * tip, centre + dy * tip
-    pygame.draw.line(surface, colour, (centre, centre), (x - dx * head, y - dy * head), thick)
+    start = (centre - dx * tip, centre - dy * tip) if single else (centre, centre)
+    pygame.draw.line(surface, colour, start, (x - dx * head, y - dy * head), thick)
     side = head * 0.8
     corners = [(x, y), (x - dx * head - dy * side, y - dy * head + dx * side)]
     corners.append((x - dx * head + dy * side, y - dy * head - dx * side))

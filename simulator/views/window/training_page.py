@@ -144,7 +144,7 @@ class TrainingPage:
         self.title = f"Engram: {source.snapshot.id}, {source.snapshot.agent} in {source.snapshot.env}"
         self.keys: Sequence[tuple[str, str]] = KEYS
         self._change = ChangeTab(source) if isinstance(source, ChangeableSource) else None
-        self.tabs = Tabs((*TABS, "Change") if self._change is not None else TABS)
+        self.tabs = Tabs((*TABS, "Change") if self._change is not None else TABS, lambda tab: self._scroll_to(0))
         self._first_panel = 0
         self._curves: tuple[RunSnapshot | None, list[CurvePanel]] = (None, [])
         speed = source.speed
@@ -265,7 +265,10 @@ class TrainingPage:
         return False
 
     def _scroll(self, step: int) -> None:
-        self._first_panel = max(self._first_panel + step, 0)
+        self._scroll_to(self._first_panel + step)
+
+    def _scroll_to(self, first: int) -> None:
+        self._first_panel = max(first, 0)
 
     def _toggle_wall(self) -> None:
         self.source.wall = not self.source.wall
@@ -334,7 +337,7 @@ class TrainingPage:
                 words = "this agent shows nothing of its inside"
                 canvas.text(rect.topleft, words, SIZE, FAINT, width=rect.width)
         elif self.tabs.chosen == SETTINGS or self._change is None:
-            panels = [TextPanel("settings", self.source.settings)]
+            panels = settings_panels(self.source.settings)
         else:
             self._change.draw(canvas, rect)
             return
@@ -377,6 +380,15 @@ def _height(canvas: Canvas, panel: Panel) -> int:
     if isinstance(panel, BarPanel):
         return head + len(panel.names) * canvas.px(30) + (canvas.px(20) if panel.beside is not None else 0)
     return canvas.px(LEAST_PANEL)
+
+
+def settings_panels(settings: Mapping[str, str]) -> list[TextPanel]:
+    """Make a panel of the run's own settings, and one of each player and of each of its parts."""
+    groups: dict[str, dict[str, str]] = {"run": {}}
+    for name, value in settings.items():
+        group, _, own = name.rpartition(".")
+        groups.setdefault(group or "run", {})[own] = value
+    return [TextPanel(group.replace(".", ": "), facts) for group, facts in groups.items() if facts]
 
 
 def curve_panels(snapshot: RunSnapshot) -> list[CurvePanel]:

@@ -1,4 +1,4 @@
-"""Tests of drawings against stored pictures (tests.helpers.stored_drawings.py), within what fonts and palettes differ."""
+"""Tests of drawings against stored pictures, within what fonts and palettes differ (tests.helpers.stored_drawings)."""
 
 from __future__ import annotations
 

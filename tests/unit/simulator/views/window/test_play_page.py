@@ -232,6 +232,11 @@ def test_a_button_acts_by_a_click_and_by_the_keyboard(window):
     assert page._buttons[2].rect.width == 0  # of an action that is not possible
 
 
+def is_near(colour, expected):
+    """Edges are smooth: a colour mixes with its neighbour's."""
+    return all(abs(one - other) <= 10 for one, other in zip(colour[:3], expected, strict=True))
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (500, 340)])
 def test_marks_of_both_sides_are_drawn_in_their_colours_and_shapes(window, size):
     page = PlayPage(Sitting(scene=BOARD), "")
@@ -241,10 +246,10 @@ def test_marks_of_both_sides_are_drawn_in_their_colours_and_shapes(window, size)
     opened._draw()
     frame, _ = page._board
     own, other = (tuple(map(round, frame.place(*cell))) for cell in ((0, 0), (1, 1)))
-    assert surface.get_at(own)[:3] == (0, 101, 168)  # the strokes of a cross meet in the middle
-    assert surface.get_at(other)[:3] == (255, 255, 255)  # a ring is empty there
-    across = [surface.get_at((other[0] + x, other[1]))[:3] for x in range(frame.cell // 2)]
-    assert (201, 98, 0) in across
+    assert is_near(surface.get_at(own), (0, 101, 168))  # the strokes of a cross meet in the middle
+    assert is_near(surface.get_at(other), (255, 255, 255))  # a ring is empty there
+    across = [surface.get_at((other[0] + x, other[1])) for x in range(frame.cell // 2)]
+    assert any(is_near(colour, (201, 98, 0)) for colour in across)
 
 
 def test_it_draws_a_grid_strokes_a_picture_and_an_end(window):
