@@ -65,7 +65,7 @@ REFUSED = [
     (["run", PATH, PATH, "--steps"], "--steps: expected a value after it"),
     (["run", PATH, PATH, "--steps", "--seeds", "3"], "--steps: expected a value after it"),
     (["run", PATH, PATH, "--step", "5"], "--step: unknown option; did you mean --steps?"),
-    (["run", PATH, PATH, "--view", "windw"], "--view windw: expected one of terminal, none"),
+    (["run", PATH, PATH, "--view", "windw"], "--view windw: expected one of terminal, window, none"),
     (
         ["run", PATH, PATH, "--label", "a\x07b"],
         "--label: found 'a\\x07b' with U+0007, expected 1 to 80 characters on one line",
@@ -128,8 +128,8 @@ def test_options_win_over_the_file_and_the_file_over_the_preset(played: list[Any
     )
     words = ["run", "--config", "run.toml", "--seeds", "4", "--agent.count", "6", "--env.inner.level", ".5"]
     engram(*words, "--lab", "other", "--view", "none", "--label", "my words")
-    config, lab, options, playback = played[0]
-    assert (config.seeds, config.steps, lab, options.label, playback) == (4, 9, "other", "my words", None)
+    config, lab, options = played[0]
+    assert (config.seeds, config.steps, lab, options.label, options.view) == (4, 9, "other", "my words", "none")
     assert options.keep_replay is False
     assert (config.agent_settings.count, config.agent_settings.rate) == (6, 2.0)
     assert config.env_settings.inner.level == 0.5
@@ -400,7 +400,7 @@ def test_a_lab_is_found_through_a_link_and_in_a_folder_of_any_name(clean_folder,
 @pytest.mark.parametrize("name", main.COMMANDS)
 def test_help_has_examples_that_are_taken(engram: Engram, name: str) -> None:
     examples = main.command_of(name).examples
-    assert 2 <= len(examples) <= 4
+    assert 2 <= len(examples) <= 5
     out = engram(name, "--help").out
     for example in examples:
         assert f"\n  engram {example}\n" in out

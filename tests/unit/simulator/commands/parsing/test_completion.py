@@ -45,7 +45,7 @@ def test_options_are_of_the_command_and_of_the_named_players() -> None:
 
 
 def test_values_of_options() -> None:
-    assert offered("run", "--view", "") == ["terminal", "none"]
+    assert offered("run", "--view", "") == ["terminal", "window", "none"]
     assert offered("run", "--view=n") == ["--view=none"]
     assert offered("run", "q_learning", "rooms", "--agent.target", "s") == ["sarsa"]
     assert offered("run", "--preset", "taxi") == ["taxi-dqn", "taxi", "taxi-fast"]
