@@ -27,11 +27,18 @@ _announcers: list[Callable[[], None]] = []
 
 
 _PLAIN: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+_LINKED: dict[str, Any] = {}  # of functions that are linked into their callers
+try:
+    from simulator.core import jit_linking
+except ImportError as error:
+    folder.warn_once(f"{error}: compiling takes longer")
+else:
+    _LINKED["pipeline_class"] = jit_linking.LinkedCompiler
 
 
 def jit(function: Callable[..., Any]) -> Any:
     """Compile on first call and keep the machine code on disk for the next process."""
-    return _cached(njit(**_PLAIN, _nrt=False)(function))
+    return _both(function, _nrt=False)
 
 
 def jit_inline(function: Callable[..., Any]) -> Any:
@@ -40,25 +47,30 @@ def jit_inline(function: Callable[..., Any]) -> Any:
     LLVM inlines it, and it counts no references: passing a tuple of arrays by call costs some 30 ns a step, more than
     the step itself. The price: it cannot allocate.
     """
-    return _inner(function)
+    return _inner(_linked(function, forceinline=True, _nrt=False))
 
 
 def jit_callback(function: Callable[..., Any]) -> Any:
     """Compile an inlined function that can also be passed to compiled code; see :func:`function_pointer`."""
-    return _inner(function, no_cfunc_wrapper=False)
+    return _inner(_both(function, forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=False, _nrt=False))
 
 
 def jit_reassociate(function: Callable[..., Any]) -> Any:
     """Compile an inlined function whose float sums are reassociated, always alike, so that LLVM can vectorise them."""
-    return _inner(function, fastmath={"reassoc"})
+    return _inner(_linked(function, forceinline=True, fastmath={"reassoc"}, _nrt=False))
 
 
-def _inner(function: Callable[..., Any], **options: Any) -> Any:
-    """Compile without an entry point from Python, which took a sixth of the compile time.
+def jit_shared(function: Callable[..., Any]) -> Any:
+    """Compile a function that LLVM inlines like :func:`jit_inline`, and that Python can call too."""
+    return _both(function, forceinline=True, _nrt=False)
+
+
+def _inner(compiled: Any) -> Any:
+    """Let a function that has no entry point from Python refuse a call from there.
 
     Numba would call the missing entry point, so its dispatcher learns of no overload and falls back to an error.
     """
-    compiled = _cached(njit(**{**_PLAIN, **options}, forceinline=True, no_cpython_wrapper=True, _nrt=False)(function))
+    function = compiled.py_func
 
     def refuse(*args: Any, **kwargs: Any) -> None:
         raise TypeError(f"{function.__module__}.{function.__name__} can be called from compiled code only")
@@ -68,9 +80,19 @@ def _inner(function: Callable[..., Any], **options: Any) -> Any:
     return compiled
 
 
-def jit_shared(function: Callable[..., Any]) -> Any:
-    """Compile a function that LLVM inlines like :func:`jit_inline`, and that Python can call too."""
-    return _cached(njit(**_PLAIN, forceinline=True, _nrt=False)(function))
+def _both(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile to machine code where Python calls, and to be linked into the caller where compiled code does."""
+    compiled = _cached(njit(**{**_PLAIN, **options})(function))
+    linked = _linked(function, **{**options, "no_cfunc_wrapper": True})
+    compiled.get_call_template = linked.get_call_template  # by these two, compiled code finds the code of a signature
+    compiled.get_overload = linked.get_overload
+    return compiled
+
+
+def _linked(function: Callable[..., Any], **options: Any) -> Any:
+    """Compile without an entry point from Python, and without machine code, both of which numba makes of everything."""
+    how = {**_PLAIN, **options, "no_cpython_wrapper": True, **_LINKED}
+    return _cached(njit(**how)(function), linked=bool(_LINKED))
 
 
 def jit_or_python(*, inline: bool) -> Callable[..., Any]:
@@ -97,7 +119,7 @@ def jit_implementation(generic: Callable[..., Any], *, inline: bool, of: type[An
         def implementation(*args: Any) -> Callable[..., Any] | None:
             return function if of is None or of in _classes(args[0], kinds) else None
 
-        overload(generic, jit_options={**_PLAIN, "forceinline": inline, "_nrt": False})(implementation)
+        overload(generic, jit_options={**_PLAIN, **_LINKED, "forceinline": inline, "_nrt": False})(implementation)
         return function
 
     return register
@@ -144,10 +166,10 @@ def compiled_or_python(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def jit_blas(function: Callable[..., Any]) -> Any:
     """Compile a function that multiplies by ``np.dot``: numba types that only where references are counted."""
-    return _cached(njit(**_PLAIN, _nrt=True)(function))
+    return _both(function, _nrt=True)
 
 
-def _cached(dispatcher: Any) -> Any:
+def _cached(dispatcher: Any, linked: bool = False) -> Any:
     """Load a function's machine code from disk, or save it there for the next process."""
     if folder.folder() is not None and os.path.exists(dispatcher.py_func.__code__.co_filename):
         try:
@@ -155,7 +177,8 @@ def _cached(dispatcher: Any) -> Any:
         except ImportError as error:
             folder.warn_once(f"{error}: compiled code is not cached")
         else:
-            dispatcher._cache = CheckedCache(dispatcher.py_func)
+            rebuild = jit_linking.from_cache if linked else None
+            dispatcher._cache = CheckedCache(dispatcher.py_func, rebuild)
     return dispatcher
 
 

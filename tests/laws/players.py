@@ -30,7 +30,8 @@ def session(agent: str, env: str, *, rollouts: bool = True, **settings: Any) -> 
         "agent": {"name": agent, **SOON.get(agent, {}), **settings.pop("agent_", {})},
         "env": {"name": env, **settings.pop("env_", {})},
     }
-    run = {"seeds": 3, "first_seed": FIRST_SEED + settings.pop("first_seed", 0), "steps": 100_000, "threads": 1}
+    first_seed = FIRST_SEED + settings.pop("first_seed", 0)
+    run = {"seeds": 3, "first_seed": first_seed, "steps": 100_000, "eval_episodes": 10, "threads": 1}
     return Session(build({**run, **settings, **tables}), rollouts=rollouts)
 
 

@@ -56,7 +56,8 @@ def settings_of(agent: str, name: str, *, layers: int = 1, **settings: Any) -> d
 
 def probe(agent: str, name: str, *, seeds: int = 1, layers: int = 1, env: Any = MIXED, **settings: Any) -> Session:
     """Return a session on the flag probe."""
-    return session(agent, PROBE, seeds=seeds, env_=env, agent_=settings_of(agent, name, layers=layers, **settings))
+    players = {"env_": env, "agent_": settings_of(agent, name, layers=layers, **settings)}
+    return session(agent, PROBE, seeds=seeds, eval_episodes=80, **players)
 
 
 def learner_of(agent: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Processes of the kill tests of training runs. Importing this module compiles everything, for a fast start."""
+"""Processes of the kill tests of training runs."""
 
 from __future__ import annotations
 
@@ -87,7 +87,9 @@ def live_child(lab: Path, config: RunConfig, asked: dict[int, str], moment: str,
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-for _kind in STEPS:
-    _session = loop.Session(settings(_kind, 200))
-    _session.play(200)
-    _session.evaluator().evaluate(_session.agent, 200)
+def warm_up() -> None:
+    """Play a little of everything, so that it is compiled."""
+    for kind in STEPS:
+        session = loop.Session(settings(kind, 200))
+        session.play(200)
+        session.evaluator().evaluate(session.agent, 200)

@@ -1,4 +1,4 @@
-"""Processes of the kill tests of recall benchmarks. Importing this module compiles everything."""
+"""Processes of the kill tests of recall benchmarks."""
 
 from __future__ import annotations
 
@@ -37,5 +37,7 @@ def child(lab: Path) -> None:
     play(lab)
 
 
-with tempfile.TemporaryDirectory() as _folder:
-    play(Path(_folder))
+def warm_up() -> None:
+    """Play the benchmark, so that everything is compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        play(Path(folder))

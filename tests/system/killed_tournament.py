@@ -1,4 +1,4 @@
-"""Processes of the kill tests of tournaments. Importing this module compiles everything."""
+"""Processes of the kill tests of tournaments."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ def child(lab: Path, processes: bool = False) -> None:
     play(lab, CONFIG, workers=(lambda: Processes(2)) if processes else Here, checkpoint_every=0.01)
 
 
-if __name__ != "__main__":
-    with tempfile.TemporaryDirectory() as _folder:
-        play(Path(_folder) / "lab", {**CONFIG, "steps": 500, "seeds": 1, "seeds_per_cell": 1})
+def warm_up() -> None:
+    """Play a small tournament, so that everything is compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        play(Path(folder) / "lab", {**CONFIG, "steps": 500, "seeds": 1, "seeds_per_cell": 1})

@@ -27,7 +27,7 @@ KILLS, BATCHES = 80, 10  # over all kinds of runs; every first run of a batch is
 def _processes():
     """Return a fork server that has everything loaded and no threads."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.system.killed"])
+    context.set_forkserver_preload(["tests.system.warm"])
     return context
 
 

@@ -23,7 +23,7 @@ KILLS = 12
 @cache
 def _processes():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.system.killed_recall"])
+    context.set_forkserver_preload(["tests.system.warm"])
     return context
 
 

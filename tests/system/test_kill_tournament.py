@@ -25,7 +25,7 @@ HOSTS, WORKERS = 12, 8  # kills
 @cache
 def _processes():
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.system.killed_tournament"])
+    context.set_forkserver_preload(["tests.system.warm"])
     return context
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ _KNOWN_FORM: dict[str, dict[str, tuple[str, ...]]] = {  # private classes, metho
         "get_suitable_cache_subpath": ("py_file",),
         "ensure_cache_path": ("self",),
     },
-    "CompileResultCacheImpl": {"__init__": ("self", "py_func")},
+    "CompileResultCacheImpl": {"__init__": ("self", "py_func"), "rebuild": ("self", "target_context", "payload")},
 }
 
 
@@ -144,15 +144,23 @@ class _Results(caching.CompileResultCacheImpl):  # type: ignore[misc]
 
 
 class CheckedCache(caching.FunctionCache):  # type: ignore[misc]
-    """Numba's cache of one function. If a file fails, the function is compiled."""
+    """Numba's cache of one function. If a file fails, the function is compiled.
+
+    Args:
+        py_func: the function.
+        rebuild: makes a compiled function of what was cached, where it is no machine code.
+    """
 
     _impl_class = _Results
     _full = False  # of all functions: nothing more can be written
 
-    def __init__(self, py_func: Any) -> None:
+    def __init__(self, py_func: Any, rebuild: Callable[[Any, Any], Any] | None = None) -> None:
         super().__init__(py_func)
-        stamp = self._impl.locator.get_source_stamp()
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, stamp)
+        name = self._impl.filename_base
+        if rebuild is not None:
+            self._impl.rebuild = rebuild
+            name += ".linked"
+        self._cache_file = _Files(self._cache_path, name, self._impl.locator.get_source_stamp())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Load the machine code of a signature; None if there is none that can be used."""
