@@ -12,7 +12,7 @@ from msgspec import Meta
 from simulator.config import codec
 from simulator.config.codec import Format, PlayerEntry, choose, files_of, forget_place, own_settings, table_of
 from simulator.config.presets import find_agent
-from simulator.config.run import forget_unwrapped
+from simulator.config.run import forget_unused
 from simulator.config.validation import ConfigSource, check
 from simulator.core import registry
 from simulator.core.field_types import CountOrZero
@@ -91,7 +91,7 @@ def _identify(config: PlayConfig, tables: dict[str, Any]) -> Iterable[str]:
         tables["run"] = config.run.rpartition("#")[2]
     if config.env:
         forget_place(tables["env"])
-        forget_unwrapped(tables["env"])
+        forget_unused(tables["env"])
         yield from files_of("envs", config.env, config.env_settings)
         return
     forget_place(tables["game"])
