@@ -54,7 +54,8 @@ def draw_panel(canvas: Canvas, rect: Rect, panel: Panel, pointer: Pointer = None
         panel: what is drawn.
         pointer: place of the mouse, pixels.
     """
-    canvas.text(rect.topleft, panel.title, TITLE, face="bold", width=rect.width)
+    fits = canvas.text_size(panel.title, TITLE, face="bold")[0] <= rect.width
+    canvas.text(rect.topleft, panel.title, TITLE if fits else SMALL, face="bold", width=rect.width)
     above = canvas.line_height(TITLE) + canvas.px(6)
     body = rect.copy()
     body.top += above
