@@ -268,3 +268,14 @@ def test_rooms_are_a_graph():
     assert page.command() == "engram watch r1"
     page.close()
     assert page.source.is_closed
+
+
+def test_curves_that_are_kept_are_those_that_would_be_drawn(page):
+    first = pygame.surfarray.array3d(draw_page(page, size=SIZE).surface)
+    again = pygame.surfarray.array3d(draw_page(page, size=SIZE).surface)
+    assert (first == again).all()
+    page.source.snapshot = snapshot(optimum=None)
+    changed = pygame.surfarray.array3d(draw_page(page, size=SIZE).surface)
+    assert (changed != again).any()
+    fresh = TrainingPage(page.source)
+    assert (pygame.surfarray.array3d(draw_page(fresh, size=SIZE).surface) == changed).all()
