@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from simulator.config.codec import content_hashes, plain, settings_hash, stored_tables, table_of, to_toml
 from simulator.config.play import PlayConfig
 from simulator.config.run import RunConfig
+from simulator.core import registry
 from simulator.core.demonstrations import Demonstrations
 from simulator.core.files.escaping import check_label
 from simulator.core.protocols import EnvSpec, State
@@ -33,6 +35,7 @@ from simulator.store.run_store import Store
 from simulator.training.evaluation import optimum
 from simulator.training.summary import last_evaluation
 
+_KINDS = {"env": "envs", "game": "games", "opponent": "agents"}  # of the players in a table
 FEW = 30  # episodes below which a mean return is said to be of few
 
 
@@ -249,10 +252,14 @@ def place_of(config: PlayConfig) -> dict[str, Any]:
 
 
 def _is_same(kind: type[Any], record: RunRecord, table: str, wanted: Any) -> bool:
-    """Tell whether a stored experiment has a table of settings, labels left out."""
+    """Tell whether a stored experiment has a table of settings; labels are left out, new settings at their defaults."""
     stored = stored_tables(kind, record).get(table)
-    if isinstance(stored, Mapping):
-        stored = {key: value for key, value in stored.items() if key != "label"}
+    if isinstance(stored, Mapping) and isinstance(wanted, Mapping):
+        if stored.get("name") != wanted["name"]:
+            return False
+        player = registry.load(_KINDS[table], wanted["name"])
+        later = {key: value for key, value in plain(asdict(player.Config())).items() if key not in stored}
+        stored = {**later, **{key: value for key, value in stored.items() if key != "label"}}
     return bool(stored == wanted)
 
 
