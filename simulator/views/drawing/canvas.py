@@ -176,8 +176,12 @@ class Canvas:
 
     def matrix(self, rect: Any, values: Array, low: float, high: float, *, diverging: bool) -> None:
         """Fill a rectangle with the shades of a matrix, float [H, W]: an 8-bit surface, scaled without mixing."""
-        small = shaded(values, low, high, diverging=diverging)
         size = (max(int(rect[2]), 1), max(int(rect[3]), 1))
+        if values.shape[0] > size[1] or values.shape[1] > size[0]:  # only what is seen is shaded
+            rows = np.arange(min(values.shape[0], size[1])) * values.shape[0] // min(values.shape[0], size[1])
+            columns = np.arange(min(values.shape[1], size[0])) * values.shape[1] // min(values.shape[1], size[0])
+            values = values[np.ix_(rows, columns)]
+        small = shaded(values, low, high, diverging=diverging)
         self.surface.blit(self._pygame.transform.scale(small, size), (rect[0], rect[1]))
 
 
