@@ -27,6 +27,8 @@ Align = Literal["left", "centre", "right"]
 SIZE = 13.0  # of text
 SMALL = 11.0
 TITLE = 14.0
+SMOOTH = 4  # shapes with smooth edges are drawn so many times larger, and made smaller by averaging
+SMALLEST_SMOOTH = 5  # pixels of a circle's radius
 MAX_TEXTS = 4096  # rendered texts that are kept
 _FACES = {"sans": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
 
@@ -116,7 +118,12 @@ class Canvas:
     def circle(self, centre: Any, radius: float, colour: Colour = INK, width: float = 0.0) -> None:
         """Draw a disc, or a ring where there is a width; the radius is in pixels."""
         thick = max(self.px(width), 1) if width else 0
-        self._pygame.draw.circle(self.surface, colour, centre, max(radius, 1), thick)
+        if radius < SMALLEST_SMOOTH:
+            self._pygame.draw.circle(self.surface, colour, centre, max(radius, 1), thick)
+            return
+        disc = _disc(round(2 * radius), thick, colour)
+        half = disc.get_width() / 2
+        self.surface.blit(disc, (round(centre[0] - half), round(centre[1] - half)))
 
     def text(
         self,
@@ -169,8 +176,12 @@ class Canvas:
 
     def matrix(self, rect: Any, values: Array, low: float, high: float, *, diverging: bool) -> None:
         """Fill a rectangle with the shades of a matrix, float [H, W]: an 8-bit surface, scaled without mixing."""
-        small = shaded(values, low, high, diverging=diverging)
         size = (max(int(rect[2]), 1), max(int(rect[3]), 1))
+        if values.shape[0] > size[1] or values.shape[1] > size[0]:  # only what is seen is shaded
+            rows = np.arange(min(values.shape[0], size[1])) * values.shape[0] // min(values.shape[0], size[1])
+            columns = np.arange(min(values.shape[1], size[0])) * values.shape[1] // min(values.shape[1], size[0])
+            values = values[np.ix_(rows, columns)]
+        small = shaded(values, low, high, diverging=diverging)
         self.surface.blit(self._pygame.transform.scale(small, size), (rect[0], rect[1]))
 
 
@@ -207,6 +218,17 @@ def forget_texts() -> None:
     """Drop every rendered text: fonts of a time before they were stopped are dead."""
     for kept in (_font, _render, _size, _shortened):
         kept.cache_clear()
+
+
+@lru_cache(maxsize=512)
+def _disc(diameter: int, width: int, colour: Colour) -> Surface:
+    """Draw a disc, or a ring of some width, with smooth edges."""
+    pygame = pygame_module()
+    n = diameter * SMOOTH
+    large = pygame.Surface((n, n), pygame.SRCALPHA, 32)
+    large.fill((*colour, 0))
+    pygame.draw.circle(large, colour, (n / 2, n / 2), n / 2, width * SMOOTH)
+    return pygame.transform.smoothscale(large, (diameter, diameter))
 
 
 @lru_cache(maxsize=MAX_TEXTS)

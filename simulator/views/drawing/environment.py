@@ -279,6 +279,9 @@ def _draw_grid(
     walls = wall_array(view.scene)
     frame = _frame_of(body, walls.shape)
     values = np.where(walls, np.nan, place_values(view, walls.shape))
+    for mark in view.scene.marks:
+        if mark.kind in ENDS and 0 <= mark.row < walls.shape[0] and 0 <= mark.column < walls.shape[1]:
+            values[mark.row, mark.column] = np.nan  # nothing follows
     span = value_span(view)
     canvas.surface.blit(_ground(canvas, frame, view, walls, values, span), (frame.left, frame.top))
     if path is not None:
@@ -423,7 +426,7 @@ def _draw_path(canvas: Canvas, points: list[tuple[float, float]], cell: float) -
     """Draw the way of the agent: white below dark, so that it is seen on every shade; older parts are thinner."""
     if len(points) < 2:
         return
-    width = max(cell * 0.1, 2.0) / canvas.scale
+    width = min(max(cell * 0.1 / canvas.scale, 2.0), 6.0)
     canvas.lines(np.array(points), PAPER, width + 2)
     canvas.lines(np.array(points), ORANGE, width)
 

@@ -54,7 +54,8 @@ def draw_panel(canvas: Canvas, rect: Rect, panel: Panel, pointer: Pointer = None
         panel: what is drawn.
         pointer: place of the mouse, pixels.
     """
-    canvas.text(rect.topleft, panel.title, TITLE, face="bold", width=rect.width)
+    fits = canvas.text_size(panel.title, TITLE, face="bold")[0] <= rect.width
+    canvas.text(rect.topleft, panel.title, TITLE if fits else SMALL, face="bold", width=rect.width)
     above = canvas.line_height(TITLE) + canvas.px(6)
     body = rect.copy()
     body.top += above
@@ -72,14 +73,15 @@ def _draw(panel: Any, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | Non
 
 def colour_span(values: Array, *, diverging: bool) -> tuple[float, float]:
     """Return the values of the first and the last colour: around 0, or from the smallest to the largest."""
-    finite = np.asarray(values, np.float64)
-    finite = finite[np.isfinite(finite)]
-    if not finite.size:
-        return (-1.0, 1.0) if diverging else (0.0, 1.0)
-    if diverging:
-        most = float(np.abs(finite).max()) or 1.0
-        return -most, most
-    return float(finite.min()), float(finite.max())
+    values = np.asarray(values, np.float64)
+    low, high = (float(values.min()), float(values.max())) if values.size else (math.nan, math.nan)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            return (-1.0, 1.0) if diverging else (0.0, 1.0)
+        low, high = float(finite.min()), float(finite.max())
+    most = max(abs(low), abs(high)) or 1.0
+    return (-most, most) if diverging else (low, high)
 
 
 def draw_scale(canvas: Canvas, rect: Rect, span: tuple[float, float], *, diverging: bool) -> None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulator.views.drawing.canvas import Canvas, pygame_module
+from simulator.views.drawing.canvas import SMOOTH, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, PAPER, Colour
 
 if TYPE_CHECKING:
     from pygame import Surface
 
-SMOOTH = 4  # sprites are drawn so many times larger, and made smaller by averaging
 LEVELS = 8  # lengths of an arrow
 GOLD: Colour = (245, 190, 40)
 DIRECTIONS = {"up": (0, -1), "right": (1, 0), "down": (0, 1), "left": (-1, 0)}
