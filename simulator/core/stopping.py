@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,3 +68,26 @@ class RateLimiter:
     def restart(self) -> None:
         """Begin a new interval now."""
         self._last = self._clock()
+
+
+@contextmanager
+def ctrl_c_held_back() -> Iterator[None]:
+    """Let processes that are started within the block begin without Ctrl-C, which is for the one that starts them.
+
+    They would print a traceback if it came before they can ignore it; see :func:`ignore_ctrl_c`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ignore_ctrl_c() -> None:
+    """Ignore Ctrl-C from now on, in a process that was started while it was held back."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -7,7 +7,6 @@ for an answer is asked again and again whether to go on waiting.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
+from simulator.core.stopping import ctrl_c_held_back, ignore_ctrl_c
 from simulator.play.session import EnvSession, Outcome, PlayedEpisode
 
 ASK_SECONDS = 0.05  # between two questions whether to go on waiting
@@ -65,7 +65,8 @@ class SessionProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, name, settings, seed), daemon=True)
-        self._process.start()
+        with ctrl_c_held_back():
+            self._process.start()
         theirs.close()
         self.waiting = waiting
         try:
@@ -145,7 +146,7 @@ class SessionProcess:
 
 def _serve(pipe: Connection, name: str, settings: Any, seed: int) -> None:
     """Answer requests until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that plays
+    ignore_ctrl_c()  # it is for the process that started this one
     try:
         session = EnvSession(name, settings, seed)
         pipe.send(Answer(None, _moment_of(session)))

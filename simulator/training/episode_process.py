@@ -7,7 +7,6 @@ environment that closes its window closes it there.
 from __future__ import annotations
 
 import multiprocessing
-import signal
 import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from simulator.core.scene import Panel
 from simulator.core.snapshots import SeedView
+from simulator.core.stopping import ctrl_c_held_back, ignore_ctrl_c
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 from simulator.training import episode_player, inside
@@ -62,7 +62,8 @@ class EpisodeProcess:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, lab, run, seed), daemon=True)
-        self._process.start()
+        with ctrl_c_held_back():
+            self._process.start()
         theirs.close()
         self._waiting = False
 
@@ -104,7 +105,7 @@ class EpisodeProcess:
 
 def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
     """Answer requests until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that watches
+    ignore_ctrl_c()  # it is for the process that started this one
     try:
         with Store(existing(lab)) as store, suppress(EOFError, OSError):
             player = episode_player.of_run(store, run, seed)
