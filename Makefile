@@ -31,6 +31,10 @@ pictures: install
 	$(BIN)/python docs/_pictures.py
 
 # The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
+# The window on a virtual display (Debian: xvfb, xdotool).
+test-window: install
+	ENGRAM_TEST_WINDOW=1 $(BIN)/python -m pytest -q tests/window -m ""
+
 test-portable: install
 	$(BIN)/python -m tests.portable
 

@@ -444,7 +444,7 @@ COMMAND = Command(
     examples=(
         "play rooms --name ann --episodes 5 --teach",
         "play tic_tac_toe --against planner",
-        "play iterated_matrix --against tit-for-tat --game.rounds 10",
+        "play iterated_matrix --against grudger --game.rounds 10",
         "play FrozenLake-v1 --episodes 1 --actions down,down,right,right,down,right --env.kwargs is_slippery=false",
     ),
 )

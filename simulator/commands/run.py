@@ -137,7 +137,8 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
 def _watch_elsewhere(run: str, lab: str, scale: str) -> None:
     """Watch a run from another process, where its environment may close every window of this one."""
     words = [sys.executable, "-m", "simulator", "watch", run, "--lab", lab, "--scale", scale]
-    subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
+    nowhere = subprocess.DEVNULL  # whoever reads what this process prints does not wait for the window
+    subprocess.Popen(words, stdin=nowhere, stdout=nowhere, stderr=nowhere, start_new_session=True)
     print_status(f"{run}: its environment draws itself, so that another process watches it: engram watch {run}")
 
 

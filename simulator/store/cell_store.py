@@ -312,8 +312,10 @@ class CellStore:
             self._db.delete("cells", _JOB, [job.pair, *job.span])
 
     def sweep(self, keep: Iterable[JobKey]) -> None:
-        """Delete the checkpoints of all jobs but these: no tournament will continue the others."""
-        wanted = {self.scratch(*job) for job in keep}
+        """Delete the checkpoints of all jobs but these, and of those that have a result: none will be continued."""
+        with self._db.reading():
+            stored = {_job_of(CellRow(*row)) for row in self._db.select("cells")}
+        wanted = {self.scratch(*job) for job in set(keep) - stored}
         for path in (self.lab / "cells").glob("*-*-*"):
             if path not in wanted and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)

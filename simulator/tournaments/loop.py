@@ -215,6 +215,7 @@ class TournamentLoop:
                     self._schedule.keep(job, None)
             while True:
                 missing = self._schedule.missing()
+                self._store.sweep(self._unfinished() | set(missing))  # a kill may have left those of the last cell
                 if missing:
                     self._workers = self._workers or self._make_workers(len(missing))
                     yield from self._play(missing)
@@ -240,7 +241,6 @@ class TournamentLoop:
         workers = self._workers
         waiting = deque(missing)
         assert workers is not None
-        self._store.sweep(self._unfinished() | set(missing))
         while waiting or self._running:
             while waiting and len(self._running) < workers.n:
                 self._start(workers, waiting.popleft())

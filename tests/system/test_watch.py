@@ -82,6 +82,7 @@ def terminal(words: Sequence[str], folder: Path, stdout: IO[Any] | None = None) 
 def _own_terminal() -> None:
     os.setsid()
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # background jobs of a shell begin without it
 
 
 def text_of(screen: str) -> list[str]:

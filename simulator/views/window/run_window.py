@@ -16,6 +16,8 @@ from simulator.views.controls import Controls
 from simulator.views.window.app import Page, Window
 from simulator.views.window.training_page import TrainingPage
 
+FULL_SPEED = "f"  # the key of the driver
+
 
 class LiveRun:
     """A run that this process trains, as a page shows it.
@@ -155,7 +157,7 @@ class LiveSpeed:
 
     def full(self) -> None:
         """Go as fast as it can, or back to slow."""
-        self._pressed.append("f" if self._controls().speed is not None else "-")
+        self._pressed.append(FULL_SPEED if self._controls().speed is not None else "-")
 
     def change_every(self, *, more: bool) -> None:
         """Draw more rarely or more often."""
@@ -192,6 +194,7 @@ class RunWindow:
         self._watch_elsewhere = watch_elsewhere
         self._watch_on = watch_on
         self._is_elsewhere = False
+        self._was_let_go = False
 
     @property
     def is_open(self) -> bool:
@@ -245,7 +248,13 @@ class RunWindow:
         """Do nothing: no terminal was changed."""
 
     def keys(self, seconds: float) -> list[str]:
-        """Wait for keys, at most so many seconds, while the window takes its events."""
+        """Wait for keys, at most so many seconds, while the window takes its events.
+
+        A run whose window was closed goes on at full speed, also where it was paused.
+        """
+        if self._window is not None and not self.is_open and not self._was_let_go:
+            self._was_let_go = True
+            return [FULL_SPEED]
         until = time.monotonic() + seconds
         while not self._source.pressed and self.is_open:
             left = until - time.monotonic()
