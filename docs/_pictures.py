@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -43,7 +44,7 @@ WINDOWS: dict[str, str] = {  # picture: keys, after which it is taken; @x,y: a c
 }
 WINDOW_WIDTH = 960  # pixels of a picture
 COLOURS = 48  # of a picture, so that it stays small
-PATIENCE = 180.0  # seconds until a window has to be open, and until its picture has to be there
+PATIENCE = 240.0  # seconds until a picture has to be there
 
 
 def main(pages: list[str]) -> None:
@@ -91,7 +92,8 @@ def _photograph(block: str, name: str) -> None:
         while not picture.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.2)
         taken = sorted(Path(folder).glob("engram-*.png"))
-        process.send_signal(signal.SIGINT)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
         process.wait()
         if not taken:
             raise ValueError(f"{name}: the window of {shlex.join(words)} gave no picture")
@@ -110,25 +112,39 @@ def _open_and_press(keys: str, words: Sequence[str]) -> None:
 
 
 def _press(keys: Sequence[str]) -> None:
+    """Press keys as soon as the window answers; it does not while functions are compiled."""
     import pygame
 
-    until = time.monotonic() + PATIENCE
-    while not (pygame.display.get_init() and pygame.display.get_surface()) and time.monotonic() < until:
+    while not (pygame.display.get_init() and pygame.display.get_surface()):
         time.sleep(0.1)
+    n_quick = 0
+    while n_quick < 8:
+        n_quick = n_quick + 1 if _post(pygame.event.Event(pygame.USEREVENT)) < 0.5 else 0
     for key in (*keys, "F12"):
         if key.startswith("%"):
             time.sleep(float(key[1:]))
-            continue
-        if key.startswith("@"):
+        elif key.startswith("@"):
             place = tuple(int(word) for word in key[1:].split(","))
-            event = pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=place, button=1)
+            _post(pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=place, button=1))
         else:
             code = pygame.key.key_code({"PageDown": "page down"}.get(key, key))
-            event = pygame.event.Event(pygame.KEYDOWN, key=code, mod=0, unicode="")
-        pygame.event.post(event)
-        time.sleep(0.5)
-    time.sleep(1.0)
+            _post(pygame.event.Event(pygame.KEYDOWN, key=code, mod=0, unicode=""))
+    while not list(Path().glob("engram-*.png")):
+        time.sleep(0.1)
+    time.sleep(0.5)
     Path("taken").touch()
+
+
+def _post(event: Any) -> float:
+    """Give an event to the window, and return the seconds until it was taken and drawn."""
+    import pygame
+
+    began = time.monotonic()
+    pygame.event.post(event)
+    while pygame.event.peek(event.type):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    return time.monotonic() - began - 0.3
 
 
 if __name__ == "__main__":
