@@ -36,14 +36,13 @@ WINDOW = re.compile(
 )
 WINDOWS: dict[str, str] = {  # picture: keys, after which it is taken; @x,y: a click; %s: a wait of so many seconds
     "window-rooms": "%12 2 %2",
-    "window-doorway": "%6 4 %1 @474,450 %6",
-    "window-planning": "%6 4 %1 @474,450 %2",
-    "window-memory": "%25 2 PageDown %8",
+    "window-doorway": "%8 4 %1 @384,377 %3",
+    "window-planning": "%8 4 %1 @384,377 %3",
+    "window-memory": "%45 2 PageDown %8",
     "window-hopfield": "%6",
     "window-tournament": "%25",
 }
-WINDOW_WIDTH = 960  # pixels of a picture
-COLOURS = 48  # of a picture, so that it stays small
+COLOURS = 255  # of a picture: a palette keeps it small
 PATIENCE = 240.0  # seconds until a picture has to be there
 
 
@@ -98,8 +97,7 @@ def _photograph(block: str, name: str) -> None:
         if not taken:
             raise ValueError(f"{name}: the window of {shlex.join(words)} gave no picture")
         image = Image.open(taken[-1]).convert("RGB")
-        image = image.resize((WINDOW_WIDTH, image.height * WINDOW_WIDTH // image.width), Image.Resampling.LANCZOS)
-        image = image.quantize(COLOURS, dither=Image.Dither.NONE)
+        image = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
         image.save(ROOT / "docs" / "pictures" / f"{name}.png", optimize=True)
 
 
