@@ -38,9 +38,9 @@ WINDOWS: dict[str, str] = {  # picture: keys, after which it is taken; @x,y: a c
     "window-rooms": "%12 2 %2",
     "window-doorway": "%8 4 %1 @384,377 %3",
     "window-planning": "%8 4 %1 @384,377 %3",
-    "window-memory": "%45 2 PageDown %8",
+    "window-memory": "%45 2 PageDown %8 r space n n n",
     "window-hopfield": "%6",
-    "window-tournament": "%25",
+    "window-tournament": "%70",
 }
 COLOURS = 255  # of a picture: a palette keeps it small
 PATIENCE = 240.0  # seconds until a picture has to be there
