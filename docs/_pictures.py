@@ -9,6 +9,7 @@ that the command above it opens, after the keys of ``WINDOWS``; SDL's dummy driv
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shlex
@@ -47,7 +48,7 @@ PATIENCE = 240.0  # seconds until a picture has to be there
 
 
 def main(pages: list[str]) -> None:
-    """Draw the pictures of some pages, or of README.md and every page."""
+    """Draw the pictures of some pages, or of README.md and every page; or one of the window: --press KEYS COMMAND."""
     if pages[:1] == ["--press"]:
         _open_and_press(pages[1], pages[2:])
         return
@@ -113,8 +114,6 @@ def _press(keys: Sequence[str]) -> None:
     """Press keys as soon as the window answers; it does not while functions are compiled."""
     import pygame
 
-    while not (pygame.display.get_init() and pygame.display.get_surface()):
-        time.sleep(0.1)
     n_quick = 0
     while n_quick < 8:
         n_quick = n_quick + 1 if _post(pygame.event.Event(pygame.USEREVENT)) < 0.5 else 0
@@ -134,15 +133,20 @@ def _press(keys: Sequence[str]) -> None:
 
 
 def _post(event: Any) -> float:
-    """Give an event to the window, and return the seconds until it was taken and drawn."""
+    """Give an event to the window, and return the seconds until it was taken and drawn; infinity: it is not open."""
     import pygame
 
     began = time.monotonic()
-    pygame.event.post(event)
-    while pygame.event.peek(event.type):
-        time.sleep(0.02)
+    try:
+        pygame.event.post(event)
+        while pygame.event.peek(event.type):
+            time.sleep(0.02)
+    except pygame.error:  # one window was closed, and the next one is not open yet
+        time.sleep(0.1)
+        return math.inf
+    seconds = time.monotonic() - began
     time.sleep(0.3)
-    return time.monotonic() - began - 0.3
+    return seconds
 
 
 if __name__ == "__main__":
