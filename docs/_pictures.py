@@ -39,7 +39,7 @@ WINDOWS: dict[str, str] = {  # picture: keys, after which it is taken; @x,y: a c
     "window-rooms": "%12 2 %2",
     "window-doorway": "%8 4 %1 @384,377 %3",
     "window-planning": "%8 4 %1 @384,377 %3",
-    "window-memory": "%45 2 PageDown %8 r space n n n",
+    "window-memory": "%45 2 PageDown %8",
     "window-hopfield": "%6",
     "window-tournament": "%70",
 }
@@ -92,9 +92,12 @@ def _photograph(block: str, name: str) -> None:
         while not picture.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.2)
         taken = sorted(Path(folder).glob("engram-*.png"))
-        if process.poll() is None:
-            process.send_signal(signal.SIGINT)
-        process.wait()
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         if not taken:
             raise ValueError(f"{name}: the window of {shlex.join(words)} gave no picture")
         image = Image.open(taken[-1]).convert("RGB")
