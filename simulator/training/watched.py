@@ -222,7 +222,7 @@ class WatchedRun:
         self._next_look = now + LOOK_SECONDS
         try:
             record = self._store.find(self._run)
-            key = (record.step, record.status)
+            key = (record.step, _phase_of(self._store, record))
             if key == (self.snapshot.step, self.snapshot.phase) and not self._lab_fault and self._steps_seen >= 0:
                 return False
             self.snapshot = snapshot_of(self._store, record)
@@ -304,16 +304,20 @@ def facts_of(moment: Moment) -> Mapping[str, str]:
     return facts
 
 
+def _phase_of(store: Store, record: RunRecord) -> str:
+    """Return the status of a run; a process that was killed could not change it, so that nobody writes the run."""
+    is_running = record.status == "running"
+    return "stopped" if is_running and not store.is_written(record.run) else record.status
+
+
 def snapshot_of(store: Store, record: RunRecord) -> RunSnapshot:
     """Read the numbers of a run as of its newest checkpoint."""
-    is_written = record.status == "running" and store.is_written(record.run)
-    stopped = record.status == "running" and not is_written
     evaluations = stored_evaluations(store, record.run, record.step)
     return RunSnapshot(
         id=record.run,
         agent=record.agent,
         env=record.env,
-        phase="stopped" if stopped else record.status,
+        phase=_phase_of(store, record),
         seeds=record.seeds,
         step=record.step,
         steps=record.steps,
