@@ -33,10 +33,15 @@ MAX_TEXTS = 4096  # rendered texts that are kept
 _FACES = {"sans": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
 
 
-def pygame_module() -> Any:
-    """Import pygame without its greeting, with fonts and without sound."""
+def prepare_sdl() -> None:
+    """Tell pygame and SDL what they read once, when anything imports them first, such as an environment."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "engram")  # what desktops file the window under
+
+
+def pygame_module() -> Any:
+    """Import pygame without its greeting, with fonts and without sound."""
+    prepare_sdl()
     import pygame
 
     return pygame

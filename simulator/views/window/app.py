@@ -15,7 +15,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
-from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, forget_texts, open_fonts, pygame_module
+from simulator.views.drawing.canvas import (
+    SIZE,
+    SMALL,
+    TITLE,
+    Canvas,
+    forget_texts,
+    open_fonts,
+    prepare_sdl,
+    pygame_module,
+)
 from simulator.views.drawing.colours import BACKGROUND, FAINT, INK, PAPER, RULE
 from simulator.views.window.widgets import draw_tooltip, is_key
 
@@ -79,6 +88,7 @@ def check_display() -> None:
     Raises:
         ValueError: there is none, in one line that says what to do.
     """
+    prepare_sdl()
     named = [name for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER") if os.environ.get(name)]
     if not named and sys.platform not in ("darwin", "win32"):
         raise ValueError(NO_DISPLAY)
