@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import NamedTuple
 
 import numpy as np
@@ -140,3 +141,14 @@ def test_an_argument_of_a_known_class_has_its_own_implementation_whatever_its_fi
     inner = _Inner(1.0)
     outer = _Outer(inner)
     assert [_compiled_kind(net) for net in (inner, outer, _State(outer))] == [1, 2, 2]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_garbage_is_collected_after_a_compilation_as_before_it(collects):
+    function = jit(_compiled_kind.py_func)  # not compiled yet
+    (gc.enable if collects else gc.disable)()
+    try:
+        function(_Inner(1.0))
+        assert gc.isenabled() is collects
+    finally:
+        gc.enable()
