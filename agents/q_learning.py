@@ -67,7 +67,7 @@ from agents.common.transitions import KeepsTransitions, TransitionModel
 from agents.components.counts import CountedBonus, compiled_bonus
 from agents.components.replay import Replay, ReplayPlanning, draw_transition, keep_transition, kept_panels
 from agents.components.table import (
-    Table,
+    TableModel,
     TablePlanning,
     TrueModel,
     draw_pair,
@@ -1101,14 +1101,14 @@ def _planning(
         return NoPlanning()
     name = config.model.name
     made = registry.load("components", name).make(config.model.settings)
-    if not isinstance(made, Table | Replay) and not hasattr(made, "transition_model"):
+    if not isinstance(made, TableModel | Replay) and not hasattr(made, "transition_model"):
         raise ValueError(
             f"agent.model = {name!r}: q_learning plans with table, replay, gan or vae, expected one of them"
         )
     if features.n_active > 1:
         raise ValueError(f"agent.model = {name!r} with agent.box.kind = 'tiles': it looks states up, expected 'bins'")
     n_steps = 5 if config.planning_steps is None else config.planning_steps
-    if isinstance(made, Table):
+    if isinstance(made, TableModel):
         return made.for_env(spec, features, n_actions, seed_list, n_steps, gamma, config.init_value)
     if isinstance(made, Replay):
         return made.for_env(spec, features, n_actions, seed_list, n_steps)

@@ -225,7 +225,7 @@ def first_pair(tree):
     return np.int64(node - n_inner)
 
 
-class Table(NamedTuple):
+class TableModel(NamedTuple):
     """The settings of a table, until the environment is known."""
 
     config: Config
@@ -465,6 +465,6 @@ def model_error(table: Transitions, index: int, n_actions: int, rows: Array, tru
     return error
 
 
-def make(config: Config) -> Table:
+def make(config: Config) -> TableModel:
     """Make the table for an agent."""
-    return Table(config)
+    return TableModel(config)

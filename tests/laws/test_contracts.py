@@ -102,8 +102,23 @@ def test_an_env_resets_itself_and_returns_the_final_observation(env):
     assert ended or longest is None  # nobody walks off the cliff's far end by chance
 
 
-@pytest.mark.parametrize(("kind", "name"), PLAYERS)
-def test_a_player_shows_itself(kind, name):
-    words = [sys.executable, "-m", registry.load(kind, name).module.__name__]
-    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=registry.ROOT)
-    assert len(done.stdout.splitlines()) >= 2
+def test_every_player_shows_itself():
+    """As ``python -m PLAYER`` does, but all in one process, so that libraries are loaded once."""
+    modules = [registry.load(kind, name).module.__name__ for kind, name in PLAYERS]
+    words = [sys.executable, "-c", _SHOW_ALL, *modules]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=registry.ROOT)
+    assert done.returncode == 0, done.stderr
+    pages = done.stdout.split(_END)
+    short = [name for name, page in zip(modules, pages, strict=False) if page.count("\n") < 2]
+    assert (short, len(pages)) == ([], len(modules) + 1)
+
+
+_END = "-- end of page --\n"
+_SHOW_ALL = f"""
+import runpy, sys
+for module in sys.argv[1:]:
+    print(module, file=sys.stderr)  # the last one is to blame
+    sys.modules.pop(module, None)  # it may have been loaded by another
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.stdout.write({_END!r})
+"""

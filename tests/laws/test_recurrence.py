@@ -445,10 +445,15 @@ SOLVED = 0.7
 
 @pytest.mark.learning
 @each_in_both
-def test_a_trained_cell_solves_the_flag_probe_and_an_untrained_one_does_not(agent, name):
-    trained, untrained = (_solved_seeds(agent, name, trainable) for trainable in (True, False))
-    assert trained >= 6
-    assert untrained <= trained // 2
+def test_a_trained_cell_solves_the_flag_probe(agent, name):
+    assert _solved_seeds(agent, name, trainable=True) >= 6
+
+
+@pytest.mark.learning
+@pytest.mark.parametrize("agent", AGENTS)
+def test_an_untrained_cell_does_not_solve_the_flag_probe(agent):
+    """So that what solves it is training; nothing here differs from cell to cell but the number of units."""
+    assert _solved_seeds(agent, "gru", trainable=False) <= 3
 
 
 def _solved_seeds(agent, name, trainable):
