@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from simulator.core import registry
@@ -42,11 +43,16 @@ def sockets_in_file(name: str) -> tuple[str, ...]:
     if source is None:
         return ()
     try:
-        for node in ast.parse(source.read_text("utf-8")).body:
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SOCKETS":
-                return tuple(ast.literal_eval(node.value))
+        return _sockets_in(source.read_text("utf-8"))
     except (OSError, ValueError, SyntaxError):  # of a distribution; said where the component is loaded
         return ()
+
+
+@cache
+def _sockets_in(source: str) -> tuple[str, ...]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SOCKETS":
+            return tuple(ast.literal_eval(node.value))
     return ()
 
 
