@@ -63,7 +63,7 @@ from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
 from agents.common.transition_panels import Transitions, imagined_panels
-from agents.common.transitions import KeepsTransitions, TransitionModel
+from agents.common.transitions import KeepsTransitions, TransitionModel, fail_diverged
 from agents.components.counts import CountedBonus, compiled_bonus
 from agents.components.replay import Replay, ReplayPlanning, draw_transition, keep_transition, kept_panels
 from agents.components.table import (
@@ -732,8 +732,11 @@ class TabularImagination:
         self._n_actions = n_actions
         self._clock = 0
 
-    def learn(self, obs: Array, actions: Array, step: Step) -> None:
-        """Let the model learn from one step, and imagine where too few transitions are left for the next updates."""
+    def learn(self, obs: Array, actions: Array, step: Step, failed_at: Array) -> None:
+        """Let the model learn from one step, and imagine where too few transitions are left for the next updates.
+
+        Seeds whose models have diverged are noted in ``failed_at`` [S].
+        """
         self._model.learn(obs, actions, step.reward, step.final_obs, step.terminated)
         self._clock += 1
         imagined = self.planning.transitions
@@ -741,6 +744,7 @@ class TabularImagination:
             return
         n_seeds, capacity = imagined.pair.shape
         made = self._model.imagine(capacity)
+        fail_diverged(made, failed_at, self._clock)
         state, next_state = (
             self._features.encode(part.reshape(n_seeds * capacity, *part.shape[2:]))[:, 0].reshape(n_seeds, capacity)
             for part in (made.obs, made.next_obs)
@@ -832,7 +836,7 @@ class QLearning:
             ValueError: more outcomes of a state and action than the model holds.
         """
         if self._imagination:
-            self._imagination.learn(obs, np.asarray(actions, np.int64), step)
+            self._imagination.learn(obs, np.asarray(actions, np.int64), step, self.failed_at)
         self._workspace.features[:] = self._features.encode(obs)
         self._workspace.next_features[:] = self._features.encode(step.final_obs)
         update_all(

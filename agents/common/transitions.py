@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Annotated, Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
 from msgspec import Meta
 
 from simulator.core.field_types import Count, CountOrZero, Positive
@@ -22,9 +23,15 @@ class TransitionBatch(NamedTuple):
 
     obs: Array  # [S, n, *obs]
     action: Array  # int64 [S, n]
-    reward: Array  # float32 [S, n]
+    reward: Array  # float32 [S, n]; NaN where the network's outputs are not finite
     next_obs: Array  # [S, n, *obs]
     done: Array  # bool [S, n]: terminated, nothing follows
+
+
+def fail_diverged(imagined: TransitionBatch, failed_at: Array, clock: int) -> None:
+    """Let the seeds fail, at environment step ``clock``, whose models imagine rewards that are not finite."""
+    has_diverged = ~np.isfinite(imagined.reward).all(axis=1)
+    failed_at[has_diverged & (failed_at == 0)] = clock
 
 
 class TransitionModel(Protocol):

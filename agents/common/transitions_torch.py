@@ -157,6 +157,8 @@ class GenerativeTransitions:
     def _decoded(self, patterns: Array) -> TransitionBatch:
         """Read patterns [S, n, N] as transitions."""
         n_seeds, n_rows = patterns.shape[:2]
+        is_finite = np.isfinite(patterns).all(axis=-1)
+        patterns = np.where(is_finite[..., None], patterns, np.float32(0.0))
         n = self._adapter.n
         first = n + self._n_actions
         x, following = patterns[..., :n], patterns[..., first : first + n]
@@ -173,7 +175,7 @@ class GenerativeTransitions:
         return TransitionBatch(
             obs.reshape(n_seeds, n_rows, *obs.shape[1:]),
             preference.argmax(axis=-1),
-            reward.astype(np.float32),
+            np.where(is_finite, reward, np.nan).astype(np.float32),
             next_obs.reshape(n_seeds, n_rows, *next_obs.shape[1:]),
             patterns[..., -1] > 0.0,
         )

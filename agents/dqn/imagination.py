@@ -18,7 +18,7 @@ from agents.common.inside import MAX_POINTS
 from agents.common.replay.buffer import load_replay, make_replay, save_replay
 from agents.common.replay.prioritized import make_priorities
 from agents.common.transition_panels import Transitions, imagined_panels
-from agents.common.transitions import KeepsTransitions, TransitionModel
+from agents.common.transitions import KeepsTransitions, TransitionModel, fail_diverged
 from agents.dqn.update import trains_at
 from simulator.core import registry, rng
 from simulator.core.components import Component
@@ -63,7 +63,7 @@ class Imagination:
             return
         self._n_waiting -= n_updates * self._batch_size
         if self._n_unused <= 0:
-            self._imagine(BATCHES * self._batch_size)
+            self._imagine(BATCHES * self._batch_size, clock)
             self._n_unused += BATCHES
         self._n_unused = max(0, self._n_unused - n_updates)
         hyper = state.hyper._replace(gradient_steps=n_updates, target_update_interval=0)
@@ -80,9 +80,10 @@ class Imagination:
         """Imagine with another discount from now on."""
         self._replay = self._replay._replace(gamma=gamma)
 
-    def _imagine(self, n: int) -> None:
+    def _imagine(self, n: int, clock: int) -> None:
         """Put n new transitions of every seed into the replay, in place of the oldest."""
         imagined = self._model.imagine(n)
+        fail_diverged(imagined, self._learner.state.failed_at, clock)
         n_seeds = len(self._stream)
         replay = self._replay
         obs, next_obs = (

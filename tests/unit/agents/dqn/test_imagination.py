@@ -7,6 +7,7 @@ import pytest
 from gymnasium import spaces
 
 from agents.components import gan, vae
+from simulator.checks.comparison import differences, state_of_seed
 from simulator.core.protocols import EnvSpec
 from tests.laws.players import session
 
@@ -111,3 +112,23 @@ def test_a_model_learns_the_features_of_an_encoder():
     )
     one.play(60)
     assert one.agent.state()["agent"]["online"]["step_count"][0] > 60 - 20 - 19
+
+
+@pytest.mark.parametrize("name", ["gan", "vae"])
+@pytest.mark.parametrize(("agent", "env"), [("q_learning", "CartPole-v1"), ("dqn", "FrozenLake-v1")])  # bins, classes
+def test_a_model_that_diverges_fails_its_own_seed_only(name, agent, env):
+    model = {"name": name, "imagined": 8, "warmup": 20, "hidden": [8], "batch_size": 8}
+    clean, spoilt = (session(agent, env, agent_={"model": model}) for _ in range(2))
+    for each in (clean, spoilt):
+        each.play(30)
+    state = spoilt.agent.state()
+    for weights in state["imagination"]["model"]["weights"].values():
+        weights[1] = np.nan
+    spoilt.agent.restore(state)
+    for each in (clean, spoilt):
+        each.play(200)
+    assert 30 < spoilt.failed_at[1] <= 230
+    assert not spoilt.failed_at[[0, 2]].any()
+    assert not clean.failed_at.any()
+    ours, theirs = (state_of_seed(each.agent.state(), 2, 3) for each in (spoilt, clean))
+    assert next(differences(ours, theirs), None) is None

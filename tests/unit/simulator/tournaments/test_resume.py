@@ -62,6 +62,19 @@ def test_another_tournament_leaves_the_checkpoints_of_one_that_is_not_done(tmp_p
     assert list((tmp_path / "cells").glob("*-*-*")) == kept
 
 
+def test_a_resumed_tournament_sweeps_the_checkpoints_of_stored_cells(tmp_path, monkeypatch):
+    """A host that is killed just after its last cell was recorded leaves them."""
+    values = small(agent={"td": {}}, env={"four": ENVS["four"]})
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "rmtree", lambda *given, **how: None)
+        play(tmp_path, values)
+    (left,) = (tmp_path / "cells").glob("*-*-*")
+    assert any(left.iterdir())
+    last = play(tmp_path, values)
+    assert (last.reused, last.done) == (1, 1)
+    assert not left.exists()
+
+
 @pytest.mark.slow
 def test_a_failure_of_one_tournament_is_not_anothers(tmp_path):
     assert play(tmp_path, {**LONG, "timeout": 0.001}).failed == 1
