@@ -6,6 +6,7 @@ Seeds are the first axis of every array; :mod:`agents.dqn.update` runs in Python
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,13 @@ from agents.common.encoders.encoded import FirstLayers
 from agents.common.memory_check import check_fits
 from agents.common.networks.compiled import make_carry, n_extra_inputs
 from agents.common.networks.conv import conv_builder
+from agents.common.networks.conv import pass_bytes as conv_pass_bytes
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import behind, count_params, dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.recurrent import Recurrence
 from agents.common.networks.recurrent_torch import RecurrentTorchNetwork, recurrent_builder
+from agents.common.networks.recurrent_torch import pass_bytes as recurrent_pass_bytes
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.replay.buffer import make_replay, replay_bytes
 from agents.common.replay.frames import frame_bytes, frame_shape
@@ -73,7 +76,9 @@ class TorchLearner:
         self.recurrence = recurrence
         self.store = _make_store(spec, n_seeds, config, recurrence)
         build = _network_builder(spec, config, self.store, recurrence, first_layers, n)
-        check_fits("dqn", spec, n_seeds * WEIGHT_BYTES * count_params(build), "smaller networks, or fewer seeds")
+        seed_bytes = WEIGHT_BYTES * count_params(build) + _batch_bytes(spec, config, self.store, recurrence, n)
+        advice = "smaller networks, a smaller agent.batch_size or agent.sequence.length, or fewer seeds"
+        check_fits("dqn", spec, n_seeds * seed_bytes, advice)
         online = (RecurrentTorchNetwork if recurrence else TorchNetwork)(build, seed_list, config.optimizer)
         n_inputs = self.store.input_shape[0]
         carry = make_carry(recurrence, n_seeds, n)
@@ -195,6 +200,23 @@ def _make_store(spec: EnvSpec, n_seeds: int, config: Any, recurrence: Recurrence
         return FrameStore(spec, n_seeds, config.conv.frames, capacity)
     check_fits("dqn", spec, n_bytes, advice)
     return VectorStore(adapter)
+
+
+def _batch_bytes(
+    spec: EnvSpec, config: Any, store: VectorStore | FrameStore, recurrence: Recurrence | None, n_actions: int
+) -> int:
+    """Return the memory of a batch of one seed, and of what torch keeps of it until the gradient, in bytes."""
+    n_outputs = n_actions + config.dueling
+    if is_image(spec):
+        through = conv_pass_bytes(config.conv, frame_shape(spec))
+    else:
+        through = 4 * (store.input_shape[0] + 3 * sum(config.network.hidden))
+    own = prod(store.input_shape) * np.dtype(store.input_dtype).itemsize
+    outputs = 4 * (4 * n_outputs + 1)
+    if recurrence is None:
+        return int(config.batch_size * (2 * own + through + outputs))
+    through += recurrent_pass_bytes(recurrence) + 4 * n_extra_inputs(recurrence, n_actions)
+    return int(config.batch_size * (config.sequence.length + 1) * (own + through + outputs))
 
 
 def _network_builder(

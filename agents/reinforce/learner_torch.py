@@ -17,13 +17,15 @@ import numpy as np
 from agents.common.encoders.encoded import FirstLayers
 from agents.common.memory_check import check_fits
 from agents.common.networks.compiled import make_carry
-from agents.common.networks.conv import conv_builder, make_body
+from agents.common.networks.conv import conv_builder
+from agents.common.networks.conv import pass_bytes as conv_pass_bytes
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import behind, dense
 from agents.common.networks.network_torch import TorchNetwork
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.networks.recurrent import Recurrence
 from agents.common.networks.recurrent_torch import RecurrentTorchNetwork, Stepped, recurrent_builder
+from agents.common.networks.recurrent_torch import pass_bytes as recurrent_pass_bytes
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.replay.frames import frame_bytes, frame_shape
 from agents.common.spaces import is_image, make_action_adapter, make_observation_adapter
@@ -78,7 +80,7 @@ class TorchPolicyLearner:
             capacity = n_rows + config.episodes_per_update + config.conv.frames + 2
             build_policy, build_value = (conv_builder(config.conv, shape, n) for n in (n_outputs, 1))
             stored_bytes = frame_bytes(n_seeds, shape, capacity) + n_seeds * n_rows * batch_row_bytes(1, dim)
-            pass_bytes = _conv_pass_bytes(config.conv, shape)
+            pass_bytes = 2 * conv_pass_bytes(config.conv, shape)  # through both networks
         else:
             adapter = make_observation_adapter(spec, "reinforce", unit_integers=True)
             layers = (first_layers.n_outputs if first_layers else adapter.n_inputs, *config.network.hidden)
@@ -89,9 +91,7 @@ class TorchPolicyLearner:
         n_at_once = min(n_seeds, os.cpu_count() or 1) if device() == "cpu" else n_seeds
         pass_bytes += 8 * (n_outputs + 1)
         if recurrence:
-            settings = recurrence.settings
-            n_kept = recurrence.shape.columns + recurrence.shape.carried + 2
-            pass_bytes += 16 * settings.layers * settings.units * n_kept  # of both networks, for the gradient
+            pass_bytes += 2 * recurrent_pass_bytes(recurrence)
         check_fits("reinforce", spec, stored_bytes + n_rows * n_at_once * pass_bytes, MEMORY_ADVICE)
         self.store: VectorStore | FrameStore
         if is_image(spec):
@@ -169,19 +169,6 @@ class TorchPolicyLearner:
 def _build(first_layers: FirstLayers | None, sizes: tuple[int, ...], tanh: bool) -> Any:
     """Build the module of one network of one seed."""
     return behind(first_layers, dense(sizes, tanh))
-
-
-def _conv_pass_bytes(settings: Any, shape: tuple[int, int, int]) -> int:
-    """Memory that one stack of frames takes on its way through both networks, in bytes."""
-    body = make_body(settings, shape)
-    height, width = shape[1:]
-    pixels = body.inputs * height * width
-    units = sum(body.hidden)
-    for layer in body.layers:
-        height = (height - layer.kernel) // layer.stride + 1
-        width = (width - layer.kernel) // layer.stride + 1
-        units += layer.channels * height * width
-    return 2 * (6 * pixels + 12 * units)
 
 
 class GroupedNetworks:

@@ -74,6 +74,8 @@ def study(
         return {**head, "units": config.units, "gradients": _gradients(cells, config, seed_list, progress)}
     if task == FORECAST:
         return {**head, **_forecasts(made, config, seed_list, progress)}
+    for component in made.values():
+        _learner(task, lengths[-1], component, config, seed_list)  # what is too long is refused before the first trains
     rows = []
     for length in lengths:
         for label, component in made.items():
@@ -106,11 +108,15 @@ def summarised(values: Array, bounds: tuple[float, float] = (-np.inf, np.inf)) -
 # Symbols.
 
 
-def _share_right(task: str, length: int, component: Any, config: SequenceConfig, seed_list: Sequence[int]) -> Array:
-    """Train on sequences of one length, and return the share of right answers to others, [S]."""
+def _learner(task: str, length: int, component: Any, config: SequenceConfig, seed_list: Sequence[int]) -> Any:
     n_steps = sequences.n_rows(task, length, config.copied)
     shape = SequenceShape(config.symbols + 1, config.symbols, n_steps * config.batch, config.batch)
-    learner = component.sequence_learner(shape, seed_list, LearnerSettings(config.learning_rate))
+    return component.sequence_learner(shape, seed_list, LearnerSettings(config.learning_rate))
+
+
+def _share_right(task: str, length: int, component: Any, config: SequenceConfig, seed_list: Sequence[int]) -> Array:
+    """Train on sequences of one length, and return the share of right answers to others, [S]."""
+    learner = _learner(task, length, component, config, seed_list)
     training = rng.generators(seed_list, "training")
     for _ in range(config.updates):
         learner.update(*_sampled(task, length, config, training, config.batch))
@@ -277,13 +283,18 @@ def _gradients(
     """
     length = max(config.lengths)
     n_steps = length + 1
+    made = [
+        ({"cell": cell.label, "init": init}, _make(cell._replace(settings=settings), GRADIENT))
+        for cell in cells
+        for init, settings in _inits(cell.settings, length).items()
+    ]
+    for _, component in made:
+        component.check_state_gradients((len(seed_list), n_steps, 1))  # before the first is measured
     normal = np.stack([each.standard_normal((n_steps, 1)) for each in rng.generators(seed_list, "evaluation")])
     x = normal.astype(np.float32)
-    wanted: list[tuple[dict[str, Any], Callable[[], Array]]] = []
-    for cell in cells:
-        for init, settings in _inits(cell.settings, length).items():
-            component = _make(cell._replace(settings=settings), GRADIENT)
-            wanted.append(({"cell": cell.label, "init": init}, partial(component.state_gradients, x, seed_list)))
+    wanted: list[tuple[dict[str, Any], Callable[[], Array]]] = [
+        (row, partial(component.state_gradients, x, seed_list)) for row, component in made
+    ]
     if any(cell.name == LINEAR for cell in cells):
         player = registry.load("components", LINEAR)
         linear = player.make(player.Config(units=config.units))

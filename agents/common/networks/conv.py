@@ -97,6 +97,19 @@ def _layers(settings: ConvSettings, side: int) -> tuple[tuple[ConvLayer, ...], t
     return layers, tuple(settings.hidden) or hidden
 
 
+def pass_bytes(settings: ConvSettings, shape: tuple[int, int, int]) -> int:
+    """Return the memory that one stack of frames (C, H, W) takes on its way through a network and back, in bytes."""
+    body = make_body(settings, shape)
+    height, width = shape[1:]
+    pixels = body.inputs * height * width
+    units = sum(body.hidden)
+    for layer in body.layers:
+        height = (height - layer.kernel) // layer.stride + 1
+        width = (width - layer.kernel) // layer.stride + 1
+        units += layer.channels * height * width
+    return 6 * pixels + 12 * units
+
+
 def conv_builder(settings: ConvSettings, shape: tuple[int, int, int], n_outputs: int) -> Callable[[], nn.Module]:
     """Return the function that builds the module, [B, frames * C, H, W] bytes -> [B, n_outputs].
 

@@ -140,6 +140,12 @@ class Recurrence(NamedTuple):
 
         return state_gradients(self, x, seed_list, scale)
 
+    def check_state_gradients(self, shape: tuple[int, ...]) -> None:
+        """Refuse inputs [S, T, D] whose gradients do not fit; likewise."""
+        from agents.common.networks.sequence_learner import check_state_gradients
+
+        check_state_gradients(self, shape)
+
 
 def recurrence_of(component: Component | None) -> Recurrence | None:
     """Make the cell that was chosen, if one was."""

@@ -188,6 +188,13 @@ def recurrent_builder(
     return lambda: RecurrentModule(recurrence, shape)
 
 
+def pass_bytes(recurrence: Recurrence) -> int:
+    """Return the memory that one step of a sequence takes in the layers of a cell until its gradient, in bytes."""
+    settings = recurrence.settings
+    n_kept = recurrence.shape.columns + recurrence.shape.carried + 2
+    return 8 * settings.layers * settings.units * n_kept
+
+
 class Stepped(NamedTuple):
     """Outputs and next states of S networks at one observation each."""
 

@@ -177,11 +177,10 @@ def state_gradients(recurrence: Recurrence, x: Array, seed_list: Sequence[int], 
         cell carries after t steps (h, of an LSTM h and c), for t = 1 to T, where it is 1. Hochreiter 1991; Pascanu,
         Mikolov and Bengio 2013.
     """
+    check_state_gradients(recurrence, x.shape)
     alone = recurrence._replace(settings=_alone(recurrence))
     n_seeds, n_steps, n_in = x.shape
     units = alone.settings.units
-    n_bytes = network_bytes(n_in, NetworkSettings(hidden=()), units, alone, n_steps * units)
-    _check_memory(n_seeds, n_steps * units, n_bytes)
     net = make_recurrent_net(alone, n_in, (), units, True, seed_list, n_steps * units, units)
     head = net.head.first
     net.params[:, head:] = 0.0
@@ -201,6 +200,21 @@ def state_gradients(recurrence: Recurrence, x: Array, seed_list: Sequence[int], 
         _jacobians(net, rest, dy, Sequences(end, carry[0], np.full(units, _TO_THE_CARRY)), carry, jacobian)
         norms[:, t - 1] = np.linalg.norm(jacobian.astype(np.float64), ord=2, axis=(1, 2))
     return norms
+
+
+def check_state_gradients(recurrence: Recurrence, shape: tuple[int, ...]) -> None:
+    """Check that :func:`state_gradients` of inputs [S, T, D] fits into memory.
+
+    Raises:
+        ValueError: it does not.
+    """
+    alone = recurrence._replace(settings=_alone(recurrence))
+    n_seeds, n_steps, n_in = shape
+    units = alone.settings.units
+    n_rows = n_steps * units
+    n_bytes = network_bytes(n_in, NetworkSettings(hidden=()), units, alone, n_rows)
+    n_bytes += 4 * n_rows * (n_in + units) + 4 * (n_steps + 2 * units) * alone.n_carried  # rows, carries, Jacobian
+    _check_memory(n_seeds, n_rows, n_bytes)
 
 
 def _check_memory(n_seeds: int, n_rows: int, n_bytes: int) -> None:

@@ -7,11 +7,14 @@ import pytest
 from gymnasium import spaces
 
 from agents import dqn
+from agents.common import memory_check
 from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings
 from agents.common.replay.prioritized import PrioritySettings
+from agents.components import lstm
 from agents.dqn.learner_torch import TorchLearner
+from simulator.core.components import Component
 from simulator.core.protocols import EnvSpec, Step
 from tests.laws.players import same, state_of_seed
 
@@ -145,6 +148,14 @@ def test_a_picture_is_kept_once_as_bytes():
     assert frames.nbytes < 240 * 64 * 1.2
     with pytest.raises(ValueError, match=r"dqn on pictures needs [\d,.]+ GiB and [\d,.]+ GiB are free, expected"):
         _picture_agent([0, 1], buffer_size=4_000_000_000)
+
+
+@pytest.mark.parametrize("recurrence", [None, Component("lstm", lstm.Config(units=4))])
+def test_a_batch_of_pictures_that_does_not_fit_is_refused(recurrence, monkeypatch):
+    monkeypatch.setattr(memory_check, "free_bytes", lambda: 2**23)
+    _picture_agent([0], recurrence=recurrence, learning_starts=40)
+    with pytest.raises(ValueError, match=r"dqn on pictures needs [\d,.]+ GiB and .* a smaller agent.batch_size"):
+        _picture_agent([0], recurrence=recurrence, batch_size=2_000, learning_starts=2_000, buffer_size=2_000)
 
 
 def test_a_diverging_seed_of_pictures_stops_alone():
