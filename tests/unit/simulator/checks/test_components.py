@@ -158,7 +158,7 @@ def _backward(cell, z, saved, before, after_grad, z_grad, u_grad, before_grad):
 
 
 @pytest.mark.slow
-def test_a_wrong_gradient_is_found_and_right_ones_are_not():
+def test_a_wrong_gradient_is_found_and_a_right_one_is_not():
     @dataclass(frozen=True)
     class Config(RecurrenceConfig):
         units: int = 6
