@@ -453,7 +453,7 @@ def test_a_trained_cell_solves_the_flag_probe(agent, name):
 @pytest.mark.parametrize("agent", AGENTS)
 def test_an_untrained_cell_does_not_solve_the_flag_probe(agent):
     """So that what solves it is training; nothing here differs from cell to cell but the number of units."""
-    assert _solved_seeds(agent, "gru", trainable=False) <= 3
+    assert _solved_seeds(agent, "gru", trainable=False) <= 4
 
 
 def _solved_seeds(agent, name, trainable):
