@@ -7,6 +7,7 @@ environment that closes its window closes it there.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -96,15 +97,18 @@ class EpisodeProcess:
         return answer
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and let go of its pipes; any number of times."""
         with suppress(OSError):
             self._pipe.close()
-        self._process.kill()
-        self._process.join()
+        with suppress(ValueError):  # it was let go of before
+            self._process.kill()
+            self._process.join()
+            self._process.close()
 
 
 def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
     """Answer requests until the other end is closed."""
+    _leave_streams()
     ignore_ctrl_c()  # it is for the process that started this one
     try:
         with Store(existing(lab)) as store, suppress(EOFError, OSError):
@@ -126,6 +130,17 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
         with suppress(OSError):
             pipe.send(Fault(" ".join(str(error).split()) or type(error).__name__))
     sys.exit(0)
+
+
+def _leave_streams() -> None:
+    """Hold no stream of whoever watches: one that waits for their end would wait for this process too.
+
+    An environment that hangs may outlive a watcher that was killed. What went wrong is sent as a :class:`Fault`.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def _advance(player: EpisodePlayer, request: Advance) -> Played:

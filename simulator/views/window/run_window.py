@@ -250,19 +250,21 @@ class RunWindow:
     def keys(self, seconds: float) -> list[str]:
         """Wait for keys, at most so many seconds, while the window takes its events.
 
-        A run whose window was closed goes on at full speed, also where it was paused.
+        A run whose window was closed goes on at full speed, also where it was paused: what was pressed before the
+        window closed counts no more, as nobody could take a pause back.
         """
-        if self._window is not None and not self.is_open and not self._was_let_go:
-            self._was_let_go = True
-            return [FULL_SPEED]
         until = time.monotonic() + seconds
-        while not self._source.pressed and self.is_open:
+        while self._window is not None and self.is_open and not self._source.pressed:
             left = until - time.monotonic()
-            assert self._window is not None
             self._window.step(max(left, 0.0))
             if left <= 0:
                 break
-        if not self.is_open and seconds > 0 and not self._source.pressed:
+        if self._window is not None and not self.is_open:
+            self._source.pressed.clear()
+            if not self._was_let_go:
+                self._was_let_go = True
+                return [FULL_SPEED]
+        if not self.is_open and seconds > 0:
             time.sleep(max(until - time.monotonic(), 0.0))
         pressed = list(self._source.pressed)
         self._source.pressed.clear()

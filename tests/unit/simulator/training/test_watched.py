@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -156,9 +157,9 @@ def test_a_player_that_was_killed_begins_again_when_asked(lab, watched):
 
 def test_closing_ends_the_player(lab, watched):
     source = watched(_run(lab))
-    process = source._process._process
+    assert multiprocessing.active_children()
     source.close()
-    assert not process.is_alive()
+    assert not multiprocessing.active_children()
 
 
 def test_a_seed_that_the_run_does_not_have_is_refused(lab):
@@ -167,3 +168,22 @@ def test_a_seed_that_the_run_does_not_have_is_refused(lab):
         WatchedRun(lab, run, 7)
     with pytest.raises(ValueError, match="r9"):
         WatchedRun(lab, "r9")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")
+def test_a_watcher_keeps_no_pipe_open(lab, watched):
+    source = watched(_run(lab))
+    _until(source, lambda: source.shown is not None)
+    (player,) = multiprocessing.active_children()
+    streams = [os.readlink(f"/proc/{player.pid}/fd/{number}") for number in range(3)]
+    assert streams == [os.devnull] * 3  # who waits for the end of the watcher's stdout does not wait for this one
+    n_open = len(os.listdir("/proc/self/fd"))
+    source.begin_again()
+    source.begin_again()
+    assert len(os.listdir("/proc/self/fd")) == n_open
+    with pytest.raises(ValueError, match="--seed 9"):
+        WatchedRun(lab, "latest", seed=9)
+    source.close()
+    source.close()
+    assert not multiprocessing.active_children()
+    assert len(os.listdir("/proc/self/fd")) < n_open
