@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
@@ -33,6 +34,7 @@ def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
         ValueError: no such experiment, or an option that it has no use for.
     """
     from simulator.commands.live import recall_window
+    from simulator.commands.live.recipe import recipe
     from simulator.commands.tournament import stored_page
     from simulator.store.cell_store import kind_of
     from simulator.training.watched import WatchedRun
@@ -45,7 +47,7 @@ def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
         return stored_page(name, lab)
     if kind == RECALL:
         return recall_window.stored_page(name, lab)
-    return TrainingPage(WatchedRun(lab, name, args.options.seed))
+    return TrainingPage(WatchedRun(lab, name, args.options.seed), partial(recipe, lab))
 
 
 COMMAND = Command(

@@ -7,7 +7,7 @@ what both offer.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -37,7 +37,7 @@ KEYS = (
     ("1, 2, 3", "curves, inside of the agent, settings"),
     ("page up, down", "scroll what is inside"),
     ("r", "from the first episode again, with what is learned by now"),
-    ("k", "copy the command that begins a run from what this one has learned"),
+    ("Shift k", "copy the command that begins a run from what this one has learned"),
 )
 CHANGE_KEYS = (
     ("4", "change the run: cells, settings, memory"),
@@ -146,10 +146,12 @@ class TrainingPage:
 
     Args:
         source: the run.
+        recipe: the command line that makes a run of this id again, or one that begins with what it has learned.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, recipe: Callable[[str, bool], str] | None = None) -> None:
         self.source = source
+        self._recipe = recipe
         self.title = f"Engram: {source.snapshot.id}, {source.snapshot.agent} in {source.snapshot.env}"
         self.keys: Sequence[tuple[str, str]] = KEYS
         self._change = ChangeTab(source) if isinstance(source, ChangeableSource) else None
@@ -183,6 +185,10 @@ class TrainingPage:
     def command(self) -> str:
         """Return the command that shows this again."""
         return self.source.command()
+
+    def recipe(self, onward: bool) -> str:
+        """Return the command that makes the run again, or one that begins with what it has learned."""
+        return self._recipe(self.source.snapshot.id, onward) if self._recipe is not None else self.command()
 
     def close(self) -> None:
         """Let go of the run."""
