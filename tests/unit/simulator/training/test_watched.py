@@ -12,6 +12,7 @@ import pytest
 from simulator.config.run import build
 from simulator.store.run_store import Store
 from simulator.training import loop
+from simulator.training.episode_player import size_of
 from simulator.training.watched import WatchedRun
 
 pytestmark = pytest.mark.slow
@@ -116,6 +117,24 @@ def test_all_seeds_and_the_inside_are_shown_where_they_are_asked_for(lab, watche
     _until(source, lambda: source.shown.wall)
     assert [seed.seed for seed in source.shown.wall] == [0, 1]
     assert {"action values now", "Q-table"} <= {panel.title for panel in source.shown.panels}
+
+
+def test_moments_share_what_does_not_change_and_are_kept_up_to_a_number(lab, watched, monkeypatch):
+    source = watched(_run(lab))
+    _until(source, lambda: source.moment is not None and len(source._moments) >= 3)
+    first, *rest = [moment.view for moment in source._moments]
+    for view in rest:
+        assert view.values is first.values
+        assert view.greedy is first.greedy
+        assert view.scene.places is first.scene.places
+        assert view.scene.rooms is first.scene.rooms
+    monkeypatch.setattr("simulator.training.watched.MAX_MOMENTS", 5)
+    source.speed.full()
+    for _ in range(3):
+        seen = source.moment
+        _until(source, lambda seen=seen: source.moment is not seen)
+    assert len(source._moments) <= 5
+    assert source._bytes == sum(map(size_of, source._moments))
 
 
 def test_a_run_that_is_deleted_under_it_is_said(lab, watched):
