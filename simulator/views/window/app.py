@@ -30,6 +30,7 @@ from simulator.views.drawing.colours import BACKGROUND, FAINT, INK, PAPER, RULE
 from simulator.views.window.widgets import draw_tooltip, is_key
 
 FRAME_SECONDS = 1 / 30
+LOOK_SECONDS = 0.02  # between looks for events, while nothing happens
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
 SCALES = ("auto", "1", "1.5", "2")
@@ -258,12 +259,17 @@ class Window:
         return max(min(waits), 0.0)
 
     def _events(self, seconds: float) -> list[Any]:
-        pygame = self._pygame
-        first = []
-        if seconds > 0:
-            event = pygame.event.wait(max(round(1000 * seconds), 1))
-            first = [event] if event.type != pygame.NOEVENT else []
-        return [*first, *pygame.event.get()]
+        """Wait for events, at most so many seconds.
+
+        SDL's own wait looks a thousand times a second, which takes 2 % of a core while nothing happens.
+        """
+        until = time.monotonic() + seconds
+        while not (events := self._pygame.event.get()):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(left, LOOK_SECONDS))
+        return events
 
     def _handle(self, event: Any) -> None:
         pygame = self._pygame
