@@ -17,7 +17,7 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.views.window.app import Window, check_display
 
     check_display()
-    page = _page_of(args.names[0], lab_of(args.options), args)
+    page = page_of(args.names[0], lab_of(args.options), args)
     try:
         window = Window(page, scale=args.options.scale)
     except ValueError:
@@ -27,7 +27,7 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(None, lambda data: None)
 
 
-def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
+def page_of(name: str, lab: str, args: ParsedArgs) -> Page:
     """Make the page of a stored experiment by its kind.
 
     Raises:

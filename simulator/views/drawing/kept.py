@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pygame import Surface
 
 KEY_PIXELS = 64  # that an entry counts beside its own, for its key and what holds it
+
+
+class Identity:
+    """A key that is equal to no other one than of the same object, which lives as long as the key."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        """Return the hash of the object's place."""
+        return id(self.thing)
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both stand for one object."""
+        return isinstance(other, Identity) and self.thing is other.thing
 
 
 class KeptSurfaces:

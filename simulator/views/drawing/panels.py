@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from simulator.core.scene import (
     StripPanel,
     TextPanel,
 )
-from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, picture, pygame_module
+from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, make_surface, picture, pygame_module
 from simulator.views.drawing.colours import (
     BLUE,
     EMPTY,
@@ -36,11 +36,14 @@ from simulator.views.drawing.colours import (
     ink_table,
     shades,
 )
+from simulator.views.drawing.kept import Identity, KeptSurfaces
 from simulator.views.style import count, number
 
 if TYPE_CHECKING:
-    from pygame import Rect
+    from pygame import Rect, Surface
 
+LARGE_MATRIX = 20_000  # entries, from which on its shades are kept
+MAX_MATRIX_PIXELS = 1_000_000  # of them
 MANY_CURVES = 6  # from which on they are thin
 LEAST_COLUMN = 56  # units of the width of a matrix's column, where there are few
 MIN_NUMBER_CELL = 34  # units of a cell's width from which a matrix shows its numbers
@@ -120,7 +123,10 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     if not values.size:
         canvas.text(rect.topleft, "empty", SIZE, FAINT)
         return None
-    span = colour_span(values, diverging=panel.diverging)
+    if values.size < LARGE_MATRIX:
+        span = colour_span(values, diverging=panel.diverging)
+    else:
+        span = _span_of_large(Identity(panel))
     foot = canvas.px(18)
     fields = panel.fields
     side = _field_side(canvas, rect) if fields is not None else 0
@@ -128,7 +134,11 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     area.width -= side
     area.height -= foot
     grid = _matrix_rect(canvas, area, values.shape, panel.rows, panel.columns)
-    canvas.matrix(grid, values, *span, diverging=panel.diverging)
+    if values.size < LARGE_MATRIX:
+        canvas.matrix(grid, values, *span, diverging=panel.diverging)
+    else:
+        key = (Identity(panel), tuple(grid.size))
+        canvas.surface.blit(_large_matrices.get(key, lambda: _shades_of(panel, grid, span)), grid)
     _numbers_in(canvas, grid, values, span, diverging=panel.diverging)
     canvas.frame(grid, RULE)
     _row_names(canvas, grid, panel.rows)
@@ -142,6 +152,21 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
         return None
     names = f"{_name(panel.rows, at[0], 'row')}, {_name(panel.columns, at[1], 'column')}"
     return f"{names}: {number(values[at])}"
+
+
+_large_matrices = KeptSurfaces(MAX_MATRIX_PIXELS)
+
+
+def _shades_of(panel: HeatPanel, rect: Rect, span: tuple[float, float]) -> Surface:
+    """Draw a matrix on a surface of its own."""
+    surface = make_surface(*rect.size)
+    Canvas(surface).matrix(surface.get_rect(), np.asarray(panel.values, np.float64), *span, diverging=panel.diverging)
+    return surface
+
+
+@lru_cache(maxsize=4)
+def _span_of_large(panel: Identity) -> tuple[float, float]:
+    return colour_span(panel.thing.values, diverging=panel.thing.diverging)
 
 
 def _at(rect: Rect, left: int, top: int) -> Rect:
