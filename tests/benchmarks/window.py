@@ -58,7 +58,7 @@ MAZE = ("q_learning", "rooms", "--env.layout", "maze", "--env.size", "19", "--en
 WATCHED_STEPS = 4_000_000  # of 4 seeds: ten seconds and more
 DRIVEN = {
     "seeds": 4,
-    "steps": 2_000_000,
+    "steps": 20_000_000,
     "agent": {"name": "q_learning"},
     "env": {"name": "rooms", "layout": "maze", "size": 19, "start": "random"},
     "threads": 1,

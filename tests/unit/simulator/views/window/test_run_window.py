@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import pytest
 
@@ -24,7 +25,9 @@ class Driven:
     def __init__(self, speed=None):
         self.playback = Playback(speed)
         self.source = LiveRun(Look(), {}, self.playback.controls, "engram run q_learning rooms", LiveChanges())
-        self.window = RunWindow(self.source, "1", lambda run: None, lambda run: None)
+        self.now = self.cpu = 100.0
+        clocks = {"clock": lambda: self.now, "cpu_clock": lambda: self.cpu}
+        self.window = RunWindow(self.source, "1", lambda run: None, lambda run: None, **clocks)
         self.playback.keyboard = self.window
         self.step = 1_000
 
@@ -114,3 +117,41 @@ def test_a_run_goes_on_when_another_library_closes_its_display(driven):
     assert run.advance()
     assert run.advance()
     assert not run.playback.paused
+
+
+def _frames(run, n, seconds, cpu, frame_cpu, monkeypatch):
+    """Count the frames of n snapshots that come so many seconds, and CPU seconds, after each other."""
+    window = run.window._window
+    drawn = []
+
+    def draw():
+        drawn.append(1)
+        run.cpu += frame_cpu
+
+    monkeypatch.setattr(window, "_draw", draw)
+    monkeypatch.setattr(window, "_clock", lambda: run.now)
+    monkeypatch.setattr(window, "_drawn", -math.inf)
+    for _ in range(n):
+        run.now += seconds
+        run.cpu += cpu
+        run.advance()
+    return len(drawn)
+
+
+def test_at_full_speed_drawing_takes_a_small_share_of_training(driven, monkeypatch):
+    run = driven()
+    run.advance()
+    frames = _frames(run, 300, 0.05, 0.05, 0.005, monkeypatch)
+    assert 0.8 < frames * 0.005 * 30 / (300 * 0.05) <= 1.05
+
+
+def test_at_full_speed_a_frame_comes_every_second_whatever_it_takes(driven, monkeypatch):
+    run = driven()
+    run.advance()
+    assert _frames(run, 100, 0.1, 0.001, 0.1, monkeypatch) == pytest.approx(10, abs=1)
+
+
+def test_slowly_every_snapshot_is_drawn(driven, monkeypatch):
+    run = driven(10_000.0)
+    run.advance()
+    assert _frames(run, 20, 0.1, 0.001, 0.1, monkeypatch) == 20
