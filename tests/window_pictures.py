@@ -104,10 +104,10 @@ def _photograph(folder: Path, lab: str, name: str, case: Case, scale: float) -> 
     import pygame
 
     from simulator.commands.main import command_of, parsed_args
-    from simulator.commands.watch import _page_of
+    from simulator.commands.watch import page_of
     from simulator.views.window.app import Window
 
-    page = _page_of(name, lab, parsed_args(command_of("watch"), [name, "--lab", lab]))
+    page = page_of(name, lab, parsed_args(command_of("watch"), [name, "--lab", lab]))
     window = Window(page, scale=scale)
     window._surface = pygame.display.set_mode((round(1280 * scale), round(800 * scale)), pygame.RESIZABLE)
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shlex
+import sys
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -84,7 +86,7 @@ def _in_window(config: RecallConfig, lab: str, label: str, scale: str) -> tuple[
     from simulator.reporting import recall
     from simulator.views.window.live_recall import RecallWindow
 
-    window = RecallWindow(scale)
+    window = RecallWindow(scale, shlex.join(["engram", *sys.argv[1:]]))
     try:
         data, code = begin(config, lab, lambda: window, label)
         if data is not None and window.is_open:

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.commands.parsing.command import (
@@ -56,14 +56,14 @@ def act(args: ParsedArgs) -> CommandResult:
     check_kinds(args.names, ("agents", "envs")[: len(args.names)])
     if options.view == "none" and options.slow is not None:
         raise ValueError("--slow: nothing is shown with --view none, expected --view terminal or window")
-    config = assemble(RunConfig, _sources(args))
+    config = assemble(RunConfig, config_sources(args))
     if line := registry.variant_line("agents", args.names[0]) if args.names else "":
         print_status(line)
     data, code = begin(config, lab_of(options), options)
     return CommandResult(data, show_summary, code)
 
 
-def _sources(args: ParsedArgs) -> list[ConfigSource]:
+def config_sources(args: ParsedArgs) -> list[ConfigSource]:
     """Return the sources of the config, each over the ones before: preset, file, command line."""
     files = []
     if preset := args.options.preset:
@@ -78,7 +78,7 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
     if len(args.names) == 1 and "envs" in registry.kinds_of(args.names[0]):
         return [player_help(("env",), "envs", args.names[0])]
-    sources = _sources(args)
+    sources = config_sources(args)
     named = named_players(sources, ("agent", "env"))
     players = [player_help((table,), f"{table}s", name) for table, name in named.items()]
     return [shown for player in players for shown in (player, *component_help(player, sources))]
@@ -112,6 +112,7 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
     if options.view == "terminal":
         playback = Playback(options.slow, Keyboard.of_terminal())
         return Watching(view_of(options, controls=playback.controls), playback)
+    from simulator.commands.live.recipe import recipe
     from simulator.core.snapshots import LiveChanges, Look
     from simulator.training.watched import WatchedRun, settings_of
     from simulator.views.window.app import check_display
@@ -128,7 +129,8 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
         source,
         options.scale,
         lambda run: _watch_elsewhere(run, lab, options.scale),
-        lambda run: TrainingPage(WatchedRun(lab, run)),
+        lambda run: TrainingPage(WatchedRun(lab, run), partial(recipe, lab)),
+        lambda live: TrainingPage(live, partial(recipe, lab)),
     )
     playback.keyboard = window
     return Watching(with_event_files(options, window), playback, look, changes)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def act(args: ParsedArgs) -> CommandResult:
         return CommandResult(written, lambda data: console.print_result(visible(f"{data['file']} is written")))
     if options.force:
         raise ValueError("--force: nothing is replaced, expected --init beside it")
-    sources = _sources(args)
+    sources = config_sources(args)
     if options.view == "window":
         return CommandResult(*_in_window(assemble(TournamentConfig, sources), lab_of(options), options))
     data, code = begin(
@@ -66,7 +67,7 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(data, tournament.show, code)
 
 
-def _sources(args: ParsedArgs) -> list[ConfigSource]:
+def config_sources(args: ParsedArgs) -> list[ConfigSource]:
     """Return the sources of the config, each over the ones before: preset, file, command line."""
     files = []
     if args.options.preset:
@@ -136,12 +137,13 @@ def stored_page(name: str, lab: str) -> TournamentPage:
     Raises:
         ValueError: no such lab or tournament.
     """
+    from simulator.commands.live.recipe import recipe
     from simulator.tournaments.watching import WatchedTournament, panels_of_cell, play_cell
     from simulator.views.window.tournament_page import TournamentPage
 
     watched = WatchedTournament(lab, name)
     watched.begin()
-    return TournamentPage(watched, panels_of_cell, play_cell, lab)
+    return TournamentPage(watched, panels_of_cell, play_cell, lab, partial(recipe, lab, watched.name))
 
 
 def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:

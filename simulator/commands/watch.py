@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
@@ -16,7 +17,7 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.views.window.app import Window, check_display
 
     check_display()
-    page = _page_of(args.names[0], lab_of(args.options), args)
+    page = page_of(args.names[0], lab_of(args.options), args)
     try:
         window = Window(page, scale=args.options.scale)
     except ValueError:
@@ -26,13 +27,14 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(None, lambda data: None)
 
 
-def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
+def page_of(name: str, lab: str, args: ParsedArgs) -> Page:
     """Make the page of a stored experiment by its kind.
 
     Raises:
         ValueError: no such experiment, or an option that it has no use for.
     """
     from simulator.commands.live import recall_window
+    from simulator.commands.live.recipe import recipe
     from simulator.commands.tournament import stored_page
     from simulator.store.cell_store import kind_of
     from simulator.training.watched import WatchedRun
@@ -45,7 +47,7 @@ def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
         return stored_page(name, lab)
     if kind == RECALL:
         return recall_window.stored_page(name, lab)
-    return TrainingPage(WatchedRun(lab, name, args.options.seed))
+    return TrainingPage(WatchedRun(lab, name, args.options.seed), partial(recipe, lab))
 
 
 COMMAND = Command(

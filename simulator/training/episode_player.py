@@ -7,7 +7,6 @@ except that both share the agent's weights: it plays on as the agent learns on, 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -23,8 +22,7 @@ from simulator.core.snapshots import RUN, SeedView
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 
-MAX_HISTORY = 5_000  # moments that can be stepped back
-MAX_HISTORY_BYTES = 64 << 20  # bytes of them, likewise
+OWN_BYTES = 2_000  # that a moment keeps beside its arrays: marks, facts and the objects themselves
 
 
 class Moment(NamedTuple):
@@ -86,9 +84,6 @@ class EpisodePlayer:
             self._start = self._env.state()
         self.max_steps = cut_after(self._env.spec.max_steps, max_steps or session.config.eval_max_steps)
         self.trained_steps = 0
-        self._past: deque[Moment] = deque()
-        self._past_bytes = 0
-        self._behind = 0  # moments that were stepped back
         self.restart()
 
     @property
@@ -107,21 +102,18 @@ class EpisodePlayer:
         return self._env
 
     @property
-    def moment(self) -> Moment | None:
-        """The moment that is looked at; None before the first."""
-        return self._past[-1 - self._behind] if self._past else None
+    def learned(self) -> AgentView:
+        """Values and policy that are played, without a scene."""
+        return self._learned
 
     def restart(self, seed: int | None = None) -> None:
-        """Begin with the first episode again, by the session's current policy; what can be stepped back is dropped.
+        """Begin with the first episode again, by the session's current policy.
 
         Args:
             seed: watched from now on; None: the same as before.
         """
         if seed is not None:
             self._index = _index_of(self.session, seed)
-        self._past.clear()
-        self._past_bytes = 0
-        self._behind = 0
         self.trained_steps = self.session.step
         policy = self.session.agent.policy()
         self._learned = self.session.views_of(policy, (self._index,), Scene(""))[0]
@@ -134,20 +126,7 @@ class EpisodePlayer:
         Raises:
             ValueError: the environment gave a reward that is not finite, or refused an action.
         """
-        if self._behind:
-            self._behind -= 1
-            return self.moment
-        found = next(self._moments, None)
-        if found is not None:
-            self._keep(found)
-        return found
-
-    def back(self) -> Moment | None:
-        """Return the moment before; None where it is not kept."""
-        if self._behind + 1 >= len(self._past):
-            return None
-        self._behind += 1
-        return self.moment
+        return next(self._moments, None)
 
     def wall(self) -> tuple[SeedView, ...]:
         """Return the pictures of all seeds, as the newest moment has them."""
@@ -239,13 +218,6 @@ class EpisodePlayer:
             )
         return reward
 
-    def _keep(self, moment: Moment) -> None:
-        """Keep a moment for stepping back, in the place of the oldest ones where they are too many."""
-        self._past.append(moment)
-        self._past_bytes += size_of(moment)
-        while len(self._past) > MAX_HISTORY or (self._past_bytes > MAX_HISTORY_BYTES and len(self._past) > 1):
-            self._past_bytes -= size_of(self._past.popleft())
-
 
 def of_run(store: Store, run: str, seed: int | None = None, max_steps: int = 0) -> EpisodePlayer:
     """Make a player of what a stored run has learned by its newest checkpoint; nothing is written.
@@ -292,7 +264,7 @@ def _index_of(session: Session, seed: int | None) -> int:
 
 
 def size_of(moment: Moment) -> int:
-    """Count the bytes of a moment's own arrays."""
-    image = moment.view.scene.image
-    carried = sum(values.nbytes for values in moment.carried.values())
-    return moment.obs.nbytes + carried + (0 if image is None else image.nbytes)
+    """Count the bytes that a moment keeps, which do not lie in those before: values, policy and walls are shared."""
+    scene = moment.view.scene
+    own = (moment.obs, moment.values, moment.probs, scene.image, scene.lines, *moment.carried.values())
+    return OWN_BYTES + sum(array.nbytes for array in own if array is not None)

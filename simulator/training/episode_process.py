@@ -6,13 +6,18 @@ environment that closes its window closes it there.
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
+import os
 import sys
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from simulator.core.scene import Panel
+import numpy as np
+
+from simulator.core.protocols import AgentView
+from simulator.core.scene import Panel, Scene
 from simulator.core.snapshots import SeedView
 from simulator.core.stopping import ctrl_c_held_back, ignore_ctrl_c
 from simulator.store.lab import existing
@@ -41,6 +46,7 @@ class Played(NamedTuple):
     wall: tuple[SeedView, ...]
     is_over: bool  # nothing can be played any more: an episode was cut
     inside: tuple[Panel, ...] | None  # of the agent whose policy is played, where it began
+    learned: AgentView | None = None  # its values and policy, likewise; moments are sent without them
 
 
 class Fault(NamedTuple):
@@ -66,6 +72,8 @@ class EpisodeProcess:
             self._process.start()
         theirs.close()
         self._waiting = False
+        self._learned = AgentView(Scene(""), None, None)
+        self._scene = Scene("")
 
     @property
     def is_busy(self) -> bool:
@@ -90,21 +98,35 @@ class EpisodeProcess:
                     return None
                 raise EOFError
             answer: Played | Fault = self._pipe.recv()
+            if isinstance(answer, Played):
+                answer = self._whole(answer)
         except (EOFError, OSError):
             answer = Fault(f"the process that played the episodes has ended ({self._process.exitcode})")
         self._waiting = False
         return answer
 
+    def _whole(self, played: Played) -> Played:
+        """Give the moments what all of them share, once for all: values, policy, walls and places."""
+        self._learned = played.learned or self._learned
+        moments = []
+        for moment in played.moments:
+            self._scene = _sharing(moment.view.scene, self._scene)
+            moments.append(moment._replace(view=self._learned._replace(scene=self._scene)))
+        return played._replace(moments=tuple(moments), learned=None)
+
     def close(self) -> None:
-        """End the process."""
+        """End the process and let go of its pipes; any number of times."""
         with suppress(OSError):
             self._pipe.close()
-        self._process.kill()
-        self._process.join()
+        with suppress(ValueError):  # it was let go of before
+            self._process.kill()
+            self._process.join()
+            self._process.close()
 
 
 def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
     """Answer requests until the other end is closed."""
+    _leave_streams()
     ignore_ctrl_c()  # it is for the process that started this one
     try:
         with Store(existing(lab)) as store, suppress(EOFError, OSError):
@@ -119,7 +141,8 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
                         )
                     begun = True
                     panels = inside.panels_of(player.session, player.index)
-                    pipe.send(_advance(player, Advance(1, wall=False))._replace(inside=panels))
+                    begun_with = _advance(player, Advance(1, wall=False))
+                    pipe.send(begun_with._replace(inside=panels, learned=player.learned))
                 else:
                     pipe.send(_advance(player, request))
     except Exception as error:  # of a player's own code too: the watcher says it
@@ -128,13 +151,34 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
     sys.exit(0)
 
 
+def _sharing(scene: Scene, before: Scene) -> Scene:
+    """Return a scene with the arrays of the one before where they are equal, so that each is kept once."""
+    same = {
+        name: kept
+        for name in ("walls", "rooms", "doors", "places", "clicks")
+        if (kept := getattr(before, name)) is not None and np.array_equal(kept, getattr(scene, name))
+    }
+    return dataclasses.replace(scene, **same)
+
+
+def _leave_streams() -> None:
+    """Hold no stream of whoever watches: one that waits for their end would wait for this process too.
+
+    An environment that hangs may outlive a watcher that was killed. What went wrong is sent as a :class:`Fault`.
+    """
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
 def _advance(player: EpisodePlayer, request: Advance) -> Played:
     moments: list[Moment] = []
     for _ in range(request.n):
         moment = player.step()
         if moment is None:
             break
-        moments.append(moment)
+        moments.append(moment._replace(view=AgentView(moment.view.scene, None, None)))
         if moment.ended:
             break
     wall = player.wall() if request.wall else ()

@@ -61,13 +61,11 @@ class WatchedRun:
         self._lab = existing(lab)
         self._clock = clock
         self._store = Store(self._lab)
-        record = self._store.find(run)
-        if record.kind != RUN:
-            raise ValueError(
-                f"{record.run} is a {record.kind} benchmark, expected a run of an agent (engram list runs)"
-            )
-        if seed is not None and seed not in record.seeds:
-            raise ValueError(f"--seed {seed}: expected one of {', '.join(map(str, record.seeds[:8]))}")
+        try:
+            record = self._find(run, seed)
+        except (ValueError, StoreError):
+            self._store.close()
+            raise
         self._run = record.run
         self._steps_seen = -1
         self.settings = settings_of(of_record(RunConfig, record))
@@ -88,6 +86,16 @@ class WatchedRun:
         self._fault = ""
         self._is_over = False
         self._lab_fault = ""
+
+    def _find(self, run: str, seed: int | None) -> RunRecord:
+        record = self._store.find(run)
+        if record.kind != RUN:
+            raise ValueError(
+                f"{record.run} is a {record.kind} benchmark, expected a run of an agent (engram list runs)"
+            )
+        if seed is not None and seed not in record.seeds:
+            raise ValueError(f"--seed {seed}: expected one of {', '.join(map(str, record.seeds[:8]))}")
+        return record
 
     @property
     def moment(self) -> Moment | None:

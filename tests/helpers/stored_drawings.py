@@ -28,6 +28,7 @@ from simulator.views.drawing.canvas import Canvas, make_surface, open_fonts, pyg
 from simulator.views.drawing.colours import BACKGROUND
 from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
+from tests.helpers.drawn_pages import store_picture
 from tests.helpers.paths import ROOT
 
 GOLDEN = ROOT / "tests" / "unit" / "simulator" / "views" / "drawing" / "golden"
@@ -205,11 +206,9 @@ def drawings() -> list[Drawing]:
 
 def store_all() -> None:
     """Write the stored pictures, with a palette."""
-    from PIL import Image
-
     GOLDEN.mkdir(exist_ok=True)
     for drawing in drawings():
-        Image.fromarray(drawing.pixels()).quantize(256, dither=Image.Dither.NONE).save(drawing.path, optimize=True)
+        store_picture(drawing.pixels(), drawing.path)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from simulator.commands import run
 from simulator.commands.live import recall_window
 from simulator.commands.live.driver import drive
 from simulator.commands.live.playback import Playback
+from simulator.commands.live.recipe import recipe
 from simulator.config import recall
 from simulator.config.run import build
 from simulator.core.snapshots import LiveChanges, Look
@@ -125,7 +127,7 @@ def _show_rooms(window: Window, store: Store, scale: str, go_on: _Once) -> None:
         go_on.ask()
 
     def captioned(live: LiveRun) -> CaptionedPage:
-        return CaptionedPage(TrainingPage(live), CAPTIONS[0], stop)
+        return CaptionedPage(TrainingPage(live, partial(recipe, str(store.lab))), CAPTIONS[0], stop)
 
     shown = RunWindow(source, scale, lambda name: None, lambda name: captioned(source), captioned, window)
     playback.keyboard = shown
@@ -143,7 +145,7 @@ def _show_pole(window: Window, store: Store, lab: str, go_on: _Once) -> None:
             window.step(0.2)
             new = [record.run for record in store.runs() if record.run not in known and record.label == POLE_LABEL]
         if window.is_open and new:
-            page = TrainingPage(WatchedRun(lab, new[0]))
+            page = TrainingPage(WatchedRun(lab, new[0]), partial(recipe, lab))
             window.show(CaptionedPage(page, CAPTIONS[1], go_on.ask))
             _wait(window, go_on)
 

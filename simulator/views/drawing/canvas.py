@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
-from functools import lru_cache
+import sys
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,7 @@ import numpy as np
 from simulator.core.files.escaping import visible
 from simulator.core.protocols import Array
 from simulator.views.drawing.colours import INK, PAPER, RULE, Colour, palette, shades
+from simulator.views.drawing.kept import KeptSurfaces
 
 if TYPE_CHECKING:
     from pygame import Rect, Surface
@@ -29,7 +31,9 @@ SMALL = 11.0
 TITLE = 14.0
 SMOOTH = 4  # shapes with smooth edges are drawn so many times larger, and made smaller by averaging
 SMALLEST_SMOOTH = 5  # pixels of a circle's radius
-MAX_TEXTS = 4096  # rendered texts that are kept
+MAX_TEXT_PIXELS = 1_000_000  # of rendered texts that are kept, 4 bytes each
+MAX_WORDS = 2_048  # widths of texts that are kept
+MAX_DISC_PIXELS = 250_000  # of discs, likewise
 _FACES = {"sans": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
 
 
@@ -37,8 +41,11 @@ def prepare_sdl() -> None:
     """Tell pygame and SDL what they read once, when anything imports them first, such as an environment."""
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "engram")  # what desktops file the window under
+    if sys.platform.startswith("linux"):  # shared memory: through OpenGL without a GPU a frame takes 4 ms more
+        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
 
 
+@cache
 def pygame_module() -> Any:
     """Import pygame without its greeting, with fonts and without sound."""
     prepare_sdl()
@@ -126,7 +133,8 @@ class Canvas:
         if radius < SMALLEST_SMOOTH:
             self._pygame.draw.circle(self.surface, colour, centre, max(radius, 1), thick)
             return
-        disc = _disc(round(2 * radius), thick, colour)
+        diameter = round(2 * radius)
+        disc = _discs.get((diameter, thick, colour), lambda: _disc(diameter, thick, colour))
         half = disc.get_width() / 2
         self.surface.blit(disc, (round(centre[0] - half), round(centre[1] - half)))
 
@@ -221,11 +229,15 @@ def open_fonts() -> None:
 
 def forget_texts() -> None:
     """Drop every rendered text: fonts of a time before they were stopped are dead."""
-    for kept in (_font, _render, _size, _shortened):
+    for kept in (_font, _size, _shortened):
         kept.cache_clear()
+    _texts.clear()
 
 
-@lru_cache(maxsize=512)
+_texts = KeptSurfaces(MAX_TEXT_PIXELS)
+_discs = KeptSurfaces(MAX_DISC_PIXELS)
+
+
 def _disc(diameter: int, width: int, colour: Colour) -> Surface:
     """Draw a disc, or a ring of some width, with smooth edges."""
     pygame = pygame_module()
@@ -236,18 +248,20 @@ def _disc(diameter: int, width: int, colour: Colour) -> Surface:
     return pygame.transform.smoothscale(large, (diameter, diameter))
 
 
-@lru_cache(maxsize=MAX_TEXTS)
 def _render(words: str, pixels: int, colour: Colour, face: str) -> Surface:
-    return _living(lambda: _font(face, pixels).render(visible(words), True, colour))
+    def draw() -> Surface:
+        return _living(lambda: _font(face, pixels).render(visible(words), True, colour))
+
+    return _texts.get((words, pixels, colour, face), draw)
 
 
-@lru_cache(maxsize=MAX_TEXTS)
+@lru_cache(maxsize=MAX_WORDS)
 def _size(words: str, pixels: int, face: str) -> tuple[int, int]:
     width, height = _living(lambda: _font(face, pixels).size(visible(words)))
     return int(width), int(height)
 
 
-@lru_cache(maxsize=MAX_TEXTS)
+@lru_cache(maxsize=MAX_WORDS)
 def _shortened(words: str, pixels: int, face: str, width: int) -> str:
     """Cut a text to a width in pixels; three dots say so."""
     if _size(words, pixels, face)[0] <= width:

@@ -7,8 +7,7 @@ as a graph; a machine as strokes; a foreign environment as its own image.
 from __future__ import annotations
 
 import math
-from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -32,6 +31,7 @@ from simulator.views.drawing.colours import (
     ink_table,
     shades,
 )
+from simulator.views.drawing.kept import KeptSurfaces
 from simulator.views.drawing.shapes import DIRECTIONS, arrow_levels, arrows_sprite, draw_mark
 from simulator.views.grid import ENDS, MEANINGS, place_values, wall_array
 from simulator.views.style import number
@@ -44,7 +44,6 @@ MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker
 _RANKS = {kind: rank for rank, kind in enumerate(MARK_ORDER)}
 FLOORS = ("lava", "slippery", "start", "walker")  # marks that others may stand on, or that stand on others
 _CORNERS = ((-1, -1), (1, -1), (-1, 1), (1, 1))  # of a cell, for marks that share it
-MAX_GROUND_PIXELS = 8_000_000  # of grids that are kept
 LINE = 19  # units from one line below a picture to the next
 MAX_WORDS = 0.36  # of the height, for those lines
 TINY = 90  # units below which a picture has neither a title nor a legend
@@ -292,7 +291,7 @@ def _draw_grid(
     return _hover(view, frame, values, pointer)
 
 
-_grounds: OrderedDict[Hashable, Surface] = OrderedDict()  # those drawn last, as far as MAX_GROUND_PIXELS goes
+_grounds = KeptSurfaces(0)  # as many pixels as what they are drawn on
 
 
 def _ground(
@@ -311,14 +310,8 @@ def _ground(
         b"" if policy is None else policy.tobytes(),
         b"" if places is None else np.asarray(places).tobytes(),
     )
-    ground = _grounds.get(key)
-    if ground is None:
-        ground = _draw_ground(canvas.scale, frame, view, walls, values, span)
-        _grounds[key] = ground
-        while len(_grounds) > 1 and sum(math.prod(kept.get_size()) for kept in _grounds.values()) > MAX_GROUND_PIXELS:
-            _grounds.popitem(last=False)
-    _grounds.move_to_end(key)
-    return ground
+    _grounds.max_pixels = math.prod(canvas.surface.get_size())  # all of the wall fit in
+    return _grounds.get(key, lambda: _draw_ground(canvas.scale, frame, view, walls, values, span))
 
 
 def _draw_ground(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from functools import singledispatch
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+from functools import lru_cache, singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from simulator.core.scene import (
     StripPanel,
     TextPanel,
 )
-from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, picture, pygame_module
+from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, make_surface, picture, pygame_module
 from simulator.views.drawing.colours import (
     BLUE,
     EMPTY,
@@ -35,11 +36,15 @@ from simulator.views.drawing.colours import (
     ink_table,
     shades,
 )
+from simulator.views.drawing.kept import Identity, KeptSurfaces
 from simulator.views.style import count, number
 
 if TYPE_CHECKING:
-    from pygame import Rect
+    from pygame import Rect, Surface
 
+LARGE_MATRIX = 20_000  # entries, from which on its shades are kept
+MAX_MATRIX_PIXELS = 1_000_000  # of them
+MANY_CURVES = 6  # from which on they are thin
 LEAST_COLUMN = 56  # units of the width of a matrix's column, where there are few
 MIN_NUMBER_CELL = 34  # units of a cell's width from which a matrix shows its numbers
 Pointer = tuple[int, int] | None
@@ -118,7 +123,10 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     if not values.size:
         canvas.text(rect.topleft, "empty", SIZE, FAINT)
         return None
-    span = colour_span(values, diverging=panel.diverging)
+    if values.size < LARGE_MATRIX:
+        span = colour_span(values, diverging=panel.diverging)
+    else:
+        span = _span_of_large(Identity(panel))
     foot = canvas.px(18)
     fields = panel.fields
     side = _field_side(canvas, rect) if fields is not None else 0
@@ -126,7 +134,11 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     area.width -= side
     area.height -= foot
     grid = _matrix_rect(canvas, area, values.shape, panel.rows, panel.columns)
-    canvas.matrix(grid, values, *span, diverging=panel.diverging)
+    if values.size < LARGE_MATRIX:
+        canvas.matrix(grid, values, *span, diverging=panel.diverging)
+    else:
+        key = (Identity(panel), tuple(grid.size))
+        canvas.surface.blit(_large_matrices.get(key, lambda: _shades_of(panel, grid, span)), grid)
     _numbers_in(canvas, grid, values, span, diverging=panel.diverging)
     canvas.frame(grid, RULE)
     _row_names(canvas, grid, panel.rows)
@@ -140,6 +152,21 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
         return None
     names = f"{_name(panel.rows, at[0], 'row')}, {_name(panel.columns, at[1], 'column')}"
     return f"{names}: {number(values[at])}"
+
+
+_large_matrices = KeptSurfaces(MAX_MATRIX_PIXELS)
+
+
+def _shades_of(panel: HeatPanel, rect: Rect, span: tuple[float, float]) -> Surface:
+    """Draw a matrix on a surface of its own."""
+    surface = make_surface(*rect.size)
+    Canvas(surface).matrix(surface.get_rect(), np.asarray(panel.values, np.float64), *span, diverging=panel.diverging)
+    return surface
+
+
+@lru_cache(maxsize=4)
+def _span_of_large(panel: Identity) -> tuple[float, float]:
+    return colour_span(panel.thing.values, diverging=panel.thing.diverging)
 
 
 def _at(rect: Rect, left: int, top: int) -> Rect:
@@ -448,10 +475,40 @@ def draw_axes(
     return axes
 
 
+class _Plot(NamedTuple):
+    """A plot as it was drawn: it changes much more rarely than what stands beside it."""
+
+    panel: CurvePanel  # as long as it is kept, no other one has its id
+    axes: Axes
+    place: Any  # of the pixels: the rectangle, and a little beside it
+    pixels: Any
+
+
+_plots: OrderedDict[Hashable, _Plot] = OrderedDict()  # those drawn last, as large together as what they are drawn on
+
+
 @_draw.register(CurvePanel)
 def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     x = np.asarray(panel.x, np.float64)
     y = np.atleast_2d(np.asarray(panel.y, np.float64))
+    background = tuple(canvas.surface.get_at((max(rect.left, 0), max(rect.top, 0))))
+    key = (id(panel), tuple(rect), canvas.scale, canvas.surface.get_size(), background)
+    plot = _plots.get(key)
+    if plot is None:
+        axes = _draw_plot(panel, canvas, rect, x, y)
+        place = rect.inflate(canvas.px(12), 0).clip(canvas.rect)
+        plot = _Plot(panel, axes, place, canvas.surface.subsurface(place).copy())
+        _plots[key] = plot
+        while sum(kept.place.width * kept.place.height for kept in _plots.values()) > math.prod(key[3]):
+            _plots.popitem(last=False)
+    else:
+        canvas.surface.blit(plot.pixels, plot.place)
+    _plots.move_to_end(key)
+    return _under_pointer(canvas, plot.axes, panel, x, y, pointer)
+
+
+def _draw_plot(panel: CurvePanel, canvas: Canvas, rect: Rect, x: Array, y: Array) -> Axes:
+    """Draw axes, curves, levels and legend of a panel."""
     legend = _legend_height(canvas, panel, rect.width)
     area = rect.copy()
     area.height = max(rect.height - legend, 1)
@@ -462,9 +519,12 @@ def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> s
     axes = draw_axes(canvas, area, _x_span(x), span, (panel.x_name, ""))
     canvas.surface.set_clip(axes.rect)
     _draw_bands(canvas, axes, panel, x)
+    is_many = len(y) > MANY_CURVES
+    place = np.nan_to_num(axes.points(x, 0.0 * x)[:, 0]) // (2 if is_many else 1)  # many lie over each other anyway
+    x, y = thinned(x, y, place.astype(np.int64))
     for k in range(len(y)):
         points = axes.points(x, y[k])
-        canvas.lines(_as_steps(points) if panel.steps else points, LINES[k % len(LINES)], 2 if len(y) <= 6 else 1)
+        canvas.lines(_as_steps(points) if panel.steps else points, LINES[k % len(LINES)], 1 if is_many else 2)
     taken: list[Rect] = []
     for name, value in panel.levels.items():
         _draw_level(canvas, axes, name, value, taken)
@@ -473,7 +533,32 @@ def _curve(panel: CurvePanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> s
         middle = (axes.rect.centerx, axes.rect.top + axes.rect.height * 3 // 4)
         canvas.text(middle, "no points yet", SIZE, FAINT, align="centre")
     _draw_curve_legend(canvas, panel, _at(rect, axes.rect.left, area.bottom), axes.rect.width)
-    return _under_pointer(canvas, axes, panel, x, y, pointer)
+    return axes
+
+
+def thinned(x: Array, y: Array, columns: Array) -> tuple[Array, Array]:
+    """Return the points of curves that are seen: of each column of pixels two, the lowest and the highest.
+
+    A single high one among thousands is seen so. A gap is kept where nothing else is in its column. Curves with fewer
+    than two points in a column are left as they are, and those whose points do not go from left to right.
+
+    Args:
+        x: float [P].
+        y: float [K, P].
+        columns: int [P], the column of pixels of each point.
+
+    Returns:
+        x, [2 C] for C columns, and y, [K, 2 C].
+    """
+    starts = np.flatnonzero(np.r_[True, columns[1:] != columns[:-1]]) if len(x) else np.zeros(0, np.int64)
+    if len(x) <= 2 * len(starts) or (columns[1:] < columns[:-1]).any():
+        return x, y
+    ends = np.r_[starts[1:], len(x)] - 1
+    low = np.fmin.reduceat(y, starts, axis=1)
+    high = np.fmax.reduceat(y, starts, axis=1)
+    falls = y[:, ends] < y[:, starts]
+    seen = np.stack([np.where(falls, high, low), np.where(falls, low, high)], axis=2)  # [K, C, 2], as it came
+    return np.stack([x[starts], x[ends]], axis=1).ravel(), seen.reshape(len(y), -1)
 
 
 def _x_span(x: Array) -> tuple[float, float]:

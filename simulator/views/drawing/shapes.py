@@ -10,11 +10,13 @@ import numpy as np
 
 from simulator.views.drawing.canvas import SMOOTH, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, PAPER, Colour
+from simulator.views.drawing.kept import KeptSurfaces
 
 if TYPE_CHECKING:
     from pygame import Surface
 
 LEVELS = 8  # lengths of an arrow
+MAX_ARROW_PIXELS = 1_000_000  # of cells with arrows that are kept, 4 bytes each
 GOLD: Colour = (245, 190, 40)
 DIRECTIONS = {"up": (0, -1), "right": (1, 0), "down": (0, 1), "left": (-1, 0)}
 STATES = ("done", "running", "failed", "waiting")
@@ -45,7 +47,7 @@ def draw_mark(canvas: Canvas, kind: str, centre: Any, size: float, label: str = 
 _LETTERS = {"start": "S"}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _mark(kind: str, size: int) -> Surface | None:
     """Draw the sign of a mark; None for one that is a letter."""
     paint = _SIGNS.get(kind)
@@ -126,7 +128,9 @@ _SIGNS = {
 }
 
 
-@lru_cache(maxsize=4096)
+_arrows = KeptSurfaces(MAX_ARROW_PIXELS)
+
+
 def arrows_sprite(levels: tuple[int, ...], size: int, colour: Colour) -> Surface:
     """Draw the arrows of a cell: their lengths are probabilities.
 
@@ -135,6 +139,10 @@ def arrows_sprite(levels: tuple[int, ...], size: int, colour: Colour) -> Surface
         size: of the cell, pixels.
         colour: of the arrows.
     """
+    return _arrows.get((levels, size, colour), lambda: _arrows_drawn(levels, size, colour))
+
+
+def _arrows_drawn(levels: tuple[int, ...], size: int, colour: Colour) -> Surface:
     pygame = pygame_module()
     n = size * SMOOTH
     large = pygame.Surface((n, n), pygame.SRCALPHA, 32)

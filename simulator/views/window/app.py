@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
+from simulator.core.files.escaping import visible
 from simulator.views.drawing.canvas import (
     SIZE,
     SMALL,
@@ -29,6 +30,7 @@ from simulator.views.drawing.colours import BACKGROUND, FAINT, INK, PAPER, RULE
 from simulator.views.window.widgets import draw_tooltip, is_key
 
 FRAME_SECONDS = 1 / 30
+LOOK_SECONDS = 0.02  # between looks for events, while nothing happens
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
 SCALES = ("auto", "1", "1.5", "2")
@@ -41,6 +43,7 @@ KEYS = (
     ("Ctrl +, Ctrl -", "larger, smaller"),
     ("s, F12", "save a picture of the window as PNG"),
     ("c", "copy the command that shows this again"),
+    ("k", "copy the command that makes it again, with all its settings"),
     ("q, Esc", "close"),
 )
 NO_DISPLAY = (
@@ -80,6 +83,18 @@ class Page(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+
+
+@runtime_checkable
+class HasRecipe(Protocol):
+    """A page of an experiment that can be made again, which is more than to be shown again."""
+
+    def recipe(self, onward: bool) -> str:
+        """Return the command line that makes it again; ``onward``: one that begins with what this one has learned.
+
+        Raises:
+            ValueError: it cannot be told now; one line.
+        """
 
 
 def check_display() -> None:
@@ -244,12 +259,17 @@ class Window:
         return max(min(waits), 0.0)
 
     def _events(self, seconds: float) -> list[Any]:
-        pygame = self._pygame
-        first = []
-        if seconds > 0:
-            event = pygame.event.wait(max(round(1000 * seconds), 1))
-            first = [event] if event.type != pygame.NOEVENT else []
-        return [*first, *pygame.event.get()]
+        """Wait for events, at most so many seconds.
+
+        SDL's own wait looks a thousand times a second, which takes 2 % of a core while nothing happens.
+        """
+        until = time.monotonic() + seconds
+        while not (events := self._pygame.event.get()):
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(left, LOOK_SECONDS))
+        return events
 
     def _handle(self, event: Any) -> None:
         pygame = self._pygame
@@ -287,8 +307,10 @@ class Window:
             self._shows_keys = True
         elif is_key(event, "f12") or (is_key(event, "s") and not control):
             self._save()
-        elif is_key(event, "c"):
-            self._copy()
+        elif is_key(event, "c") and not control:
+            self._copy(self.page.command())
+        elif is_key(event, "k") and not control:
+            self._copy_recipe(onward=bool(event.mod & self._pygame.KMOD_SHIFT))
         elif is_key(event, "q", "escape") or (control and is_key(event, "w")):
             self.is_open = False
         else:
@@ -315,9 +337,21 @@ class Window:
         else:
             self.say(f"saved {path}")
 
-    def _copy(self) -> None:
-        command = self.page.command()
-        self.say(f"copied: {command}" if copy_text(command) else command)
+    def _copy_recipe(self, onward: bool) -> None:
+        try:
+            command = self.page.recipe(onward) if isinstance(self.page, HasRecipe) else self.page.command()
+        except ValueError as error:
+            self.say(str(error))
+        else:
+            self._copy(command)
+
+    def _copy(self, command: str) -> None:
+        """Put a command on the clipboard; where there is none it is printed, and stays to be read in the window."""
+        if copy_text(command):
+            self.say(f"copied: {command}")
+        else:
+            print_line(command)
+            self.say(command)
 
     def _draw(self) -> None:
         canvas = Canvas(self._surface, self.scale, self._pointer)
@@ -340,6 +374,12 @@ def free_path(folder: Path, stem: str, suffix: str) -> Path:
     while (path := folder / f"{stem}-{number}{suffix}").exists():
         number += 1
     return path
+
+
+def print_line(line: str) -> None:
+    """Print a line on stdout, or on stderr where a file or another program reads stdout, which is for results."""
+    with suppress(OSError, ValueError):  # nobody reads it, or not in these letters
+        print(visible(line), file=sys.stdout if sys.stdout.isatty() else sys.stderr, flush=True)
 
 
 def copy_text(text: str) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from simulator.views.drawing.canvas import SIZE, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import CHOSEN, INK
-from simulator.views.window.app import Page
+from simulator.views.window.app import HasRecipe, Page
 from simulator.views.window.widgets import HEIGHT, Button, is_key
 
 
@@ -80,6 +80,10 @@ class CaptionedPage:
     def command(self) -> str:
         """Return the command that shows the page again."""
         return self.page.command() if self.page is not None else "engram demo --view window"
+
+    def recipe(self, onward: bool) -> str:
+        """Return the command that makes again what the page shows."""
+        return self.page.recipe(onward) if isinstance(self.page, HasRecipe) else self.command()
 
     def close(self) -> None:
         """Close the page."""

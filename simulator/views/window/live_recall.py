@@ -26,7 +26,8 @@ class LiveRecallPage:
     keys: tuple[tuple[str, str], ...] = ()
     next_poll = math.inf
 
-    def __init__(self) -> None:
+    def __init__(self, typed: str = "") -> None:
+        self._typed = typed
         self.snapshot: RecallSnapshot | None = None
         self._picture: RecallPicture | None = None
         self.title = "engram recall"
@@ -85,6 +86,10 @@ class LiveRecallPage:
         """Return the command that shows this benchmark again."""
         return f"engram watch {self.snapshot.id}" if self.snapshot is not None else "engram recall"
 
+    def recipe(self, onward: bool) -> str:
+        """Return the command that was typed."""
+        return self._typed or self.command()
+
     def close(self) -> None:
         """Hold nothing."""
 
@@ -118,13 +123,14 @@ class RecallWindow:
 
     Args:
         scale: pixels of a unit of length: auto or a number.
+        typed: the command line that began the benchmark, to be copied.
 
     Raises:
         ValueError: there is no display.
     """
 
-    def __init__(self, scale: str = "auto") -> None:
-        self._page = LiveRecallPage()
+    def __init__(self, scale: str = "auto", typed: str = "") -> None:
+        self._page = LiveRecallPage(typed)
         self._window = Window(self._page, scale=scale)
 
     @property

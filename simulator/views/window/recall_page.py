@@ -217,7 +217,7 @@ class RecallPage:
             ("Home, End", "back to the cue, on to the answer"),
             ("mouse on the cue", "left paints 1, right -1, middle unknown; Tab to it: arrows, space, Delete"),
             ("d", "corrupt anew"),
-            ("k", "another kind of corruption"),
+            ("t", "another type of corruption"),
             ("[, ]", "the pattern before, the one after; or click a stored pattern"),
             ("e", "give or withhold the evidence of the corruption"),
             ("m", "the next memory"),
@@ -319,7 +319,7 @@ class RecallPage:
             Button("step", self._forward, "n"),
             Button("cue", self._restart, "Home"),
             Button("corrupt anew", self._redraw, "d"),
-            Button(lambda: "kind", self._next_kind, "k"),
+            Button(lambda: "kind", self._next_kind, "t"),
             Button(lambda: f"evidence {'on' if self.recalling.uses_evidence else 'off'}", self._toggle_evidence, "e"),
         ]
         if len(self._choices) > 1:
@@ -478,7 +478,7 @@ class RecallPage:
             "home": self._restart,
             "end": self._finish,
             "d": self._redraw,
-            "k": self._next_kind,
+            "t": self._next_kind,
             "e": self._toggle_evidence,
             "[": lambda: self._choose(self.recalling.truth - 1),
             "]": lambda: self._choose(self.recalling.truth + 1),

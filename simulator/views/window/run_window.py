@@ -6,6 +6,7 @@ Closing the window leaves the run going.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from simulator.views.window.app import Page, Window
 from simulator.views.window.training_page import TrainingPage
 
 FULL_SPEED = "f"  # the key of the driver
+TRAINING_PER_FRAME = 30  # CPU time of training for each of drawing, at full speed
+LONGEST_PAUSE = 1.0  # seconds between frames even so
 
 
 class LiveRun:
@@ -48,7 +51,7 @@ class LiveRun:
         self.settings = settings
         self.pressed: list[str] = []
         self.snapshot: RunSnapshot = None  # type: ignore[assignment] # it comes before the page is made
-        self._controls = controls
+        self.controls = controls
         self._command = command
         self._changes = changes
         self.speed = LiveSpeed(self.pressed, controls)
@@ -175,6 +178,8 @@ class RunWindow:
         watch_on: makes the page of a run that is over, of its id.
         make_page: makes the page of the run.
         window: a window that is open already, and stays so at the end; None: one of its own.
+        clock: seconds.
+        cpu_clock: CPU seconds of this process.
     """
 
     def __init__(
@@ -185,6 +190,8 @@ class RunWindow:
         watch_on: Callable[[str], Page],
         make_page: Callable[[LiveRun], Page] = TrainingPage,
         window: Window | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.process_time,
     ) -> None:
         self._source = source
         self._scale = scale
@@ -195,6 +202,12 @@ class RunWindow:
         self._watch_on = watch_on
         self._is_elsewhere = False
         self._was_let_go = False
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._drawn = -math.inf
+        self._began_cpu = 0.0
+        self._drawn_cpu = 0.0  # when the last frame was drawn
+        self._frame_cpu = 0.0  # what it took
 
     @property
     def is_open(self) -> bool:
@@ -216,8 +229,23 @@ class RunWindow:
             if self._shared is not None:
                 self._shared.show(page)
         if self.is_open:
-            self._window.redraw()
-            self._window.step(0.0)
+            if self._is_due():
+                self._window.redraw()
+                self._drawn = self._clock()
+                self._window.step(0.0)
+                self._drawn_cpu = self._cpu_clock()
+                self._frame_cpu = self._drawn_cpu - self._began_cpu
+            else:
+                self._window.step(0.0)
+
+    def _is_due(self) -> bool:
+        """Tell whether to draw: at full speed only as often as takes little from training, but once a second."""
+        self._began_cpu = self._cpu_clock()
+        controls = self._source.controls()
+        if controls.paused or controls.speed is not None or self._source.snapshot.phase in ENDED:
+            return True
+        trained = self._began_cpu - self._drawn_cpu
+        return trained >= TRAINING_PER_FRAME * self._frame_cpu or self._clock() - self._drawn >= LONGEST_PAUSE
 
     def close(self) -> None:
         """Show what the run has learned until the window is closed; a run that was stopped closes it."""
@@ -250,19 +278,21 @@ class RunWindow:
     def keys(self, seconds: float) -> list[str]:
         """Wait for keys, at most so many seconds, while the window takes its events.
 
-        A run whose window was closed goes on at full speed, also where it was paused.
+        A run whose window was closed goes on at full speed, also where it was paused: what was pressed before the
+        window closed counts no more, as nobody could take a pause back.
         """
-        if self._window is not None and not self.is_open and not self._was_let_go:
-            self._was_let_go = True
-            return [FULL_SPEED]
         until = time.monotonic() + seconds
-        while not self._source.pressed and self.is_open:
+        while self._window is not None and self.is_open and not self._source.pressed:
             left = until - time.monotonic()
-            assert self._window is not None
             self._window.step(max(left, 0.0))
             if left <= 0:
                 break
-        if not self.is_open and seconds > 0 and not self._source.pressed:
+        if self._window is not None and not self.is_open:
+            self._source.pressed.clear()
+            if not self._was_let_go:
+                self._was_let_go = True
+                return [FULL_SPEED]
+        if not self.is_open and seconds > 0:
             time.sleep(max(until - time.monotonic(), 0.0))
         pressed = list(self._source.pressed)
         self._source.pressed.clear()

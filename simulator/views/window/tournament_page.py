@@ -60,6 +60,7 @@ class TournamentPage:
         known: panels of one cell.
         play: opens a running cell's environment, None where it cannot be shown; None: no cell can.
         lab: its lab, for the command.
+        recipe: the command line that makes it again.
         clock: seconds.
     """
 
@@ -75,12 +76,14 @@ class TournamentPage:
         known: Callable[[TournamentCell], Sequence[Panel]],
         play: Callable[[TournamentCell], CellPlay | None] | None = None,
         lab: str = "",
+        recipe: Callable[[], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._tournament = tournament
         self._known = known
         self._open = play
         self._lab = lab
+        self._recipe = recipe
         self._clock = clock
         self._chosen = -1
         self._follows = True  # whatever runs, until somebody chooses a cell
@@ -122,6 +125,10 @@ class TournamentPage:
         """Return the command that shows this again."""
         lab = f" --lab {self._lab}" if self._lab else ""
         return f"engram watch {self._tournament.snapshot.id}{lab}"
+
+    def recipe(self, onward: bool) -> str:
+        """Return the command that makes the tournament again; nothing goes on from one."""
+        return self._recipe() if self._recipe is not None else self.command()
 
     def close(self) -> None:
         """Let go of the lab and of the cell that is played."""

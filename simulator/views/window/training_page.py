@@ -7,8 +7,8 @@ what both offer.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -37,7 +37,7 @@ KEYS = (
     ("1, 2, 3", "curves, inside of the agent, settings"),
     ("page up, down", "scroll what is inside"),
     ("r", "from the first episode again, with what is learned by now"),
-    ("k", "copy the command that begins a run from what this one has learned"),
+    ("Shift k", "copy the command that begins a run from what this one has learned"),
 )
 CHANGE_KEYS = (
     ("4", "change the run: cells, settings, memory"),
@@ -132,30 +132,22 @@ class Source(Protocol):
         """Let go of what it holds."""
 
 
-class CurvePixels(NamedTuple):
-    """Curves as they were drawn."""
-
-    panels: list[CurvePanel]
-    key: Any  # place, size and scale
-    place: Any
-    pixels: Any
-
-
 class TrainingPage:
     """The page; see :class:`simulator.views.window.app.Page`.
 
     Args:
         source: the run.
+        recipe: the command line that makes a run of this id again, or one that begins with what it has learned.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, recipe: Callable[[str, bool], str] | None = None) -> None:
         self.source = source
+        self._recipe = recipe
         self.title = f"Engram: {source.snapshot.id}, {source.snapshot.agent} in {source.snapshot.env}"
         self.keys: Sequence[tuple[str, str]] = KEYS
         self._change = ChangeTab(source) if isinstance(source, ChangeableSource) else None
         self.tabs = Tabs((*TABS, "Change") if self._change is not None else TABS, lambda tab: self._scroll_to(0))
         self._first_panel = 0
-        self._curve_pixels: CurvePixels | None = None
         self._curves: tuple[RunSnapshot | None, list[CurvePanel]] = (None, [])
         speed = source.speed
         self._buttons = [
@@ -183,6 +175,10 @@ class TrainingPage:
     def command(self) -> str:
         """Return the command that shows this again."""
         return self.source.command()
+
+    def recipe(self, onward: bool) -> str:
+        """Return the command that makes the run again, or one that begins with what it has learned."""
+        return self._recipe(self.source.snapshot.id, onward) if self._recipe is not None else self.command()
 
     def close(self) -> None:
         """Let go of the run."""
@@ -340,7 +336,7 @@ class TrainingPage:
 
     def _draw_tab(self, canvas: Canvas, rect: Any, shown: Shown | None) -> None:
         if self.tabs.chosen == CURVES:
-            self._draw_curves(canvas, rect)
+            self._draw_panels(canvas, rect, self._curve_panels())
             return
         panels: Sequence[Panel]
         if self.tabs.chosen == INSIDE:
@@ -376,21 +372,6 @@ class TrainingPage:
         if foot:
             words = f"{self._first_panel + 1} to {last} of {len(panels)}: page up, page down"
             canvas.text((rect.left, rect.bottom - canvas.line_height(SMALL)), words, SMALL, FAINT, width=rect.width)
-
-    def _draw_curves(self, canvas: Canvas, rect: Any) -> None:
-        """Draw the curves, which change more rarely than the environment beside them: their pixels are kept."""
-        panels = self._curve_panels()
-        if canvas.pointer is not None and rect.collidepoint(canvas.pointer):
-            self._draw_panels(canvas, rect, panels)
-            return
-        key = (tuple(rect), canvas.scale, canvas.surface.get_size(), self._first_panel)
-        kept = self._curve_pixels
-        if kept is None or kept.panels is not panels or kept.key != key:
-            self._draw_panels(canvas, rect, panels)
-            whole = rect.inflate(canvas.px(12), 0).clip(canvas.rect)
-            self._curve_pixels = CurvePixels(panels, key, whole, canvas.surface.subsurface(whole).copy())
-        else:
-            canvas.surface.blit(kept.pixels, kept.place)
 
     def _curve_panels(self) -> list[CurvePanel]:
         snapshot = self.source.snapshot

@@ -95,34 +95,6 @@ def test_a_moment_says_what_is_seen_and_done():
     assert {moment.seed for moment in moments} == {one.seeds[1]}
 
 
-def test_one_can_step_back_and_on_again(monkeypatch):
-    player = EpisodePlayer(trained("foreign table"))
-    assert player.moment is None
-    assert player.back() is None
-    first, second, third = (player.step() for _ in range(3))
-    assert player.back() is second
-    assert player.back() is first
-    assert player.back() is None
-    assert player.moment is first
-    assert [player.step(), player.step()] == [second, third]
-    fourth = player.step()
-    assert fourth.t == 3 or fourth.episode == 2
-    monkeypatch.setattr(episode_player, "MAX_HISTORY", 2)
-    fifth = player.step()
-    assert player.back() is fourth
-    assert player.back() is None
-    assert player.step() is fifth
-
-
-def test_what_is_kept_is_bounded_by_bytes(monkeypatch):
-    monkeypatch.setattr(episode_player, "MAX_HISTORY_BYTES", 40)
-    player = EpisodePlayer(trained("network"))
-    for _ in range(5):
-        player.step()
-    assert player.back() is not None  # two observations of 16 bytes
-    assert player.back() is None
-
-
 def test_an_episode_that_does_not_end_is_cut():
     one = trained("tabular")
     player = EpisodePlayer(one, max_steps=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
@@ -11,6 +12,7 @@ import pytest
 from simulator.config.run import build
 from simulator.store.run_store import Store
 from simulator.training import loop
+from simulator.training.episode_player import size_of
 from simulator.training.watched import WatchedRun
 
 pytestmark = pytest.mark.slow
@@ -117,6 +119,24 @@ def test_all_seeds_and_the_inside_are_shown_where_they_are_asked_for(lab, watche
     assert {"action values now", "Q-table"} <= {panel.title for panel in source.shown.panels}
 
 
+def test_moments_share_what_does_not_change_and_are_kept_up_to_a_number(lab, watched, monkeypatch):
+    source = watched(_run(lab))
+    _until(source, lambda: source.moment is not None and len(source._moments) >= 3)
+    first, *rest = [moment.view for moment in source._moments]
+    for view in rest:
+        assert view.values is first.values
+        assert view.greedy is first.greedy
+        assert view.scene.places is first.scene.places
+        assert view.scene.rooms is first.scene.rooms
+    monkeypatch.setattr("simulator.training.watched.MAX_MOMENTS", 5)
+    source.speed.full()
+    for _ in range(3):
+        seen = source.moment
+        _until(source, lambda seen=seen: source.moment is not seen)
+    assert len(source._moments) <= 5
+    assert source._bytes == sum(map(size_of, source._moments))
+
+
 def test_a_run_that_is_deleted_under_it_is_said(lab, watched):
     run = _run(lab)
     source = watched(run)
@@ -156,9 +176,9 @@ def test_a_player_that_was_killed_begins_again_when_asked(lab, watched):
 
 def test_closing_ends_the_player(lab, watched):
     source = watched(_run(lab))
-    process = source._process._process
+    assert multiprocessing.active_children()
     source.close()
-    assert not process.is_alive()
+    assert not multiprocessing.active_children()
 
 
 def test_a_seed_that_the_run_does_not_have_is_refused(lab):
@@ -167,3 +187,22 @@ def test_a_seed_that_the_run_does_not_have_is_refused(lab):
         WatchedRun(lab, run, 7)
     with pytest.raises(ValueError, match="r9"):
         WatchedRun(lab, "r9")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="open files are counted in /proc")
+def test_a_watcher_keeps_no_pipe_open(lab, watched):
+    source = watched(_run(lab))
+    _until(source, lambda: source.shown is not None)
+    (player,) = multiprocessing.active_children()
+    streams = [os.readlink(f"/proc/{player.pid}/fd/{number}") for number in range(3)]
+    assert streams == [os.devnull] * 3  # who waits for the end of the watcher's stdout does not wait for this one
+    n_open = len(os.listdir("/proc/self/fd"))
+    source.begin_again()
+    source.begin_again()
+    assert len(os.listdir("/proc/self/fd")) == n_open
+    with pytest.raises(ValueError, match="--seed 9"):
+        WatchedRun(lab, "latest", seed=9)
+    source.close()
+    source.close()
+    assert not multiprocessing.active_children()
+    assert len(os.listdir("/proc/self/fd")) < n_open

@@ -169,6 +169,56 @@ def test_c_copies_the_command_or_shows_it(window, monkeypatch):
     assert window._message == "engram watch r1"
 
 
+class Experiment(Notes):
+    """A page of what can be made again."""
+
+    def recipe(self, onward):
+        return "engram run a b --from r1" if onward else "engram run a b"
+
+
+def test_k_copies_the_command_that_makes_it_again(window, monkeypatch):
+    copied = []
+    monkeypatch.setattr(app, "copy_text", lambda text: copied.append(text) is None)
+    _press(pygame.K_k)  # of a page that cannot be made again, only shown
+    _step(window)
+    window.show(Experiment())
+    _press(pygame.K_k)
+    _press(pygame.K_k, mod=pygame.KMOD_SHIFT)
+    _step(window)
+    assert copied == ["engram watch r1", "engram run a b", "engram run a b --from r1"]
+    assert window._message == "copied: engram run a b --from r1"
+
+
+def test_a_command_that_cannot_be_told_is_said(window, monkeypatch):
+    monkeypatch.setattr(Experiment, "recipe", lambda self, onward: (_ for _ in ()).throw(ValueError("no run r1")))
+    window.show(Experiment())
+    _press(pygame.K_k)
+    assert _step(window)
+    assert window._message == "no run r1"
+
+
+def test_without_a_clipboard_the_command_is_printed_where_no_result_is_expected(window, monkeypatch, capsys):
+    monkeypatch.setattr(app, "copy_text", lambda text: False)
+    window.show(Experiment())
+    for is_terminal in (True, False):
+        monkeypatch.setattr(app.sys.stdout, "isatty", lambda is_terminal=is_terminal: is_terminal)
+        _press(pygame.K_k)
+        _step(window)
+        said = capsys.readouterr()
+        assert (said.out, said.err) == (("engram run a b\n", "") if is_terminal else ("", "engram run a b\n"))
+        assert window._message == "engram run a b"
+
+
+@pytest.mark.parametrize("fault", [pygame.error("no clipboard"), AttributeError("scrap")])
+def test_a_clipboard_that_is_not_there_is_no_error(window, monkeypatch, fault):
+    class Scrap:
+        def put_text(self, text):
+            raise fault
+
+    monkeypatch.setattr(pygame, "scrap", Scrap())
+    assert app.copy_text("engram") is False
+
+
 def test_the_page_is_drawn_in_the_new_size(window):
     pygame.display.set_mode((500, 333), pygame.RESIZABLE)
     pygame.event.post(pygame.event.Event(pygame.VIDEORESIZE, size=(500, 333), w=500, h=333))

@@ -99,7 +99,7 @@ def test_patterns_kinds_and_memories_are_chosen():
     assert page.recalling.truth == 5
     press(page, "]")
     assert page.recalling.truth == 0
-    press(page, "k")
+    press(page, "t")
     assert page.recalling.setup.corruption.startswith("salt:")
     press(page, "e")
     assert not page.recalling.uses_evidence
