@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -144,6 +145,19 @@ class Window:
                 self.step(LONGEST_WAIT)
         finally:
             self.close()
+
+    def stay(self) -> None:
+        """Show the page of an experiment that is over until the window is closed, by Ctrl-C or SIGTERM too."""
+
+        def leave(number: int, frame: object) -> None:
+            self.is_open = False
+
+        before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def step(self, seconds: float = 0.0) -> bool:
         """Wait at most so long for something to do, do it, and draw where something changed; False: it is closed.

@@ -144,10 +144,9 @@ class RecallWindow:
         self._window.step()
 
     def go_on(self, page: Page) -> None:
-        """Show another page until the window is closed."""
-        self._window.page = page
-        self._window.redraw()
-        self._window.run()
+        """Show another page until the window is closed, by Ctrl-C too."""
+        self._window.show(page)
+        self._window.stay()
 
     def shut(self) -> None:
         """Close the window."""

@@ -471,8 +471,8 @@ class TournamentWindow:
         self._window.step()
 
     def stay(self) -> None:
-        """Show the last snapshot until the window is closed."""
-        self._window.run()
+        """Show the last snapshot until the window is closed, by Ctrl-C too."""
+        self._window.stay()
 
     def shut(self) -> None:
         """Close the window."""
