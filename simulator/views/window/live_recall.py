@@ -96,7 +96,7 @@ def _cues_panel(picture: RecallPicture) -> PicturePanel:
         images = images.reshape(*images.shape[:2], *picture.shape).mean(axis=2)
     pictures = images.reshape(-1, *(picture.shape[-2:] if len(picture.shape) == 3 else shape))
     captions = ("pattern", "cue", "recall") * len(images)
-    return PicturePanel("the first cues of the first seed", pictures, captions)
+    return PicturePanel("the first cues of the first seed", pictures, captions, as_ink=True)
 
 
 def _scores_panel(snapshot: RecallSnapshot) -> BarPanel:
