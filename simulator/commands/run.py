@@ -128,7 +128,7 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
         source,
         options.scale,
         lambda run: _watch_elsewhere(run, lab, options.scale),
-        lambda run: TrainingPage(WatchedRun(lab, run)),
+        lambda run, seed: TrainingPage(WatchedRun(lab, run, seed)),
     )
     playback.keyboard = window
     return Watching(with_event_files(options, window), playback, look, changes)

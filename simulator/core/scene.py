@@ -227,7 +227,7 @@ class HasPanels(Protocol):
 
 @runtime_checkable
 class ShowsMoment(Protocol):
-    """A policy that carries a state from step to step, and shows it."""
+    """A policy, or an agent while it learns, that carries a state from step to step, and shows it."""
 
     def moment(self, index: int) -> Mapping[str, np.ndarray]:
         """Return what seed number ``index`` carries after its latest step, and the gates of that step.

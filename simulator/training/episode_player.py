@@ -48,6 +48,7 @@ class Moment(NamedTuple):
     values: Array | None  # [A] action values at obs
     probs: Array | None  # [A] probabilities of the actions at obs
     carried: Mapping[str, Array]  # what a recurrent policy carries after this step, and its gates, [N] by name
+    forgot: bool = False  # what it carried was set to zero before this step
 
 
 class _Running(NamedTuple):
@@ -123,7 +124,8 @@ class EpisodePlayer:
         self._past_bytes = 0
         self._behind = 0
         self.trained_steps = self.session.step
-        policy = self.session.agent.policy()
+        policy = self._policy = self.session.agent.policy()
+        self._forgot = False  # since the latest moment
         self._learned = self.session.views_of(policy, (self._index,), Scene(""))[0]
         self._others: list[AgentView] | None = None
         self._moments = self._play(policy)
@@ -148,6 +150,21 @@ class EpisodePlayer:
             return None
         self._behind += 1
         return self.moment
+
+    @property
+    def has_memory(self) -> bool:
+        """Tell whether the policy carries a state from step to step."""
+        policy = self._policy
+        carried = policy.carried() if isinstance(policy, CarryingPolicy) else None
+        return carried is not None and any(part.size for part in carried)
+
+    def cut_memory(self) -> None:
+        """Set what the policy carries to zero, in the middle of the episode, as of the next step."""
+        policy = self._policy
+        carried = policy.carried() if isinstance(policy, CarryingPolicy) else None
+        if isinstance(policy, CarryingPolicy) and carried is not None:
+            policy.carry_on(tuple(np.zeros_like(part) for part in carried))
+            self._forgot = True
 
     def wall(self) -> tuple[SeedView, ...]:
         """Return the pictures of all seeds, as the newest moment has them."""
@@ -213,6 +230,7 @@ class EpisodePlayer:
         own = np.array(obs[i])
         values = policy.values(own[None])
         probs = policy.probs(own[None])
+        forgot, self._forgot = self._forgot, False
         return Moment(
             episode=run.episode,
             t=run.t,
@@ -229,6 +247,7 @@ class EpisodePlayer:
             values=None if values is None else np.array(values[i, 0]),
             probs=None if probs is None else np.array(probs[i, 0]),
             carried=policy.moment(i) if isinstance(policy, ShowsMoment) else {},
+            forgot=forgot,
         )
 
     def _reward(self, step: Step) -> float:

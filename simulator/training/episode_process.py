@@ -32,6 +32,7 @@ class Advance(NamedTuple):
 
     n: int
     wall: bool  # with the scenes of all seeds
+    cut: bool = False  # what the policy carries is set to zero first
 
 
 class Played(NamedTuple):
@@ -41,6 +42,7 @@ class Played(NamedTuple):
     wall: tuple[SeedView, ...]
     is_over: bool  # nothing can be played any more: an episode was cut
     inside: tuple[Panel, ...] | None  # of the agent whose policy is played, where it began
+    has_memory: bool  # the policy carries a state that can be cut
 
 
 class Fault(NamedTuple):
@@ -129,6 +131,8 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
 
 
 def _advance(player: EpisodePlayer, request: Advance) -> Played:
+    if request.cut:
+        player.cut_memory()
     moments: list[Moment] = []
     for _ in range(request.n):
         moment = player.step()
@@ -138,4 +142,4 @@ def _advance(player: EpisodePlayer, request: Advance) -> Played:
         if moment.ended:
             break
     wall = player.wall() if request.wall else ()
-    return Played(tuple(moments), wall, not moments, None)
+    return Played(tuple(moments), wall, not moments, None, player.has_memory)

@@ -30,6 +30,8 @@ from simulator.training.inside import EpisodeStrips
 from simulator.training.replay_speed import FLUENT, SpeedControl
 
 LOOK_SECONDS = 1.0  # between looks into the lab
+SECONDS_TO_PLAY = 10.0  # after which a process that does not answer is given up, where another one is asked for
+SECONDS_TO_LOAD = 120.0  # likewise, for imports, compiling and a checkpoint
 MAX_MOMENTS = 2_000  # that can be stepped back
 MAX_BYTES = 64 << 20  # of them
 MAX_WALL_SECONDS = 0.2  # at full speed, between pictures
@@ -88,6 +90,11 @@ class WatchedRun:
         self._fault = ""
         self._is_over = False
         self._lab_fault = ""
+        self._patient_until = clock() + SECONDS_TO_LOAD  # with the process that is asked
+        self._is_loading = True  # until the first moment of what was asked for last
+        self.has_memory = False  # the policy carries a state that can be cut
+        self._cuts = False  # it is cut before the next step
+        self._begins = False  # from the first episode, as soon as the process has answered
 
     @property
     def moment(self) -> Moment | None:
@@ -105,7 +112,7 @@ class WatchedRun:
             wall=self._walls if self.wall else (),
             panels=(*panels_of_moment(moment), *self._strips(), *self._inside) if self.inside else (),
             path=self._path(),
-            facts=facts_of(moment),
+            facts={**facts_of(moment), **({"memory": "cut before the next step"} if self._cuts else {})},
         )
 
     @property
@@ -118,10 +125,15 @@ class WatchedRun:
         where = f"{record.phase}, step {record.step:,} of {record.steps:,}"
         if self._lab_fault:
             where = self._lab_fault
-        if moment is None:
-            return f"{where}; the policy is being loaded"
+        if self.is_loading or moment is None:
+            return f"{where}; loading ..."
         greedy = f"greedy episode {moment.episode} of seed {moment.seed} as of step {moment.trained_steps:,}"
         return f"{where}; {greedy}" + ("; the episode was cut" if self._is_over else "")
+
+    @property
+    def is_loading(self) -> bool:
+        """True until the first moment of what was asked for last."""
+        return self._is_loading and not self._fault
 
     def poll(self) -> bool:
         """Take what has come, ask for what is due; True: something changed."""
@@ -132,8 +144,11 @@ class WatchedRun:
             self._fault = answer.line
             changed = True
         elif isinstance(answer, Played):
-            self._take(answer)
             changed = True
+            if self._begins:
+                self._begin()
+            else:
+                self._take(answer)
         if self._fault or self._process.is_busy:
             return changed
         if self._behind:
@@ -157,6 +172,11 @@ class WatchedRun:
         self.speed.pause(True)
         self._behind = min(self._behind + 1, max(len(self._moments) - 1, 0))
 
+    def cut_memory(self) -> None:
+        """Set what the policy carries to zero before the next step, of the newest moment."""
+        self._cuts = self.has_memory
+        self._behind = 0
+
     def watch(self, index: int) -> None:
         """Watch the seed of this number."""
         self._seed = self._seeds[index % len(self._seeds)]
@@ -164,21 +184,37 @@ class WatchedRun:
 
     def begin_again(self) -> None:
         """Play from the first episode on, with the newest checkpoint."""
-        if self._fault or self._process.is_busy:
+        is_busy = self._process.is_busy
+        if self._fault or (is_busy and self._clock() > self._patient_until):
             self._process.close()
             self._process = EpisodeProcess(self._lab, self._run, self._seed)
+            is_busy = False
         self._fault = ""
         self._is_over = False
         self._moments.clear()
         self._bytes = 0
         self._behind = 0
-        self._process.ask(Begin(self._seed))
+        self._is_loading = True
+        self._cuts = False
+        if is_busy:
+            self._begins = True
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._begins = False
+        self._send(Begin(self._seed))
+
+    def _send(self, request: Begin | Advance) -> None:
+        seconds = SECONDS_TO_LOAD if isinstance(request, Begin) else SECONDS_TO_PLAY
+        self._patient_until = self._clock() + seconds
+        self._process.ask(request)
 
     @property
     def index(self) -> int:
         """The number of the seed that is watched."""
         moment = self.moment
-        seed = moment.seed if moment is not None else self._seed
+        seed = self._seed if moment is None or self._is_loading else moment.seed
         return self._seeds.index(seed) if seed in self._seeds else 0
 
     def command(self) -> str:
@@ -196,12 +232,15 @@ class WatchedRun:
         if moment is not None and ((moment.ended and newer) or self._is_over):
             if newer:
                 self._is_over = False
-                self._process.ask(Begin(self._seed))
+                self._send(Begin(self._seed))
             return
-        self._process.ask(Advance(n, self.wall))
+        self._send(Advance(n, self.wall, self._cuts))
+        self._cuts = False
 
     def _take(self, played: Played) -> None:
         self._is_over = played.is_over
+        self.has_memory = played.has_memory
+        self._is_loading &= not played.moments
         if played.moments and not self._moments and _is_smooth(played.moments[0].view.scene):
             self.speed.suggest(FLUENT)
         if played.moments and self._moments and played.moments[0].trained_steps != self._moments[-1].trained_steps:
@@ -251,6 +290,8 @@ class WatchedRun:
     def _strips(self) -> tuple[Panel, ...]:
         strips = EpisodeStrips()
         for moment in self._episode():
+            if moment.forgot:
+                strips.cut()
             if moment.carried:
                 strips.add(moment.carried)
         return strips.panels()

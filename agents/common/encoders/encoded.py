@@ -322,6 +322,10 @@ class EncodedAgent:
             self._agent.cut_memory()
         self._begun = False
 
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what the agent carries, and its gates; see :class:`simulator.core.scene.ShowsMoment`."""
+        return self._agent.moment(index) if isinstance(self._agent, ShowsMoment) else {}
+
     def policy(self) -> EncodedPolicy:
         """Return the agent's policy behind a copy of the encoder."""
         return EncodedPolicy(self._encoder.frozen(), self._agent.policy())

@@ -32,6 +32,7 @@ from simulator.views.window.widgets import draw_tooltip, is_key
 FRAME_SECONDS = 1 / 30
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
+TIP_SECONDS = 5.0  # after which words about what lies under a pointer that rests are gone
 SCALES = ("auto", "1", "1.5", "2")
 STEPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # that Ctrl + and - go through
 WINDOW_SIZE = (1280, 800)  # units
@@ -129,6 +130,7 @@ class Window:
         self._dirty = True
         self._drawn = -math.inf
         self._pointer: tuple[int, int] | None = None
+        self._tip_until = -math.inf
         try:
             self._pygame.display.init()
             open_fonts()
@@ -197,7 +199,7 @@ class Window:
         self._dirty = True
 
     def say(self, words: str) -> None:
-        """Show a line at the lower edge for some seconds."""
+        """Show a line in the upper right corner, where no control is, for some seconds."""
         self._message = words
         self._message_until = self._clock() + MESSAGE_SECONDS
         self._dirty = True
@@ -241,6 +243,8 @@ class Window:
         if self._message and self._clock() >= self._message_until:
             self._message = ""
             self._dirty = True
+        if self._clock() >= self._tip_until:
+            self._hide_tip()
         if self._dirty and self._clock() - self._drawn >= FRAME_SECONDS - 0.001:
             self._drawn = self._clock()
             self._draw()
@@ -253,8 +257,7 @@ class Window:
         waits = [seconds, self.page.next_poll]
         if self._dirty:
             waits.append(self._drawn + FRAME_SECONDS - now)
-        if self._message:
-            waits.append(self._message_until - now)
+        waits += [until - now for until in (self._message_until, self._tip_until) if until > now]
         return max(min(waits), 0.0)
 
     def _events(self, seconds: float) -> list[Any]:
@@ -285,13 +288,20 @@ class Window:
         pygame = self._pygame
         if event.type == pygame.MOUSEMOTION:
             self._pointer = event.pos
+            self._tip_until = self._clock() + TIP_SECONDS
             self._dirty = True
+        elif event.type in (pygame.KEYDOWN, pygame.MOUSEBUTTONDOWN):
+            self._hide_tip()
         if self._shows_keys and is_key(event, "escape", "return", "f1", "q"):
             self._shows_keys = False
             self._dirty = True
             return
         if self.page.handle(event) or (event.type == pygame.KEYDOWN and self._press(event)):
             self._dirty = True
+
+    def _hide_tip(self) -> None:
+        self._dirty |= self._tip_until > -math.inf
+        self._tip_until = -math.inf
 
     def _press(self, event: Any) -> bool:
         control = bool(event.mod & (self._pygame.KMOD_CTRL | self._pygame.KMOD_META))
@@ -342,7 +352,7 @@ class Window:
         self.page.draw(canvas, canvas.rect.inflate(-canvas.px(20), -canvas.px(16)))
         if self._shows_keys:
             _draw_keys(canvas, (*self.page.keys, *KEYS))
-        elif canvas.tip:
+        elif canvas.tip and self._clock() < self._tip_until:
             draw_tooltip(canvas, canvas.tip)
         if self._message:
             _draw_message(canvas, self._message)
@@ -403,7 +413,10 @@ def _draw_keys(canvas: Canvas, keys: Sequence[tuple[str, str]]) -> None:
 
 
 def _draw_message(canvas: Canvas, words: str) -> None:
-    high = canvas.line_height(SMALL) + canvas.px(10)
-    canvas.fill((0, canvas.rect.height - high, canvas.rect.width, high), INK)
-    y = canvas.rect.height - high + canvas.px(5)
-    canvas.text((canvas.px(10), y), words, SMALL, BACKGROUND, width=canvas.rect.width - canvas.px(20))
+    pad = canvas.px(8)
+    room = canvas.rect.width - 4 * pad
+    box = canvas.rect.copy()
+    box.size = (min(canvas.text_size(words, SMALL)[0], room) + 2 * pad, canvas.line_height(SMALL) + pad)
+    box.topright = (canvas.rect.right - pad // 2, canvas.px(3))
+    canvas.box(box, INK, 4)
+    canvas.text((box.left + pad, box.top + pad // 2), words, SMALL, BACKGROUND, width=room)

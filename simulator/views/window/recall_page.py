@@ -133,7 +133,7 @@ class Board:
         canvas.matrix(self._grid, self.image, -1.0, 1.0, diverging=True, as_ink=True)
         canvas.frame(self._grid, FOCUS if focused else RULE, 2 if focused else 1)
         if focused and self._painted is not None:
-            canvas.frame(self.cell(self.cursor).inflate(2, 2), INK, 2)
+            canvas.frame(self.cell(self.cursor).inflate(2, 2), ORANGE, 2)
 
     def cell(self, unit: int) -> Any:
         """Return the rectangle of one unit."""
@@ -609,7 +609,7 @@ class RecallPage:
             if unit >= 0:
                 canvas.tip = f"unit {unit}: {images[k].ravel()[unit]:g}"
         if playing.moments and (unit := playing.moments[playing.at].step.unit) >= 0:
-            canvas.frame(self._state_board.cell(unit).inflate(4, 4), INK, 3)
+            canvas.frame(self._state_board.cell(unit).inflate(4, 4), ORANGE, 3)
 
     def _draw_stored(self, canvas: Canvas, rect: Any) -> None:
         """Draw the stored patterns; the one that was corrupted is framed."""

@@ -62,10 +62,12 @@ class LiveRun:
     def status(self) -> str:
         """The phase and the step."""
         snapshot = self.snapshot
-        seconds = max(snapshot.training_seconds, 1e-9)
-        rate = len(snapshot.seeds) * snapshot.step / seconds if snapshot.step and snapshot.training_seconds > 0 else 0
-        speed = f", {rate:,.0f} steps/s of all seeds" if rate else ""
-        return f"{snapshot.phase} here, step {snapshot.step:,} of {snapshot.steps:,}{speed}"
+        return f"{snapshot.phase} here, step {snapshot.step:,} of {snapshot.steps:,}"
+
+    @property
+    def is_loading(self) -> bool:
+        """Return False: a snapshot has what is asked for."""
+        return False
 
     @property
     def wall(self) -> bool:
@@ -172,7 +174,7 @@ class RunWindow:
         scale: size of everything.
         watch_elsewhere: called with the id of a run whose environment draws itself: where it closes, it would close
             this window too, so that another process opens one.
-        watch_on: makes the page of a run that is over, of its id.
+        watch_on: makes the page of a run that is over, of its id and the seed that was watched.
         make_page: makes the page of the run.
         window: a window that is open already, and stays so at the end; None: one of its own.
     """
@@ -182,7 +184,7 @@ class RunWindow:
         source: LiveRun,
         scale: str,
         watch_elsewhere: Callable[[str], None],
-        watch_on: Callable[[str], Page],
+        watch_on: Callable[[str, int], Page],
         make_page: Callable[[LiveRun], Page] = TrainingPage,
         window: Window | None = None,
     ) -> None:
@@ -225,7 +227,7 @@ class RunWindow:
             return
         try:
             if self.is_open and self._source.snapshot.phase in ENDED:
-                self._window.show(self._watch_on(self._source.snapshot.id))
+                self._window.show(self._page_after(self._window.page))
             while self.is_open and self._source.snapshot.phase in ENDED:
                 self._window.step(0.5)
                 raise_if_stopped()
@@ -233,6 +235,14 @@ class RunWindow:
             pass  # the run is over: what it has learned is stored
         finally:
             self._window.close()
+
+    def _page_after(self, before: Page) -> Page:
+        """Make the page of the run that is over, at the tab and the seed that were looked at."""
+        snapshot = self._source.snapshot
+        page = self._watch_on(snapshot.id, snapshot.seeds[self._source.index])
+        if isinstance(page, TrainingPage) and isinstance(before, TrainingPage):
+            page.go_on_from(before)
+        return page
 
     @contextmanager
     def listening(self, left: Callable[[], None]) -> Iterator[None]:
