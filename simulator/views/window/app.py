@@ -30,6 +30,7 @@ from simulator.views.drawing.colours import BACKGROUND, FAINT, INK, PAPER, RULE
 from simulator.views.window.widgets import draw_tooltip, is_key
 
 FRAME_SECONDS = 1 / 30
+WAITING_SECONDS = 0.1  # between two drawings while the process does something else
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
 TIP_SECONDS = 5.0  # after which words about what lies under a pointer that rests are gone
@@ -45,10 +46,12 @@ KEYS = (
     ("c", "copy the command that shows this again"),
     ("q, Esc", "close"),
 )
-NO_DISPLAY = (
-    "no display: none of DISPLAY, WAYLAND_DISPLAY and SDL_VIDEODRIVER is set, expected one for a window; without one,"
-    " engram record RUN out.gif draws into a file, and engram run --view terminal in the terminal"
+NO_DISPLAY = "no display: none of DISPLAY, WAYLAND_DISPLAY and SDL_VIDEODRIVER is set, expected one for a window"
+UNSEEN = "no display: SDL_VIDEODRIVER={driver} draws where nobody sees it, expected a display to play on"
+WATCHED_WITHOUT = (
+    "without one, engram record RUN out.gif draws into a file, and engram run --view terminal in the terminal"
 )
+UNSEEN_DRIVERS = ("dummy", "offscreen")
 
 
 class WindowClosed(Exception):  # noqa: N818 - it is no error
@@ -84,8 +87,12 @@ class Page(Protocol):
         """Let go of what it holds."""
 
 
-def check_display() -> None:
+def check_display(otherwise: str = WATCHED_WITHOUT, *, must_be_seen: bool = False) -> None:
     """Check that there may be a display, before anything begins.
+
+    Args:
+        otherwise: what to do without one.
+        must_be_seen: a driver that shows nothing is none.
 
     Raises:
         ValueError: there is none, in one line that says what to do.
@@ -93,7 +100,10 @@ def check_display() -> None:
     prepare_sdl()
     named = [name for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER") if os.environ.get(name)]
     if not named and sys.platform not in ("darwin", "win32"):
-        raise ValueError(NO_DISPLAY)
+        raise ValueError(f"{NO_DISPLAY}; {otherwise}")
+    driver = os.environ.get("SDL_VIDEODRIVER", "")
+    if must_be_seen and driver in UNSEEN_DRIVERS:
+        raise ValueError(f"{UNSEEN.format(driver=driver)}; {otherwise}")
 
 
 class Window:
@@ -193,6 +203,23 @@ class Window:
         if self._pygame.event.peek(self._pygame.QUIT):
             self.is_open = False
             raise WindowClosed
+
+    def show_waiting(self, words: str) -> None:
+        """Draw words over the page, now and then, while the process does something else for long; takes no keys."""
+        if not self.is_open or self._clock() - self._drawn < WAITING_SECONDS:
+            return
+        try:
+            self._pygame.event.pump()
+            if self._pygame.event.peek(self._pygame.QUIT):
+                self.is_open = False
+                return
+            self._draw()
+            _draw_waiting(Canvas(self._surface, self.scale), words)
+            self._pygame.display.flip()
+        except self._pygame.error:  # another library has closed the display
+            self.is_open = False
+        self._drawn = self._clock()
+        self._dirty = True
 
     def redraw(self) -> None:
         """Draw at the next step."""
@@ -410,6 +437,49 @@ def _draw_keys(canvas: Canvas, keys: Sequence[tuple[str, str]]) -> None:
             break
         canvas.text((x, y + canvas.px(6)), key, SIZE, INK, face="mono")
         canvas.text((x + wide, y + canvas.px(6)), text, SIZE, FAINT, width=box.right - x - wide - canvas.px(10))
+
+
+class EmptyPage:
+    """Page of a window that has nothing to show yet; see :class:`Page`.
+
+    Args:
+        title: of the window.
+    """
+
+    keys: Sequence[tuple[str, str]] = ()
+    next_poll = math.inf
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def draw(self, canvas: Canvas, rect: Any) -> None:
+        """Draw nothing."""
+
+    def handle(self, event: Any) -> bool:
+        """Use no event."""
+        return False
+
+    def poll(self) -> bool:
+        """Find nothing new."""
+        return False
+
+    def command(self) -> str:
+        """Return no command."""
+        return ""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def _draw_waiting(canvas: Canvas, words: str) -> None:
+    """Draw words in the middle."""
+    pad = canvas.px(16)
+    box = canvas.rect.copy()
+    box.size = (canvas.text_size(words)[0] + 2 * pad, canvas.line_height() + 2 * pad)
+    box.center = canvas.rect.center
+    canvas.box(box, PAPER, 6)
+    canvas.frame(box, RULE, 2, 6)
+    canvas.text(box.move(0, pad).midtop, words, SIZE, INK, align="centre", width=canvas.rect.width - 2 * pad)
 
 
 def _draw_message(canvas: Canvas, words: str) -> None:

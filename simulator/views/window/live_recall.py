@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
+from simulator.core.jit import between_compilations
 from simulator.core.memories import RecallPicture
 from simulator.core.scene import BarPanel, CurvePanel, PicturePanel
 from simulator.core.snapshots import ENDED, RecallSnapshot
@@ -15,6 +17,7 @@ from simulator.views.drawing.colours import BLUE, FAINT, INK, PAPER, RULE
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration
 from simulator.views.window.app import Page, Window
+from simulator.views.window.run_window import COMPILING
 
 SCORES = ("overlap", "exact", "familiarity", "spurious", "latent_precision")
 CEILINGS = {"overlap": "ceiling_overlap", "exact": "ceiling_exact"}
@@ -126,6 +129,8 @@ class RecallWindow:
     def __init__(self, scale: str = "auto") -> None:
         self._page = LiveRecallPage()
         self._window = Window(self._page, scale=scale)
+        self._compiling = ExitStack()
+        self._compiling.enter_context(between_compilations(lambda: self._window.show_waiting(COMPILING)))
 
     @property
     def is_open(self) -> bool:
@@ -150,4 +155,5 @@ class RecallWindow:
 
     def shut(self) -> None:
         """Close the window."""
+        self._compiling.close()
         self._window.close()

@@ -313,6 +313,8 @@ class PlayPage:
         elif snapshot.pace and self._waits:
             words = "Paused: a key goes on." if snapshot.steps else "The first key begins."
             lines.append((words, INK))
+        elif snapshot.scene.clicks is not None and not snapshot.steps:
+            lines.append(("Your move: press its number, or click a free place.", INK))
         if snapshot.said:
             lines.append((snapshot.said, ORANGE if snapshot.refused else INK))
         if snapshot.scene.clicks is not None:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from simulator.core.jit import between_compilations
 from simulator.core.snapshots import ENDED, LiveChanges, Look, RunSnapshot, Shown
 from simulator.core.stopping import Stopped, raise_if_stopped
 from simulator.views.controls import Controls
-from simulator.views.window.app import Page, Window
+from simulator.views.window.app import EmptyPage, Page, Window
 from simulator.views.window.training_page import TrainingPage
 
+COMPILING = "compiling for this machine; it happens once, later starts take it from the cache"
 FULL_SPEED = "f"  # the key of the driver
 
 
@@ -191,8 +193,9 @@ class RunWindow:
         self._source = source
         self._scale = scale
         self._make_page = make_page
-        self._window: Window | None = None
-        self._shared = window
+        self._window = window
+        self._is_shared = window is not None
+        self._has_begun = False
         self._watch_elsewhere = watch_elsewhere
         self._watch_on = watch_on
         self._is_elsewhere = False
@@ -208,22 +211,26 @@ class RunWindow:
         self._source.snapshot = snapshot
         if self._is_elsewhere:
             return
-        if self._window is None and snapshot.shown is not None and snapshot.shown.shown.view.scene.image is not None:
+        if not self._has_begun and snapshot.shown is not None and snapshot.shown.shown.view.scene.image is not None:
             self._is_elsewhere = True
+            if self._window is not None:
+                self._window.close()
             self._watch_elsewhere(snapshot.id)
             return
-        if self._window is None:
+        if not self._has_begun:
+            self._has_begun = True
             page = self._make_page(self._source)
-            self._window = self._shared or Window(page, scale=self._scale)
-            if self._shared is not None:
-                self._shared.show(page)
+            if self._window is None:
+                self._window = Window(page, scale=self._scale)
+            else:
+                self._window.show(page)
         if self.is_open:
             self._window.redraw()
             self._window.step(0.0)
 
     def close(self) -> None:
         """Show what the run has learned until the window is closed; a run that was stopped closes it."""
-        if self._window is None or self._shared is not None:
+        if self._window is None or self._is_shared:
             return
         try:
             if self.is_open and self._source.snapshot.phase in ENDED:
@@ -246,8 +253,19 @@ class RunWindow:
 
     @contextmanager
     def listening(self, left: Callable[[], None]) -> Iterator[None]:
-        """Give keys until the end of the block."""
-        yield
+        """Give keys until the end of the block, and show what is compiled meanwhile."""
+        with between_compilations(self._show_compiling):
+            yield
+
+    def _show_compiling(self) -> None:
+        if self._is_elsewhere:
+            return
+        if self._window is None:
+            try:
+                self._window = Window(EmptyPage("Engram"), scale=self._scale)
+            except ValueError:  # there is no display: the first snapshot says so
+                return
+        self._window.show_waiting(COMPILING)
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
