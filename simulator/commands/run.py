@@ -85,7 +85,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 
 
 class Watching(NamedTuple):
-    """How a run is watched."""
+    """View of a run, and what steers it."""
 
     view: View[Any] | None
     playback: Playback | None  # the speed, and the keys that change it; None where nobody watches

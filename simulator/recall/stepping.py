@@ -39,7 +39,7 @@ WALK_POINTS = 9  # pictures of a walk between two codes
 
 @dataclass(frozen=True)
 class RecallSetup:
-    """What an interactive recall begins with."""
+    """Settings that an interactive recall begins with."""
 
     memory: PlayerEntry
     challenge: str

@@ -170,8 +170,22 @@ def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int
         ValueError: there is one; one line.
     """
     for name in (tournament.contestants[c].name for c in contestants):
-        if is_external("player", name):
-            raise ValueError(f"{name} plays no game in a tournament, expected an agent, a strategy or a function")
+        if not is_external("player", name):
+            continue
+        who, _, of = name.partition(":")
+        person = of.rpartition("#")[2]
+        if who == "human":
+            raise ValueError(
+                f"human:{person} plays no game in a tournament: its matches are played anew on every seed, and what"
+                " a person did against one opponent answers no other; engram play GAME --against OPPONENT"
+                f" --name {person} and engram report of that sitting compare the two"
+            )
+        if who == "cloned":
+            raise ValueError(
+                f"cloned:{person} plays no game in a tournament: clones are taught in environments alone, expected"
+                " an agent, a strategy or a function"
+            )
+        raise ValueError(f"{name} plays no game in a tournament, expected an agent, a strategy or a function")
 
 
 def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:

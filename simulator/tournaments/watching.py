@@ -67,7 +67,7 @@ class WatchedTournament:
 
     @property
     def n_looks(self) -> int:
-        """How often something new was found; for whoever draws."""
+        """Number of times that something new was found; for whoever draws."""
         return self._n_looks
 
     def close(self) -> None:
@@ -206,13 +206,13 @@ class PlayedCell:
 
     @property
     def view(self) -> AgentView | None:
-        """What is seen now; None before the first moment."""
+        """Picture of the moment; None before the first."""
         shown = self._run.shown
         return shown.shown.view if shown is not None else None
 
     @property
     def status(self) -> str:
-        """What is shown, and as of which step."""
+        """Line that says what is shown, and as of which step."""
         return self._run.status
 
     @property

@@ -35,7 +35,7 @@ class Advance(NamedTuple):
     cut: bool = False  # what the policy carries is set to zero first
 
 
-class Played(NamedTuple):
+class PlayedMoments(NamedTuple):
     """Moments that were played, and the scenes of all seeds at the last one, where they were asked for."""
 
     moments: tuple[Moment, ...]
@@ -45,7 +45,7 @@ class Played(NamedTuple):
     has_memory: bool  # the policy carries a state that can be cut
 
 
-class Fault(NamedTuple):
+class PlayerProcessFault(NamedTuple):
     """An error, in one line, after which the process has ended."""
 
     line: str
@@ -82,7 +82,7 @@ class EpisodeProcess:
         except OSError:  # the process has ended: the next answer says so
             self._waiting = True
 
-    def answer(self) -> Played | Fault | None:
+    def answer(self) -> PlayedMoments | PlayerProcessFault | None:
         """Return the answer to the latest request, None while there is none; never waits."""
         if not self._waiting:
             return None
@@ -91,9 +91,9 @@ class EpisodeProcess:
                 if self._process.is_alive():
                     return None
                 raise EOFError
-            answer: Played | Fault = self._pipe.recv()
+            answer: PlayedMoments | PlayerProcessFault = self._pipe.recv()
         except (EOFError, OSError):
-            answer = Fault(f"the process that played the episodes has ended ({self._process.exitcode})")
+            answer = PlayerProcessFault(f"the process that played the episodes has ended ({self._process.exitcode})")
         self._waiting = False
         return answer
 
@@ -126,11 +126,11 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
                     pipe.send(_advance(player, request))
     except Exception as error:  # of a player's own code too: the watcher says it
         with suppress(OSError):
-            pipe.send(Fault(" ".join(str(error).split()) or type(error).__name__))
+            pipe.send(PlayerProcessFault(" ".join(str(error).split()) or type(error).__name__))
     sys.exit(0)
 
 
-def _advance(player: EpisodePlayer, request: Advance) -> Played:
+def _advance(player: EpisodePlayer, request: Advance) -> PlayedMoments:
     if request.cut:
         player.cut_memory()
     moments: list[Moment] = []
@@ -142,4 +142,4 @@ def _advance(player: EpisodePlayer, request: Advance) -> Played:
         if moment.ended:
             break
     wall = player.wall() if request.wall else ()
-    return Played(tuple(moments), wall, not moments, None, player.has_memory)
+    return PlayedMoments(tuple(moments), wall, not moments, None, player.has_memory)

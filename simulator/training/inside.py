@@ -1,4 +1,4 @@
-"""What is inside the players of a session, as panels: of one seed at one moment, and over an episode.
+"""Inside of the players of a session, as panels: of one seed at one moment, and over an episode.
 
 A player names its actions by number; here they get the names that the environment's scene has for them.
 """

@@ -25,7 +25,7 @@ from simulator.store.run_records import stored_evaluations
 from simulator.store.run_store import Store
 from simulator.training import summary
 from simulator.training.episode_player import Moment, size_of
-from simulator.training.episode_process import Advance, Begin, EpisodeProcess, Fault, Played
+from simulator.training.episode_process import Advance, Begin, EpisodeProcess, PlayedMoments, PlayerProcessFault
 from simulator.training.inside import EpisodeStrips
 from simulator.training.replay_speed import FLUENT, SpeedControl
 
@@ -103,7 +103,7 @@ class WatchedRun:
 
     @property
     def shown(self) -> Shown | None:
-        """What is seen now; None before the first moment."""
+        """Picture of the moment; None before the first."""
         moment = self.moment
         if moment is None:
             return None
@@ -117,7 +117,7 @@ class WatchedRun:
 
     @property
     def status(self) -> str:
-        """What is shown, and as of when; a fault where there is one."""
+        """Line that says what is shown, and as of when; a fault where there is one."""
         if self._fault:
             return f"{self._fault}; r begins again"
         moment = self.moment
@@ -140,10 +140,10 @@ class WatchedRun:
         now = self._clock()
         changed = self._look(now) if now >= self._next_look else False
         answer = self._process.answer()
-        if isinstance(answer, Fault):
+        if isinstance(answer, PlayerProcessFault):
             self._fault = answer.line
             changed = True
-        elif isinstance(answer, Played):
+        elif isinstance(answer, PlayedMoments):
             changed = True
             if self._begins:
                 self._begin()
@@ -237,7 +237,7 @@ class WatchedRun:
         self._send(Advance(n, self.wall, self._cuts))
         self._cuts = False
 
-    def _take(self, played: Played) -> None:
+    def _take(self, played: PlayedMoments) -> None:
         self._is_over = played.is_over
         self.has_memory = played.has_memory
         self._is_loading &= not played.moments

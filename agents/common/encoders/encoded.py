@@ -73,7 +73,7 @@ class Encoder(Protocol):
 
 
 class Seen(NamedTuple):
-    """What one seed sees, for the views."""
+    """Observation of one seed and its code, for the views."""
 
     obs: Array  # [*obs], the latest observation
     features: Array  # float32 [F], what the encoder made of it

@@ -64,7 +64,7 @@ TINY = 90  # units below which a picture has neither a title nor a legend
 
 
 class GridFrame(NamedTuple):
-    """Where a grid lies on the surface."""
+    """Place of a grid on the surface."""
 
     left: int
     top: int

@@ -99,7 +99,7 @@ def draw_scale(canvas: Canvas, rect: Rect, span: tuple[float, float], *, divergi
 
 
 class _Grid(NamedTuple):
-    """Where the cells of a matrix lie."""
+    """Place of the cells of a matrix."""
 
     rect: Any
     shape: tuple[int, int]

@@ -139,6 +139,7 @@ class Window:
         self._shows_keys = False
         self._dirty = True
         self._drawn = -math.inf
+        self._waited = -math.inf  # when words of waiting were drawn, since the page was
         self._pointer: tuple[int, int] | None = None
         self._tip_until = -math.inf
         try:
@@ -206,7 +207,7 @@ class Window:
 
     def show_waiting(self, words: str) -> None:
         """Draw words over the page, now and then, while the process does something else for long; takes no keys."""
-        if not self.is_open or self._clock() - self._drawn < WAITING_SECONDS:
+        if not self.is_open or self._clock() - self._waited < WAITING_SECONDS:
             return
         try:
             self._pygame.event.pump()
@@ -218,7 +219,7 @@ class Window:
             self._pygame.display.flip()
         except self._pygame.error:  # another library has closed the display
             self.is_open = False
-        self._drawn = self._clock()
+        self._waited = self._clock()
         self._dirty = True
 
     def redraw(self) -> None:
@@ -274,6 +275,7 @@ class Window:
             self._hide_tip()
         if self._dirty and self._clock() - self._drawn >= FRAME_SECONDS - 0.001:
             self._drawn = self._clock()
+            self._waited = -math.inf
             self._draw()
             self._dirty = False
             self._pygame.display.flip()

@@ -134,7 +134,7 @@ class RecallWindow:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed the window."""
+        """True until somebody closes the window."""
         return self._window.is_open
 
     def show(self, snapshot: RecallSnapshot) -> None:

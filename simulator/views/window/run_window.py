@@ -57,7 +57,7 @@ class LiveRun:
 
     @property
     def shown(self) -> Shown | None:
-        """What the newest snapshot shows."""
+        """Picture of the newest snapshot."""
         return self.snapshot.shown
 
     @property
@@ -73,7 +73,7 @@ class LiveRun:
 
     @property
     def wall(self) -> bool:
-        """All seeds are looked at."""
+        """True where all seeds are looked at."""
         return self.look.wall
 
     @wall.setter
@@ -82,7 +82,7 @@ class LiveRun:
 
     @property
     def inside(self) -> bool:
-        """What is inside the agent is looked at."""
+        """True where the inside of the agent is looked at."""
         return self.look.inside
 
     @inside.setter

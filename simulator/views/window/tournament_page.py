@@ -28,7 +28,7 @@ MAX_CELL = 26  # units of a cell's square
 STATUS_ORDER = ("done", "failed", "running", "waiting")
 
 
-class Watching(Protocol):
+class TournamentSource(Protocol):
     """A tournament that is looked at, as :class:`simulator.tournaments.watching.WatchedTournament` is."""
 
     snapshot: TournamentSnapshot
@@ -72,7 +72,7 @@ class TournamentPage:
 
     def __init__(
         self,
-        tournament: Watching,
+        tournament: TournamentSource,
         known: Callable[[TournamentCell], Sequence[Panel]],
         play: Callable[[TournamentCell], CellPlay | None] | None = None,
         lab: str = "",
@@ -455,7 +455,7 @@ class TournamentWindow:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed the window."""
+        """True until somebody closes the window."""
         return self._window.is_open
 
     def show(self, snapshot: TournamentSnapshot) -> None:
@@ -486,7 +486,7 @@ class TournamentWindow:
 
 
 class _Live:
-    """What the loop of a tournament in this process has shown so far."""
+    """State of a tournament that this process plays, as its snapshots say it."""
 
     def __init__(self) -> None:
         self.snapshot = TournamentSnapshot("", "preparing", 0, 0, 0, 0, 0, 0.0)

@@ -22,7 +22,7 @@ from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
 from simulator.views.window.change_tab import ChangeableSource, ChangeTab
-from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, row_of
+from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, is_with_modifier, row_of
 
 TABS = ("Curves", "Inside", "Settings")
 CURVES, INSIDE, SETTINGS, CHANGE = range(4)
@@ -50,7 +50,7 @@ MAX_POINTS = 500  # of a curve
 
 
 class Speed(Protocol):
-    """How fast it goes."""
+    """Speed of what is shown."""
 
     @property
     def words(self) -> str:
@@ -95,15 +95,15 @@ class Source(Protocol):
 
     @property
     def shown(self) -> Shown | None:
-        """What is seen now; None where nothing is yet."""
+        """Picture of the moment; None where nothing is there yet."""
 
     @property
     def status(self) -> str:
-        """What is shown, as of when."""
+        """Line that says what is shown, as of when."""
 
     @property
     def speed(self) -> Speed:
-        """How fast it goes."""
+        """Speed of what is shown."""
 
     @property
     def index(self) -> int:
@@ -250,9 +250,7 @@ class TrainingPage:
 
     def handle(self, event: Any) -> bool:
         """Take an event."""
-        if event.type == pygame_module().KEYDOWN and event.mod & (
-            pygame_module().KMOD_CTRL | pygame_module().KMOD_META | pygame_module().KMOD_ALT
-        ):
+        if is_with_modifier(event):
             return False
         if self.source.wall and event.type == pygame_module().MOUSEBUTTONDOWN:
             for i, place in enumerate(self._places):
