@@ -147,6 +147,8 @@ class LiveStrips:
 
     def panels(self) -> tuple[StripPanel, ...]:
         """Make a strip for every name; none of an agent that carries nothing."""
+        if self._t > 1 and not self._stride:
+            return self._strips.panels(", this step alone: slow down for more")
         return self._strips.panels(f", every {self._stride:,} steps" if self._stride > 1 else "")
 
 

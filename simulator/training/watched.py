@@ -333,7 +333,9 @@ def panels_of_moment(moment: Moment) -> list[Panel]:
             panels.append(BarPanel(title, tuple(names), np.asarray(values, np.float64), chosen=chosen))
     obs = np.ravel(moment.obs)
     if obs.size <= 16 and scene.image is None:
-        panels.append(TextPanel("observation", {f"{i + 1}": f"{value:.4g}" for i, value in enumerate(obs)}))
+        names = ["state"] if np.ndim(moment.obs) == 0 else [str(i + 1) for i in range(obs.size)]
+        facts = {name: f"{value:.4g}" for name, value in zip(names, obs, strict=True)}
+        panels.append(TextPanel("observation", facts))
     return panels
 
 
