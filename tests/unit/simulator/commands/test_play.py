@@ -228,6 +228,7 @@ def test_people_play_no_games_in_tournaments_that_they_have_not_played(engram, n
     assert said in engram("tournament", "--players", *names, *GAME, code=2).err.splitlines()[-1]
 
 
+@pytest.mark.usefixtures("clean_folder")
 def test_what_a_person_played_against_an_opponent_is_their_match(engram):
     play = ("play", "iterated_matrix", "--game.rounds", "4", "--name", "ann", "--lab", "lab", "--json")
     engram(*play, "--against", "grudger", "--episodes", "2", "--actions", ",".join(["defect"] * 8))
