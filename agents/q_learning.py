@@ -208,7 +208,7 @@ class QLearningTrainState(NamedTuple):
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
-class LastUpdate(NamedTuple):
+class LatestPairUpdates(NamedTuple):
     """The latest update of every seed by a step in the environment; of a rollout the one after its last step."""
 
     feature: Array  # int64 [S], -1 before the first
@@ -224,7 +224,7 @@ class QLearningWorkspace(NamedTuple):
     selection: Array  # float64 [S, A], the values by which an action is selected
     evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
-    last_update: LastUpdate  # for the views
+    last_update: LatestPairUpdates  # for the views
 
 
 class Traces(NamedTuple):
@@ -814,7 +814,7 @@ class QLearning:
             selection=np.zeros((n_seeds, n_actions)),
             evaluation=np.zeros((n_seeds, n_actions)),
             legal_actions=action_lists(legal),
-            last_update=LastUpdate(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds)),
+            last_update=LatestPairUpdates(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds)),
         )
         self._buffers = trace_buffers(None, n_seeds, 1)
         self.gamma = hyper.gamma

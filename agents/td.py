@@ -122,7 +122,7 @@ class TDTrainState(NamedTuple):
     failed_at: Array  # int64 [S], the step at which a TD error or a value was not finite, or 0; it learns no more then
 
 
-class LastUpdate(NamedTuple):
+class LatestStateUpdates(NamedTuple):
     """The latest update of every seed; of a rollout the one after its last step."""
 
     state: Array  # int64 [S], -1 before the first
@@ -136,7 +136,7 @@ class TDWorkspace(NamedTuple):
     preference: Array  # float64 [S, A]
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
     given_policy: Array  # float64 [N, A], cumulative probabilities; [1, A] with control
-    last_update: LastUpdate  # for the views
+    last_update: LatestStateUpdates  # for the views
 
 
 @jit_inline
@@ -568,7 +568,7 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
         failed_at=np.zeros(n_seeds, np.int64),
     )
     probs = np.zeros((1, n)) if control else given_policy(spec, config.policy, gamma, legal, n_states)
-    last = LastUpdate(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds))
+    last = LatestStateUpdates(np.full(n_seeds, -1), np.zeros(n_seeds, np.int64), np.zeros(n_seeds))
     workspace = TDWorkspace(np.zeros((n_seeds, n)), action_lists(legal), np.cumsum(probs, axis=1), last)
     optimal = config.policy == "optimal"
     return TD(features, hyper, train_state, workspace, legal, list(seed_list), optimal=optimal)

@@ -8,7 +8,7 @@ reported as the environment gives them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -19,7 +19,7 @@ from simulator.core.components import Component
 from simulator.core.field_types import CountOrZero, NonNegative
 from simulator.core.jit import compiled_only, jit_implementation, jit_shared
 from simulator.core.protocols import Array, Changeable, EnvSpec, Forgetful, Metrics, Policy, Rollout, State, Step
-from simulator.core.scene import HasPanels, Panel, ShowsUpdate, TextPanel, Update
+from simulator.core.scene import HasPanels, Panel, ShowsMoment, ShowsUpdate, TextPanel, Update
 
 
 @dataclass(frozen=True)
@@ -179,6 +179,10 @@ class CuriousAgent:
         """Set what the agent carries to zero."""
         if isinstance(self._agent, Forgetful):
             self._agent.cut_memory()
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what the agent carries, and its gates; see :class:`simulator.core.scene.ShowsMoment`."""
+        return self._agent.moment(index) if isinstance(self._agent, ShowsMoment) else {}
 
     def policy(self) -> Policy:
         """Return the agent's greedy policy."""

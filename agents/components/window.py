@@ -47,7 +47,7 @@ class Config:
     learns nothing; counts only with standardize"""
 
 
-class Window:
+class ObservationWindow:
     """S windows; see :class:`agents.common.encoders.encoded.Encoder`.
 
     Args:
@@ -147,7 +147,7 @@ class Window:
         self._n_seen = 0
         return True
 
-    def frozen(self) -> Window:
+    def frozen(self) -> ObservationWindow:
         """Return a copy that further learning leaves alone."""
         frozen = copy(self)
         frozen._mean = self._mean.copy()
@@ -202,9 +202,9 @@ class WindowComponent:
 
     config: Config
 
-    def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> Window:
+    def encoder(self, spec: EnvSpec, seed_list: Sequence[int]) -> ObservationWindow:
         """Make the windows of an environment's observations."""
-        return Window(spec, seed_list, self.config)
+        return ObservationWindow(spec, seed_list, self.config)
 
     def sequence_learner(
         self, shape: SequenceShape, seed_list: Sequence[int], settings: LearnerSettings

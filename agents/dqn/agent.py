@@ -24,7 +24,7 @@ from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, linear_decay
 from agents.common.networks.panels import moment_of, moment_panels, network_panels
-from agents.common.networks.recurrent import Carry, recurrence_of
+from agents.common.networks.recurrent import Carry, RecurrentNet, recurrence_of
 from agents.common.observation_store import FrameStore
 from agents.common.replay.buffer import load_replay, save_replay
 from agents.common.replay.panels import replay_panels
@@ -296,6 +296,14 @@ class DQN:
         Sequences in the replay are learned from as before, from the states that they began with.
         """
         forget(self._learner.state.sampler.carry)
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what one seed carries after its latest exploring step, and its gates; networks of torch keep none."""
+        state = self._learner.state
+        if self._clock == 0 or not isinstance(state.online_net, RecurrentNet):
+            return {}
+        sampler = state.sampler
+        return moment_of(self._learner.recurrence, state.online_net, index, sampler.carry, sampler.inputs)
 
     def policy(self) -> DQNPolicy:
         """Return the current greedy policy."""

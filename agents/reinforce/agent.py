@@ -16,7 +16,7 @@ from agents.common.networks.conv import ConvSettings
 from agents.common.networks.dense import NetworkSettings
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
 from agents.common.networks.panels import moment_of, moment_panels, network_panels
-from agents.common.networks.recurrent import Carry, recurrence_of
+from agents.common.networks.recurrent import Carry, RecurrentNet, recurrence_of
 from agents.common.spaces import is_image, legal_mask, legal_row, uniform_best
 from agents.reinforce.learner import CompiledPolicyLearner
 from agents.reinforce.update import load_batch, record_step, save_batch
@@ -207,6 +207,14 @@ class Reinforce:
         Updates unroll whole episodes, as if it had not been cut.
         """
         forget(self.learner.state.head.carry)
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what one seed carries after its latest sampled step, and its gates; networks of torch keep none."""
+        state = self.learner.state
+        net = state.policy.net
+        if not isinstance(net, RecurrentNet) or not state.head.inputs[index].any():
+            return {}
+        return moment_of(self.learner.recurrence, net, index, state.head.carry, state.head.inputs)
 
     def policy(self) -> GreedyPolicy:
         """The most probable action, or the mean one, as of now."""

@@ -19,6 +19,7 @@ COLOURS = {
     "start": (225, 225, 200),
     "door": (120, 75, 30),
     "key": (235, 180, 0),
+    "passenger": (235, 180, 0),
     "lava": (255, 95, 0),
     "slippery": (150, 215, 245),
     "reward": (150, 110, 200),
@@ -27,7 +28,13 @@ COLOURS = {
 GOALS = {"": (40, 160, 70), "G": (40, 160, 70)} | {
     digit: (60 + 18 * n, 40 + 70 * (n % 3), 235 - 20 * n) for n, digit in enumerate("0123456789")
 }
-SHAPES = {"walker": "disc", "key": "inner", "door": "frame", "reward": "frame"}  # all other marks fill their cell
+SHAPES = {
+    "walker": "disc",
+    "key": "inner",
+    "passenger": "inner",
+    "door": "frame",
+    "reward": "frame",
+}  # all other marks fill their cell
 SIGNS = {
     "walker": "@",
     "cue": "?",
@@ -35,6 +42,7 @@ SIGNS = {
     "lava": "L",
     "door": "D",
     "key": "K",
+    "passenger": "P",
     "start": "S",
     "reward": "$",
     "slippery": "~",

@@ -39,6 +39,7 @@ WAIT_SECONDS = 0.5  # between looks at the size of the terminal, while a key is 
 LETTERS = {"w": "up", "d": "right", "s": "down", "a": "left"}  # beside the arrows
 NEXT = (" ", "\n", "\r")
 _RUN = re.compile(r"run:.+|r[1-9][0-9]*|latest|.*/r[1-9][0-9]*", re.ASCII)
+PLAYED_WITHOUT = "--view terminal plays in the terminal, --actions by words"
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -58,7 +59,7 @@ def act(args: ParsedArgs) -> CommandResult:
     if options.view == "window" and not options.actions:
         from simulator.views.window.app import check_display
 
-        check_display()
+        check_display(PLAYED_WITHOUT, must_be_seen=True)
     session = _session(config, options)  # before the lab is touched: it may not be playable
     with Store(lab) as store:
         pace = session.spec.steps_per_second if options.pace is None else options.pace or None

@@ -13,6 +13,7 @@ from simulator.commands.live.driver import drive, interruption_line
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
+    Options,
     ParsedArgs,
     check_kinds,
     lab_of,
@@ -74,27 +75,35 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
     config = assemble(RecallConfig, sources)
     options = args.options
-    if options.view == "window":
-        return CommandResult(*_in_window(config, lab_of(options), options.label, options.scale))
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "recall"), options.label)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options.label))
     return CommandResult(data, recall.show, code)
 
 
-def _in_window(config: RecallConfig, lab: str, label: str, scale: str) -> tuple[Any, Callable[[Any], None], int]:
-    """Run a benchmark in a window, and leave its memories there to be played with until it is closed."""
-    from simulator.commands.live.recall_window import page_of
-    from simulator.reporting import recall
+def viewed(options: Options, lab: str, measure: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a benchmark with the view that the options ask for.
+
+    A window keeps the memories to be played with until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        measure: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return measure(lambda: view_of(options, "recall"))
+    from simulator.commands.live.recall_window import stored_page
     from simulator.views.window.live_recall import RecallWindow
 
-    window = RecallWindow(scale, shlex.join(["engram", *sys.argv[1:]]))
+    window = RecallWindow(options.scale, shlex.join(["engram", *sys.argv[1:]]))
     try:
-        data, code = begin(config, lab, lambda: window, label)
-        if data is not None and window.is_open:
+        outcome = measure(lambda: window)
+        if outcome.summary is not None and window.is_open:
             console.print_status("the benchmark is over; the window stays open until it is closed (q)")
-            window.go_on(page_of(config))
+            window.go_on(stored_page(outcome.summary["run"], lab))
     finally:
         window.shut()
-    return data, recall.show, code
+    return outcome
 
 
 def _act_on_sequences(args: ParsedArgs) -> CommandResult:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.show import is_tournament
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig
@@ -19,18 +19,19 @@ def act(args: ParsedArgs) -> CommandResult:
     options = args.options
     lab = lab_of(options)
     if is_tournament(name, lab):
-        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
         from simulator.commands import tournament as tournament_command
         from simulator.reporting import tournament
 
-        refuse_unused(args, "resume", "a tournament", ("view", "workers", "trust_files", "retry"))
-        data, code = tournament_command.resume(name, lab, lambda: view_of(options, "tournament"), options)
+        refuse_unused(args, "resume", "a tournament", ("view", "scale", "workers", "trust_files", "retry"))
+        data, code = tournament_command.viewed(
+            options, lab, lambda make_view: tournament_command.resume(name, lab, make_view, options)
+        )
         return CommandResult(data, tournament.show, code)
     if recall_command.is_benchmark(name, lab):
-        refuse_unused(args, "resume", "a recall benchmark", ("view",))
+        refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
         from simulator.reporting import recall
 
-        data, code = recall_command.resume(name, lab, lambda: view_of(options, "recall"))
+        data, code = recall_command.viewed(options, lab, lambda make_view: recall_command.resume(name, lab, make_view))
         return CommandResult(data, recall.show, code)
     if kind_of(lab, name) == PLAY:
         raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play begins another sitting)")

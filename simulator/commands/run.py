@@ -85,7 +85,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 
 
 class Watching(NamedTuple):
-    """How a run is watched."""
+    """View of a run, and what steers it."""
 
     view: View[Any] | None
     playback: Playback | None  # the speed, and the keys that change it; None where nobody watches
@@ -129,7 +129,7 @@ def watching_of(config: RunConfig, lab: str, options: Options) -> Watching:
         source,
         options.scale,
         lambda run: _watch_elsewhere(run, lab, options.scale),
-        lambda run: TrainingPage(WatchedRun(lab, run), partial(recipe, lab)),
+        lambda run, seed: TrainingPage(WatchedRun(lab, run, seed), partial(recipe, lab)),
         lambda live: TrainingPage(live, partial(recipe, lab)),
     )
     playback.keyboard = window

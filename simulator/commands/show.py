@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,11 @@ from simulator.config.validation import Setting, describe, nested_fields, settin
 from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.foreign.python_files import is_path
+
+if TYPE_CHECKING:
+    from simulator.store.run_store import Store
+
+T = TypeVar("T")
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -34,19 +39,25 @@ def act(args: ParsedArgs) -> CommandResult:
     return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
 
 
-def _learned(args: ParsedArgs) -> CommandResult:
-    """Show what one seed of a run has learned: its action values and its policy, beside the exact ones."""
-    from simulator.commands.solve import draw
+def _of_run(args: ParsedArgs, option: str, look: Callable[[Store, str, int | None], T]) -> T:
+    """Look at one seed of a stored run, for an option."""
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
-    from simulator.training import values
 
     (name,) = args.names
     lab = existing(lab_of(args.options))
     if is_tournament(name, lab):
-        raise ValueError(f"--values: {name} is a tournament, expected a run of an agent (engram list runs)")
+        raise ValueError(f"{option}: {name} is a tournament, expected a run of an agent (engram list runs)")
     with Store(lab) as store:
-        found = values.of_run(store, name, args.options.seed)
+        return look(store, name, args.options.seed)
+
+
+def _learned(args: ParsedArgs) -> CommandResult:
+    """Show what one seed of a run has learned: its action values and its policy, beside the exact ones."""
+    from simulator.commands.solve import draw
+    from simulator.training import values
+
+    found = _of_run(args, "--values", values.of_run)
 
     def show(data: Mapping[str, Any]) -> None:
         _show_learned(data)
@@ -57,16 +68,9 @@ def _learned(args: ParsedArgs) -> CommandResult:
 
 def _inside(args: ParsedArgs) -> CommandResult:
     """Show what is inside the agent of one seed of a run, as panels."""
-    from simulator.store.lab import existing
-    from simulator.store.run_store import Store
     from simulator.training import inside
 
-    (name,) = args.names
-    lab = existing(lab_of(args.options))
-    if is_tournament(name, lab):
-        raise ValueError(f"--inside: {name} is a tournament, expected a run of an agent (engram list runs)")
-    with Store(lab) as store:
-        found = inside.of_run(store, name, args.options.seed)
+    found = _of_run(args, "--inside", inside.of_run)
 
     def show(data: Mapping[str, Any]) -> None:
         from rich.console import Console

@@ -58,12 +58,9 @@ def act(args: ParsedArgs) -> CommandResult:
         return CommandResult(written, lambda data: console.print_result(visible(f"{data['file']} is written")))
     if options.force:
         raise ValueError("--force: nothing is replaced, expected --init beside it")
-    sources = config_sources(args)
-    if options.view == "window":
-        return CommandResult(*_in_window(assemble(TournamentConfig, sources), lab_of(options), options))
-    data, code = begin(
-        assemble(TournamentConfig, sources), lab_of(options), lambda: view_of(options, "tournament"), options
-    )
+    config = assemble(TournamentConfig, config_sources(args))
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options))
     return CommandResult(data, tournament.show, code)
 
 
@@ -110,25 +107,30 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     return {"file": str(path)}
 
 
-def _in_window(
-    config: TournamentConfig, lab: str, options: Options
-) -> tuple[dict[str, Any] | None, Callable[[Any], None], int]:
-    """Run a tournament in a window, which shows the last standing until it is closed."""
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a tournament with the view that the options ask for; a window shows the last standing until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "tournament"))
     from functools import partial
 
-    from simulator.reporting import tournament
     from simulator.tournaments.watching import cells_in, panels_of_cell, play_cell
     from simulator.views.window.tournament_page import TournamentWindow
 
     window = TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
     try:
-        data, code = begin(config, lab, lambda: window, options)
-        if data is not None and window.is_open:
+        outcome = run(lambda: window)
+        if outcome.summary is not None and window.is_open:
             console.print_status("the tournament is over; the window stays open until it is closed (q)")
             window.stay()
     finally:
         window.shut()
-    return data, tournament.show, code
+    return outcome
 
 
 def stored_page(name: str, lab: str) -> TournamentPage:

@@ -25,7 +25,7 @@ _KINDS = {  # table of stored settings -> kind of its players
 _REFUSED = object()
 
 
-class Change(NamedTuple):
+class RenamedSetting(NamedTuple):
     """A setting or a player that was renamed or dropped in some version."""
 
     version: str  # of engram-rl, the first that has it so
@@ -41,7 +41,7 @@ class Change(NamedTuple):
         return self.player == "*" or str(player).replace("-", "_") == self.player.replace("-", "_")
 
 
-CHANGES: tuple[Change, ...] = ()  # the oldest first
+CHANGES: tuple[RenamedSetting, ...] = ()  # the oldest first
 
 
 class Stored(NamedTuple):
@@ -87,7 +87,7 @@ def made_by_other_version(versions: Mapping[str, str]) -> str:
     return f"{DISTRIBUTION} {made_by} made it and can run it, this is {this_version}; show and report still work here"
 
 
-def _places(experiment: str, tables: dict[str, Any], change: Change) -> Iterator[tuple[str, dict[str, Any]]]:
+def _places(experiment: str, tables: dict[str, Any], change: RenamedSetting) -> Iterator[tuple[str, dict[str, Any]]]:
     """Iterate over the tables that a change can apply to, with their dotted names."""
     if change.of == experiment:
         yield "", tables
@@ -119,7 +119,7 @@ def _components_in(table: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]
             yield from ((f"{key}.{within}", component) for within, component in _components_in(inner))
 
 
-def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list[str]:
+def _apply(change: RenamedSetting, place: str, root: dict[str, Any], where: str) -> list[str]:
     """Apply a change to one table of settings, and return a line for people."""
     if not change.old:
         return [_apply_to_player(change, place, root, where)]
@@ -143,7 +143,7 @@ def _apply(change: Change, place: str, root: dict[str, Any], where: str) -> list
     return [notice + ("" if table[last] == value else f", {value!r} is {table[last]!r}")]
 
 
-def _apply_to_player(change: Change, place: str, table: dict[str, Any], where: str) -> str:
+def _apply_to_player(change: RenamedSetting, place: str, table: dict[str, Any], where: str) -> str:
     """Rename a player to its name since a version."""
     if change.new is None:
         raise ValueError(f"{where}: {place}name = {change.player!r}: version {change.version} dropped this player")

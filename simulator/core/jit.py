@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import cache, wraps
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -25,6 +27,7 @@ _seconds = 0.0
 _cpu_seconds = 0.0
 _threads = 1
 _announcers: list[Callable[[], None]] = []
+_looks: list[Callable[[], None]] = []  # see between_compilations
 
 
 _PLAIN: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
@@ -205,9 +208,11 @@ class _Clock(event.Listener):  # type: ignore[misc]
             gc.disable()
             for announce in _announcers:
                 announce()
+        _look_up()
 
     def on_end(self, event: Any) -> None:
         global _seconds, _cpu_seconds
+        _look_up()
         self.depth -= 1
         if self.depth == 0:
             if self.collects:
@@ -237,6 +242,25 @@ def working_seconds() -> tuple[float, float]:
 def on_compile(announce: Callable[[], None]) -> None:
     """Call ``announce`` whenever a compilation begins."""
     _announcers.append(announce)
+
+
+@contextmanager
+def between_compilations(look: Callable[[], None]) -> Iterator[None]:
+    """Call ``look`` where a function begins or ends to be compiled within the block, always in the main thread.
+
+    It must neither raise nor call compiled functions. A window shows by it that it is alive.
+    """
+    _looks.append(look)
+    try:
+        yield
+    finally:
+        _looks.remove(look)
+
+
+def _look_up() -> None:
+    if _looks and threading.current_thread() is threading.main_thread():
+        for look in tuple(_looks):
+            look()
 
 
 def set_threads(n: int) -> None:

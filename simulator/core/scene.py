@@ -14,7 +14,9 @@ import numpy as np
 
 
 class Mark(NamedTuple):
-    """One symbol on a cell: ``kind`` is walker, start, goal, door, key, lava, slippery, reward, cue, own or other.
+    """One symbol on a cell.
+
+    ``kind`` is walker, start, goal, door, key, lava, slippery, reward, cue, passenger, own or other.
 
     ``own`` and ``other`` are marks on a board, as the player who looks at it sees them.
     """
@@ -171,12 +173,14 @@ class PicturePanel:
         images: float [K, H, W] in ``span``, or uint8 [K, H, W, 3].
         captions: one for each picture, or empty.
         span: (lowest, highest) value of the colours.
+        as_ink: True: from paper to ink, as patterns are printed; False: colours part at 0, as for weights.
     """
 
     title: str
     images: np.ndarray
     captions: tuple[str, ...] = ()
     span: tuple[float, float] = (-1.0, 1.0)
+    as_ink: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,7 @@ class HasPanels(Protocol):
 
 @runtime_checkable
 class ShowsMoment(Protocol):
-    """A policy that carries a state from step to step, and shows it."""
+    """A policy, or an agent while it learns, that carries a state from step to step, and shows it."""
 
     def moment(self, index: int) -> Mapping[str, np.ndarray]:
         """Return what seed number ``index`` carries after its latest step, and the gates of that step.

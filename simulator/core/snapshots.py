@@ -78,7 +78,7 @@ class Stride:
 
 
 class Look:
-    """What a view wants to see of a run, which it may change at any time.
+    """Wishes of a view, what to see of a run, which it may change at any time.
 
     No result depends on it.
 
@@ -111,7 +111,7 @@ class Flash(NamedTuple):
 
 @dataclass(frozen=True)
 class Shown:
-    """What is seen of a run at one moment.
+    """Picture of a run at one moment.
 
     Attributes:
         shown: the seed that is looked at.

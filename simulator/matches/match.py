@@ -44,7 +44,7 @@ REPORT_EVERY = 0.1  # seconds
 _SIDES = ("first", "second")
 
 
-class _Played(NamedTuple):
+class MatchScores(NamedTuple):
     """Results of some seeds of a match; [S] or, for both agents, [2, S]."""
 
     scores: Array  # [2, S] mean payoff per round or per game; NaN where the seed failed
@@ -90,7 +90,7 @@ def play(config: MatchConfig) -> Generator[MatchSnapshot, None, None]:
         "steps": [],
         "curve": [[] for _ in seeds],
         "failed": _failures(config, seeds, played.failed_at),
-        "facts": _facts(game, played),
+        "facts": facts_of(game, played),
         "seconds": spent.wall,
         "cpu_seconds": spent.cpu,
         "exact": True,
@@ -205,7 +205,9 @@ def _practise_turns(
     turn_agent.learn()
 
 
-def _rounds(config: MatchConfig, seeds: Sequence[int], reports: _Reports) -> Generator[MatchSnapshot, None, _Played]:
+def _rounds(
+    config: MatchConfig, seeds: Sequence[int], reports: _Reports
+) -> Generator[MatchSnapshot, None, MatchScores]:
     """Play all seeds of a game of rounds, side by side."""
     first = yield from _trained(config, 0, seeds, reports)
     second = yield from _trained(config, 1, seeds, reports)
@@ -225,7 +227,7 @@ def _rounds(config: MatchConfig, seeds: Sequence[int], reports: _Reports) -> Gen
     learned = [tally.rounds + config.train_steps * _learns(entry) for entry in _entries(config)]
     failed_at = np.array([_failed_at(agent, len(seeds)) for agent in agents])
     failed_at[failed_at > learned] = 0  # after the counted episodes
-    return _Played(
+    return MatchScores(
         scores=tally.total / tally.rounds,
         wins=0.5 + 0.5 * tally.lead / tally.rounds,
         rounds=tally.rounds,
@@ -236,7 +238,7 @@ def _rounds(config: MatchConfig, seeds: Sequence[int], reports: _Reports) -> Gen
     )
 
 
-def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[MatchSnapshot, None, _Played]:
+def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[MatchSnapshot, None, MatchScores]:
     """Play one seed of a game of turns."""
     first = yield from _trained(config, 0, [seed], reports)
     second = yield from _trained(config, 1, [seed], reports)
@@ -256,7 +258,7 @@ def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[Match
         probs = [position_probs(agent.policy(), game.tree) for agent in agents]
         if not any(prob is None for prob in probs):
             exploitable = np.array([exploitability(game.tree, prob) for prob in probs])
-    return _Played(
+    return MatchScores(
         scores=np.array([[turn_agent.total] for turn_agent in turn_agents]) / n,
         wins=0.5 + 0.5 * np.array([turn_agents[0].lead]) / n,
         rounds=np.array([n]),
@@ -306,13 +308,14 @@ def position_probs(policy: Policy, tree: GameTree) -> Array | None:
     return legal_probs + lost * free
 
 
-def _joined(parts: Sequence[_Played]) -> _Played:
+def _joined(parts: Sequence[MatchScores]) -> MatchScores:
     """Join the results of seeds that were played one after the other."""
     columns = zip(*parts, strict=True)
-    return _Played(*(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns))
+    return MatchScores(*(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns))
 
 
-def _facts(game: Any, played: _Played) -> dict[str, Any]:
+def facts_of(game: Any, played: MatchScores) -> dict[str, Any]:
+    """Return the ``facts`` of a match's result; see the module's docstring."""
     per = "round" if game.simultaneous else "game"
     zero_sum = game.zero_sum
     (floor, ceiling), (second_floor, second_ceiling) = game.bounds

@@ -11,7 +11,7 @@ from simulator.config.play import PlayConfig
 from simulator.core.snapshots import PlaySnapshot, ScoreLevel
 from simulator.play import log
 from simulator.play.actions import action_keys, idle_action
-from simulator.play.session import Outcome, PlaySession, next_seed
+from simulator.play.session import ActionOutcome, PlaySession, next_seed
 from simulator.store.run_store import Store
 
 
@@ -55,10 +55,10 @@ class Host:
 
     @property
     def over(self) -> bool:
-        """Whether all episodes that were wanted are done."""
+        """True where all episodes that were wanted are done."""
         return bool(self.wanted) and self.n_done >= self.wanted
 
-    def act(self, action: Any) -> Outcome:
+    def act(self, action: Any) -> ActionOutcome:
         """Take an action; an episode that ends by it is stored before this returns.
 
         Raises:

@@ -54,8 +54,8 @@ class PlayedEpisode:
     second: float | None = None
 
 
-class Outcome(NamedTuple):
-    """What an action led to."""
+class ActionOutcome(NamedTuple):
+    """Consequences of an action."""
 
     refused: str = ""  # why it was not taken, in one line: the turn stays; empty: it was
     reward: float = 0.0
@@ -76,7 +76,7 @@ class PlaySession(Protocol):
     def begin(self, seed: int) -> str:
         """Begin an episode, whatever came before; what the other side did first, in one line."""
 
-    def act(self, action: Any) -> Outcome:
+    def act(self, action: Any) -> ActionOutcome:
         """Take an action.
 
         Raises:
@@ -96,8 +96,8 @@ class PlaySession(Protocol):
         """Return the episode that has ended."""
 
 
-class _Played:
-    """What has happened in the current episode."""
+class EpisodeLog:
+    """Record of the current episode."""
 
     def __init__(self) -> None:
         self.obs: list[Array] = []
@@ -153,7 +153,7 @@ class EnvSession:
         self.spec = env.spec
         self.seed = seed
         self._obs = np.array(env.reset()[0])
-        self._played = _Played()
+        self._played = EpisodeLog()
         self._end_scene: Scene | None = None
         self.total = 0.0
         self.steps = 0
@@ -161,18 +161,18 @@ class EnvSession:
         self.ended = ""
         return ""
 
-    def act(self, action: Any) -> Outcome:
+    def act(self, action: Any) -> ActionOutcome:
         """Take an action; see :class:`PlaySession`."""
         assert self._env is not None
         if self.ended:
-            return Outcome("the episode is over")
+            return ActionOutcome("the episode is over")
         taken = valid_action(action, self.spec)
         if taken is None:
-            return Outcome(f"{brief(action)}: expected {expected_action(self.spec)}")
+            return ActionOutcome(f"{brief(action)}: expected {expected_action(self.spec)}")
         legal = self.legal()
         if legal.size and not legal[taken]:
             names = self._env.scene(0).actions
-            return Outcome(f"{names[taken] if taken < len(names) else taken} is not possible here")
+            return ActionOutcome(f"{names[taken] if taken < len(names) else taken} is not possible here")
         before = None if isinstance(self._env, ShowsEnds) else self._env.scene(0)
         step = self._env.step(np.array([taken]))
         reward = float(step.reward[0])
@@ -189,7 +189,7 @@ class EnvSession:
             self._end_scene = self._env.last_scene(0) if shows_ends else _moved(before, self.spec, self._obs)
         else:
             self._obs = np.array(step.obs[0])
-        return Outcome(reward=reward)
+        return ActionOutcome(reward=reward)
 
     def legal(self) -> Array:
         """Return the legal actions; all, where the environment names none."""
@@ -230,6 +230,18 @@ def _moved(scene: Scene, spec: EnvSpec, obs: Array) -> Scene:
     return replace(scene, marks=tuple(marks))
 
 
+def _begin_game(session: RoundSession | TurnSession, seed: int) -> None:
+    """Set what is known of an episode of a game to nothing."""
+    session.seed = seed
+    session.played = EpisodeLog()
+    session.end_obs = None
+    session.total = 0.0
+    session.second = 0.0
+    session.steps = 0
+    session.last_reward = None
+    session.ended = ""
+
+
 class RoundSession:
     """A person against an opponent who moves at the same time; the person is the first side. See ``PlaySession``.
 
@@ -237,6 +249,15 @@ class RoundSession:
         config: the game.
         opponent: the second side.
     """
+
+    seed: int
+    played: EpisodeLog
+    end_obs: Array | None  # after the end
+    total: float
+    second: float | None
+    steps: int
+    last_reward: float | None
+    ended: str
 
     def __init__(self, config: PlayConfig, opponent: Side) -> None:
         self._make = registry.load("games", config.game).make
@@ -249,39 +270,32 @@ class RoundSession:
         self._game = self._make([seed], self._settings)
         self._seen: RoundObs = reset_rounds(self._game)
         self.spec: EnvSpec = self._game.specs[0]
-        self.seed = seed
-        self._played = _Played()
-        self._end_obs: Array | None = None
-        self.total = 0.0
-        self.second: float | None = 0.0
-        self.steps = 0
-        self.last_reward: float | None = None
-        self.ended = ""
+        _begin_game(self, seed)
         return ""
 
-    def act(self, action: Any) -> Outcome:
+    def act(self, action: Any) -> ActionOutcome:
         """Play a round; see :class:`PlaySession`."""
         if self.ended:
-            return Outcome("the episode is over")
+            return ActionOutcome("the episode is over")
         taken = valid_action(action, self.spec)
         if taken is None:
-            return Outcome(f"{brief(action)}: expected {expected_action(self.spec)}")
+            return ActionOutcome(f"{brief(action)}: expected {expected_action(self.spec)}")
         first, second, began = self._seen
         answer = self._opponent.act(second, began)
         own, theirs = self._game.step(np.array([taken]), answer)
         if self._opponent.learn is not None:
             self._opponent.learn(second, answer, theirs)
         reward = float(own.reward[0])
-        self._played.add(first[0], taken, reward)
+        self.played.add(first[0], taken, reward)
         self.total += reward
         self.second = (self.second or 0.0) + float(theirs.reward[0])
         self.steps += 1
         self.last_reward = reward
         if own.terminated[0] or own.truncated[0]:
             self.ended = "terminated" if own.terminated[0] else "truncated"
-            self._end_obs = np.array(own.final_obs[0])
+            self.end_obs = np.array(own.final_obs[0])
         self._seen = RoundObs(own.obs, theirs.obs, own.terminated | own.truncated)
-        return Outcome(reward=reward, said=f"the other side played {_named(self.scene(), int(answer[0]))}")
+        return ActionOutcome(reward=reward, said=f"the other side played {_named(self.scene(), int(answer[0]))}")
 
     def legal(self) -> Array:
         """Return all actions: both sides move at once, and have the same ones every time."""
@@ -293,11 +307,11 @@ class RoundSession:
 
     def observation(self) -> Array:
         """Return what is seen."""
-        return np.array(self._seen.first[0]) if self._end_obs is None else self._end_obs
+        return np.array(self._seen.first[0]) if self.end_obs is None else self.end_obs
 
     def episode(self) -> PlayedEpisode:
         """Return the episode that has ended."""
-        return self._played.episode(self)
+        return self.played.episode(self)
 
 
 class TurnSession:
@@ -307,6 +321,15 @@ class TurnSession:
         config: the game.
         opponent: the other side.
     """
+
+    seed: int
+    played: EpisodeLog
+    end_obs: Array | None  # after the end
+    total: float
+    second: float | None
+    steps: int
+    last_reward: float | None
+    ended: str
 
     def __init__(self, config: PlayConfig, opponent: Side) -> None:
         self._make = registry.load("games", config.game).make
@@ -321,37 +344,30 @@ class TurnSession:
         self.side = seed % 2
         self.spec: EnvSpec = self._game.specs[self.side]
         self._other = TurnAgent(self._opponent)
-        self.seed = seed
-        self._played = _Played()
-        self._end_obs: Array | None = None
-        self.total = 0.0
-        self.second: float | None = 0.0
-        self.steps = 0
-        self.last_reward: float | None = None
-        self.ended = ""
+        _begin_game(self, seed)
         return self._answer()
 
-    def act(self, action: Any) -> Outcome:
+    def act(self, action: Any) -> ActionOutcome:
         """Move, and let the opponent answer; see :class:`PlaySession`."""
         if self.ended:
-            return Outcome("the game is over")
+            return ActionOutcome("the game is over")
         taken = valid_action(action, self.spec)
         if taken is None:
-            return Outcome(f"{brief(action)}: expected {expected_action(self.spec)}")
+            return ActionOutcome(f"{brief(action)}: expected {expected_action(self.spec)}")
         seen = np.array(self._turn.obs[0])
         before = self._game.state()
         turn = self._game.step(np.array([taken]))
         if turn.replaced[0]:
             self._turn = self._game.restore(before)
-            return Outcome(f"{_named(self.scene(), taken)} is not possible here")
+            return ActionOutcome(f"{_named(self.scene(), taken)} is not possible here")
         self._turn = turn
         total = self.total
         self._pay()
         self.steps += 1
         said = "" if self.ended else self._answer()
         self.last_reward = self.total - total
-        self._played.add(seen, taken, self.last_reward)
-        return Outcome(reward=self.last_reward, said=said)
+        self.played.add(seen, taken, self.last_reward)
+        return ActionOutcome(reward=self.last_reward, said=said)
 
     def _answer(self) -> str:
         """Let the opponent move while it is its turn; what it did, in one line."""
@@ -373,7 +389,7 @@ class TurnSession:
             self._other.paid(paid)
         if self._turn.terminated[0]:
             self.ended = "terminated"
-            self._end_obs = np.array(self._turn.final_obs[self.side][0])
+            self.end_obs = np.array(self._turn.final_obs[self.side][0])
             self._other.over(self._turn.final_obs[1 - self.side])
             self._other.learn()
 
@@ -397,11 +413,11 @@ class TurnSession:
 
     def observation(self) -> Array:
         """Return what is seen."""
-        return np.array(self._turn.obs[0]) if self._end_obs is None else self._end_obs
+        return np.array(self._turn.obs[0]) if self.end_obs is None else self.end_obs
 
     def episode(self) -> PlayedEpisode:
         """Return the game that has ended."""
-        return self._played.episode(self)
+        return self.played.episode(self)
 
 
 def _drawn(game: Any, side: int) -> Scene:

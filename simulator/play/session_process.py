@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 from simulator.core.protocols import Array, EnvSpec
 from simulator.core.scene import Scene
 from simulator.core.stopping import ctrl_c_held_back, ignore_ctrl_c
-from simulator.play.session import EnvSession, Outcome, PlayedEpisode
+from simulator.play.session import ActionOutcome, EnvSession, PlayedEpisode
 
 ASK_SECONDS = 0.05  # between two questions whether to go on waiting
 SECONDS_TO_BEGIN = 120.0  # for imports and compiling
 SECONDS_TO_ANSWER = 30.0
 
 
-class Moment(NamedTuple):
+class SessionMoment(NamedTuple):
     """A session as it is after a request."""
 
     spec: EnvSpec
@@ -38,11 +38,11 @@ class Moment(NamedTuple):
     episode: PlayedEpisode | None  # where it has ended
 
 
-class Answer(NamedTuple):
-    """Answer to a request: what it led to, or an error in one line."""
+class SessionAnswer(NamedTuple):
+    """SessionAnswer to a request: what it led to, or an error in one line."""
 
-    outcome: Outcome | None
-    moment: Moment | None
+    outcome: ActionOutcome | None
+    moment: SessionMoment | None
     error: str = ""
 
 
@@ -80,7 +80,7 @@ class SessionProcess:
         self._ask(("begin", seed))
         return ""
 
-    def act(self, action: Any) -> Outcome:
+    def act(self, action: Any) -> ActionOutcome:
         """Take an action."""
         outcome = self._ask(("act", action))
         assert outcome is not None
@@ -110,12 +110,12 @@ class SessionProcess:
         self._process.kill()
         self._process.join()
 
-    def _ask(self, request: tuple[str, Any]) -> Outcome | None:
+    def _ask(self, request: tuple[str, Any]) -> ActionOutcome | None:
         with suppress(OSError):  # it has ended: the answer says so
             self._pipe.send(request)
         return self._receive(SECONDS_TO_ANSWER)
 
-    def _receive(self, seconds: float) -> Outcome | None:
+    def _receive(self, seconds: float) -> ActionOutcome | None:
         """Wait for the answer.
 
         Raises:
@@ -128,7 +128,7 @@ class SessionProcess:
                 self.waiting()
             else:
                 raise ValueError(f"the environment did not answer within {seconds:.0f} s")
-            answer: Answer = self._pipe.recv()
+            answer: SessionAnswer = self._pipe.recv()
         except (EOFError, OSError):
             self._process.join(1.0)
             raise ValueError(f"the process of the environment has ended ({self._process.exitcode})") from None
@@ -145,27 +145,27 @@ class SessionProcess:
 
 
 def _serve(pipe: Connection, name: str, settings: Any, seed: int) -> None:
-    """Answer requests until the other end is closed."""
+    """SessionAnswer requests until the other end is closed."""
     ignore_ctrl_c()  # it is for the process that started this one
     try:
         session = EnvSession(name, settings, seed)
-        pipe.send(Answer(None, _moment_of(session)))
+        pipe.send(SessionAnswer(None, _moment_of(session)))
         while True:
             request, value = pipe.recv()
             outcome = session.act(value) if request == "act" else None
             if request == "begin":
                 session.begin(value)
-            pipe.send(Answer(outcome, _moment_of(session)))
+            pipe.send(SessionAnswer(outcome, _moment_of(session)))
     except (EOFError, OSError):
         pass
     except Exception as error:  # of a player's own code too: the person is told
         with suppress(OSError):
-            pipe.send(Answer(None, None, " ".join(str(error).split()) or type(error).__name__))
+            pipe.send(SessionAnswer(None, None, " ".join(str(error).split()) or type(error).__name__))
     sys.exit(0)
 
 
-def _moment_of(session: EnvSession) -> Moment:
-    return Moment(
+def _moment_of(session: EnvSession) -> SessionMoment:
+    return SessionMoment(
         session.spec,
         session.seed,
         session.total,

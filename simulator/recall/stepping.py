@@ -39,7 +39,7 @@ WALK_POINTS = 9  # pictures of a walk between two codes
 
 @dataclass(frozen=True)
 class RecallSetup:
-    """What an interactive recall begins with."""
+    """Settings that an interactive recall begins with."""
 
     memory: PlayerEntry
     challenge: str
@@ -239,7 +239,7 @@ class InteractiveRecall:
         title = "stored patterns"
         if len(self.stored) > len(shown):
             title += f", the first {len(shown)} of {len(self.stored)}"
-        return PicturePanel(title, self.pictures(shown), captions)
+        return PicturePanel(title, self.pictures(shown), captions, as_ink=True)
 
     def overlap_panel(self, moment: RecallMoment) -> BarPanel:
         """Make a panel of the overlaps beside the exact posterior: the patterns that matter most, in their order."""
@@ -313,7 +313,7 @@ class InteractiveRecall:
         truth = self.stored[self.cue.truth]
         images = self.pictures(np.stack([truth, self.cue.values, moment.step.pattern, self.best()]))
         panels: list[Panel | None] = [
-            PicturePanel("recall", images, ("truth", "cue", "state", "Bayes-optimal")),
+            PicturePanel("recall", images, ("truth", "cue", "state", "Bayes-optimal"), as_ink=True),
             self.stored_panel(),
             self.overlap_panel(moment),
             self.energy_panel(moments),

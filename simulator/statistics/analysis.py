@@ -49,7 +49,7 @@ from simulator.statistics.estimates import N_BOOTSTRAP, Estimate, normalise
 from simulator.statistics.paired_tests import differences, pair_index
 from simulator.statistics.ranking import majority_cycles, tiers
 
-__all__ = ["DivisionScores", "EvaluationCurves", "analyze", "undecided"]
+__all__ = ["DivisionScores", "EvaluationCurves", "analyze", "rank", "undecided"]
 
 
 def analyze(
@@ -102,6 +102,30 @@ def analyze(
             "cycles": _cycle_rows(standings),
             "tiers_note": _tiers_note(alpha, n_interim_analyses),
         }
+
+
+def rank(
+    division_scores: DivisionScores,
+    confidence: float = 0.95,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+    n_interim_analyses: int = 1,
+) -> list[dict[str, Any]]:
+    """Return the ``ranking`` of :func:`analyze` alone, to the bit, for a leaderboard that is made again and again."""
+    from threadpoolctl import threadpool_limits
+
+    division = divide(division_scores)
+    with threadpool_limits(1, "blas"):
+        present = np.isfinite(division.distinct.scores).any(axis=0)
+        shared = SharedBootstrap(confidence, resample_counts(present, n_bootstrap, seed), seed)
+        standings = _stand(division, _compare(division, shared, (1.0 - confidence) / n_interim_analyses))
+        distinct = division.distinct
+        floor, ceiling = score_scale(distinct)
+        scores = [
+            challenge_statistics(distinct.scores[:, m], floor[m], ceiling[m], shared, m)
+            for m in range(len(distinct.curves))
+        ]
+        return _ranking_rows(division, standings, overall(division.normalised, scores, shared))
 
 
 def undecided(result: dict[str, Any]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,8 +138,13 @@ def outcome(spec: EnvSpec, evaluations: list[Evaluation], failed: tuple[Failure,
     }
     facts["failed"] = [failure._asdict() for failure in failed]
     if evaluations and evaluations[-1].value_error is not None:
-        facts["value_error"] = [None if x != x else x for x in evaluations[-1].value_error.tolist()]
+        facts["value_error"] = _plain(evaluations[-1].value_error)
+        facts["value_errors"] = [_plain(evaluation.value_error) for evaluation in evaluations]
     return facts
+
+
+def _plain(values: Array | None) -> list[float | None] | None:
+    return None if values is None else [None if x != x else x for x in values.tolist()]
 
 
 def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> Iterator[EvaluationRow]:
@@ -157,11 +163,13 @@ def stored_evaluations(store: Store, run: str, until: int) -> list[Evaluation]:
     for row in store.evaluations(run):
         if row.step <= until:
             by_step.setdefault(row.step, []).append(row)
+    errors = store.find(run).known("value_errors") or []
     return [
         Evaluation(
             step,
             np.stack([row.returns for row in rows]),
             None if all(row.exact is None for row in rows) else np.array([row.exact for row in rows], np.float64),
+            None if error is None else np.array(error, np.float64),
         )
-        for step, rows in sorted(by_step.items())
+        for (step, rows), error in zip_longest(sorted(by_step.items()), errors[: len(by_step)])
     ]

@@ -203,6 +203,13 @@ def _match(task: Task, tick: Tick) -> Result:
     return last.result
 
 
+def _played(task: Task, tick: Tick) -> Result:
+    from simulator.config.played_match import PlayedMatchConfig
+    from simulator.play.matches import result_of
+
+    return result_of(from_toml(PlayedMatchConfig, task.settings, OF_A_CELL))
+
+
 def _external(task: Task, tick: Tick) -> Result:
     from simulator.config.external import ExternalConfig
     from simulator.external.contestants import play_external
@@ -232,5 +239,6 @@ _PLAYERS: dict[str, Callable[[Task, Tick], Result]] = {
     "run": _run,
     "recall": _recall,
     "match": _match,
+    "played": _played,
     "external": _external,
 }

@@ -36,9 +36,9 @@ from simulator.training import learned
 
 POLL_SECONDS = 0.25  # seconds
 CHECKPOINT_EVERY = 5.0  # seconds
-LEADERBOARD_FRACTION = 0.005  # of the time that may go into leaderboards while cells are played
+LEADERBOARD_FRACTION = 0.01  # of the workers' time that may go into leaderboards while cells are played
 LEADERBOARD_RESAMPLES = 200  # bootstrap samples of those
-FIRST_LEADERBOARD_SECONDS = 5.0  # seconds after which there is a first leaderboard, whatever it takes
+LEADERBOARD_SECONDS = 0.5  # between two leaderboards at least
 
 
 def play(
@@ -166,13 +166,13 @@ class TournamentLoop:
         self._warnings: list[str] = []
         self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
-        self._board_seconds = 0.0  # seconds that went into leaderboards
+        self._ranked = 0  # finished cells in the leaderboard
+        self._next_board = 0.0  # seconds of the clock from which there may be another one
         self.id = self._store.begin(to_toml(config), identity, self._schedule.plan, label, installed())
         lease.id = self.id
         record = self._store.find(self.id)
         self._cell_cpu_seconds = record.cpu_seconds  # of all cells: they are played in other processes
         self._clock = WorkClock(record.seconds)
-        self._began = time.perf_counter()
         self._store.mark(self.id, "running")
 
     @property
@@ -248,8 +248,7 @@ class TournamentLoop:
             for answer in answers:
                 waiting.extendleft(self._take(answer))
             self._give_up_late(workers)
-            if answers:
-                self._update_leaderboard()
+            self._update_leaderboard(workers.n)
             yield self._snapshot("running")
 
     def _unfinished(self) -> set[JobKey]:
@@ -311,23 +310,24 @@ class TournamentLoop:
             self._store.keep_plan(self.id, self._schedule.plan)
         return grown
 
-    def _update_leaderboard(self) -> None:
-        """Refresh the leaderboard, within its limit of time."""
-        began = time.perf_counter()
-        elapsed = began - self._began
-        if (
-            (self._board_seconds <= LEADERBOARD_FRACTION * elapsed)
-            if self._rows
-            else (elapsed > FIRST_LEADERBOARD_SECONDS)
-        ):
-            self._rank(LEADERBOARD_RESAMPLES)
-            self._board_seconds += time.perf_counter() - began
+    def _update_leaderboard(self, n_workers: int) -> None:
+        """Rank again where cells have ended since, after a pause that keeps the cost within its limit.
 
-    def _rank(self, n_bootstrap: int | None = None) -> None:
-        """Rank the contestants by the cells so far; without ``n_bootstrap`` finally, and the analysis is stored."""
-        if n_bootstrap is None:
-            summary.keep(self._store, self.id)
-        result = summary.summary(self._store, self.id, n_bootstrap)
+        The first one loads what the analysis at the end needs too, so that its time counts for nothing.
+        """
+        if self._ranked == self.step or time.perf_counter() < self._next_board:
+            return
+        began = time.thread_time()
+        self._rows = summary.leaderboard(self._store, self.id, LEADERBOARD_RESAMPLES)
+        cost = time.thread_time() - began if self._ranked else 0.0
+        self._ranked = self.step
+        pause = max(cost / (LEADERBOARD_FRACTION * n_workers), LEADERBOARD_SECONDS)
+        self._next_board = time.perf_counter() + pause
+
+    def _rank(self) -> None:
+        """Rank the contestants finally, and store the analysis."""
+        summary.keep(self._store, self.id)
+        result = summary.summary(self._store, self.id)
         self._rows = summary.rows_of(result, list(cells_of(self._schedule.plan)), self._schedule.over)
 
     def _snapshot(self, phase: str) -> TournamentSnapshot:

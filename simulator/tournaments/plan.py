@@ -30,7 +30,7 @@ REFERENCE = -1  # in place of a contestant: random play, which is not ranked
 TIMED = ("cpu_seconds", "wall_seconds")
 RESULT_SOURCES = (  # files of simulator/ that can change a result
     *("training/*.py", "recall/benchmark.py", "recall/metrics.py", "recall/bayes_optimal.py"),
-    *("matches/*.py", "external/*.py", "play/log.py", "tournaments/cell_runner.py"),
+    *("matches/*.py", "external/*.py", "play/log.py", "play/matches.py", "tournaments/cell_runner.py"),
 )
 
 
@@ -40,7 +40,7 @@ class Matchup(NamedTuple):
     contestant: int  # index, or REFERENCE
     second: int  # the other one in a game; -1 elsewhere
     challenge: int
-    kind: str  # of cell: run, recall, match, external
+    kind: str  # of cell: run, recall, match, played (by a person), external
     key: str
     config: Any  # with a single seed
 
@@ -149,8 +149,10 @@ def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) ->
     kind = {"env": "run", "challenge": "recall", "game": "match"}[challenge.kind]
     try:
         if kind == "match":
-            _check_plays_games(tournament, contestants)
-        if is_external(contestant.kind, contestant.name):
+            kind = _check_plays_games(tournament, contestants)
+        if kind == "played":
+            config = _played(tournament, contestants, challenge)
+        elif is_external(contestant.kind, contestant.name):
             kind = "external"
             config = _external(tournament, contestant, challenge)
         elif kind == "match":
@@ -163,15 +165,28 @@ def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) ->
     return _named(Matchup(*contestants, m, kind, "", config), times)
 
 
-def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int]) -> None:
-    """Refuse contestants from outside in games, but for functions.
+def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int]) -> str:
+    """Refuse contestants from outside in games, but for functions and for one person; return the kind of the cell.
 
     Raises:
         ValueError: there is one; one line.
     """
-    for name in (tournament.contestants[c].name for c in contestants):
-        if is_external("player", name):
+    names = [tournament.contestants[c].name for c in contestants]
+    people = [name for name in names if name.startswith("human:")]
+    if len(people) == 2:
+        raise ValueError("two people do not meet in a tournament, expected an agent or a strategy beside a person")
+    for name in names:
+        who, _, of = name.partition(":")
+        if who == "human" and "#" not in of:
+            raise ValueError(f"{name} plays no game: a recording's file is of an environment, expected human:NAME")
+        if who == "cloned":
+            raise ValueError(
+                f"cloned:{of.rpartition('#')[2]} plays no game in a tournament: clones are taught in environments"
+                " alone, expected human:NAME, an agent, a strategy or a function"
+            )
+        if is_external("player", name) and who != "human":
             raise ValueError(f"{name} plays no game in a tournament, expected an agent, a strategy or a function")
+    return "played" if people else "match"
 
 
 def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:
@@ -204,7 +219,7 @@ def _sources(config: Any) -> Iterator[str]:
     names += [("memories", contestant.name) for contestant in getattr(config, "contestants", ())]
     names += [("challenges", getattr(config, "challenge", None)), ("games", getattr(config, "game", None))]
     names += [
-        ("agents", side.name) for side in (getattr(config, "first", None), getattr(config, "second", None)) if side
+        ("agents", getattr(config, side).name) for side in ("first", "second", "opponent") if hasattr(config, side)
     ]
     names += [("components", component.name) for component in _components(config)]
     for kind, name in names:
@@ -266,6 +281,18 @@ def _match(tournament: TournamentConfig, sides: tuple[Contestant, Contestant], c
     game = {"name": challenge.name, **challenge.settings}
     host_settings = {key: value for key, value in challenge.own.items() if key != "self_play"}
     return match_config.build({"seeds": 1, **host_settings, "game": game, "first": first, "second": second})
+
+
+def _played(tournament: TournamentConfig, contestants: tuple[int, int], challenge: ChallengeEntry) -> Any:
+    """Make the config of what a person has played against the other contestant."""
+    from simulator.play.matches import match_of
+
+    sides = [tournament.contestants[c] for c in contestants]
+    first = sides[0].name.startswith("human:")
+    person, other = sides if first else sides[::-1]
+    game = {"name": challenge.name, **challenge.settings}
+    opponent = {"name": other.name, **other.settings, **other.elsewhere.get(challenge.label, {})}
+    return match_of(person.name.partition(":")[2], game, opponent, first=first)
 
 
 def _external(tournament: TournamentConfig, contestant: Contestant, challenge: ChallengeEntry) -> Any:

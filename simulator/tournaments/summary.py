@@ -13,7 +13,7 @@ import numpy as np
 from simulator.config.codec import stored_tables
 from simulator.config.tournament import SIDES, TournamentConfig
 from simulator.core.snapshots import Standing
-from simulator.statistics.analysis import DivisionScores, analyze
+from simulator.statistics.analysis import DivisionScores, analyze, rank
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.scoreboard import Cells, division
@@ -40,6 +40,32 @@ def summary(store: CellStore, name: str, n_bootstrap: int | None = None) -> dict
     settings = stored_tables(TournamentConfig, record)
     cached = None if n_bootstrap else store.analysis(name, _fingerprint(store, record))
     return {**_head(record, settings), **(cached or _analyse(store, record, settings, n_bootstrap))}
+
+
+def leaderboard(store: CellStore, name: str, n_bootstrap: int) -> tuple[Standing, ...]:
+    """Rank the contestants by the cells so far, as ``summary`` would, without the rest of the analysis.
+
+    Args:
+        store: the lab.
+        name: the tournament's id.
+        n_bootstrap: bootstrap samples.
+    """
+    record = store.find(name)
+    settings = stored_tables(TournamentConfig, record)
+    cells = store.cells(_keys(record))
+    ranking: list[dict[str, Any]] = []
+    for kind in SIDES:
+        played = division(record, settings, cells, kind)
+        if played is not None:
+            rows = rank(played, settings["confidence"], n_bootstrap, n_interim_analyses=_n_interim(settings))
+            ranking += [{"division": kind, **row} for row in rows]
+    result = {"contestants": record.plan["contestants"], "ranking": ranking}
+    return rows_of(result, list(cells_of(record.plan)), cells)
+
+
+def _n_interim(settings: Mapping[str, Any]) -> int:
+    """Return how many analyses there can be before the tournament ends."""
+    return -(-settings["max_seeds"] // settings["seeds"]) if settings["adaptive"] else 1
 
 
 def division_scores(store: CellStore, name: str) -> dict[str, DivisionScores]:
@@ -82,13 +108,15 @@ def _analyse(
     result |= {**_counts(record, settings, cells), "ranking": [], "scores": [], "divisions": []}
     made_on = dict.fromkeys(tuple(cell.facts.get("machine", {}).items()) for cell in cells.values())
     result["machines"] = [dict(machine) for machine in made_on if machine]
-    n_interim = -(-settings["max_seeds"] // settings["seeds"]) if settings["adaptive"] else 1  # as many as there can be
     for kind in SIDES:
         played = division(record, settings, cells, kind)
         if played is None:
             continue
         answer = analyze(
-            played, settings["confidence"], n_bootstrap or settings["n_bootstrap"], n_interim_analyses=n_interim
+            played,
+            settings["confidence"],
+            n_bootstrap or settings["n_bootstrap"],
+            n_interim_analyses=_n_interim(settings),
         )
         _note_marks(result["challenges"], played)
         for key in ("ranking", "scores"):

@@ -67,7 +67,7 @@ class WatchedTournament:
 
     @property
     def n_looks(self) -> int:
-        """How often something new was found; for whoever draws."""
+        """Number of times that something new was found; for whoever draws."""
         return self._n_looks
 
     def close(self) -> None:
@@ -95,8 +95,7 @@ class WatchedTournament:
             cells = stored_cells(store, record)
             fingerprint = store.fingerprint([pair["key"] for pair in record.plan["pairs"]]) + record.status
             if fingerprint != self._fingerprint:
-                n_resamples = None if record.status == "done" else LEADERBOARD_RESAMPLES
-                self._rows = _standings(store, record, n_resamples)
+                self._rows = _standings(store, record)
                 self._fingerprint = fingerprint
             is_played = is_written(store.lab / "cells")
         self.cells = cells
@@ -128,8 +127,11 @@ def _cell(
     return TournamentCell(place["contestant"], place["challenge"], seeds, str(pair["kind"]), status, reason, folder)
 
 
-def _standings(store: CellStore, record: TournamentRecord, n_resamples: int | None) -> tuple[Standing, ...]:
-    result = summary.summary(store, record.name, n_resamples)
+def _standings(store: CellStore, record: TournamentRecord) -> tuple[Standing, ...]:
+    """Rank the contestants: by the stored analysis where the tournament is over."""
+    if record.status != "done":
+        return summary.leaderboard(store, record.name, LEADERBOARD_RESAMPLES)
+    result = summary.summary(store, record.name)
     over = store.cells([pair["key"] for pair in record.plan["pairs"]])
     return summary.rows_of(result, list(cells_of(record.plan)), over)
 
@@ -204,13 +206,13 @@ class PlayedCell:
 
     @property
     def view(self) -> AgentView | None:
-        """What is seen now; None before the first moment."""
+        """Picture of the moment; None before the first."""
         shown = self._run.shown
         return shown.shown.view if shown is not None else None
 
     @property
     def status(self) -> str:
-        """What is shown, and as of which step."""
+        """Line that says what is shown, and as of which step."""
         return self._run.status
 
     @property

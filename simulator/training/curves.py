@@ -121,6 +121,10 @@ class Recorder:
         total, length = self._latest[index]
         return LatestEpisode(float(total), int(length)) if length else None
 
+    def running_steps(self, index: int) -> int:
+        """Return the steps so far of the episode that seed number ``index`` is in."""
+        return int(self._running[index, 1])
+
     def curve(self) -> Curve:
         """Return every point that has begun."""
         n = self._span_at(self._step - 1).point_of(self._step - 1) + 1 if self._step else 0

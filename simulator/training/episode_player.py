@@ -46,6 +46,7 @@ class Moment(NamedTuple):
     values: Array | None  # [A] action values at obs
     probs: Array | None  # [A] probabilities of the actions at obs
     carried: Mapping[str, Array]  # what a recurrent policy carries after this step, and its gates, [N] by name
+    forgot: bool = False  # what it carried was set to zero before this step
 
 
 class _Running(NamedTuple):
@@ -115,7 +116,8 @@ class EpisodePlayer:
         if seed is not None:
             self._index = _index_of(self.session, seed)
         self.trained_steps = self.session.step
-        policy = self.session.agent.policy()
+        policy = self._policy = self.session.agent.policy()
+        self._forgot = False  # since the latest moment
         self._learned = self.session.views_of(policy, (self._index,), Scene(""))[0]
         self._others: list[AgentView] | None = None
         self._moments = self._play(policy)
@@ -127,6 +129,21 @@ class EpisodePlayer:
             ValueError: the environment gave a reward that is not finite, or refused an action.
         """
         return next(self._moments, None)
+
+    @property
+    def has_memory(self) -> bool:
+        """Tell whether the policy carries a state from step to step."""
+        policy = self._policy
+        carried = policy.carried() if isinstance(policy, CarryingPolicy) else None
+        return carried is not None and any(part.size for part in carried)
+
+    def cut_memory(self) -> None:
+        """Set what the policy carries to zero, in the middle of the episode, as of the next step."""
+        policy = self._policy
+        carried = policy.carried() if isinstance(policy, CarryingPolicy) else None
+        if isinstance(policy, CarryingPolicy) and carried is not None:
+            policy.carry_on(tuple(np.zeros_like(part) for part in carried))
+            self._forgot = True
 
     def wall(self) -> tuple[SeedView, ...]:
         """Return the pictures of all seeds, as the newest moment has them."""
@@ -192,6 +209,7 @@ class EpisodePlayer:
         own = np.array(obs[i])
         values = policy.values(own[None])
         probs = policy.probs(own[None])
+        forgot, self._forgot = self._forgot, False
         return Moment(
             episode=run.episode,
             t=run.t,
@@ -208,6 +226,7 @@ class EpisodePlayer:
             values=None if values is None else np.array(values[i, 0]),
             probs=None if probs is None else np.array(probs[i, 0]),
             carried=policy.moment(i) if isinstance(policy, ShowsMoment) else {},
+            forgot=forgot,
         )
 
     def _reward(self, step: Step) -> float:

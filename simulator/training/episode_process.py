@@ -37,19 +37,21 @@ class Advance(NamedTuple):
 
     n: int
     wall: bool  # with the scenes of all seeds
+    cut: bool = False  # what the policy carries is set to zero first
 
 
-class Played(NamedTuple):
+class PlayedMoments(NamedTuple):
     """Moments that were played, and the scenes of all seeds at the last one, where they were asked for."""
 
     moments: tuple[Moment, ...]
     wall: tuple[SeedView, ...]
     is_over: bool  # nothing can be played any more: an episode was cut
     inside: tuple[Panel, ...] | None  # of the agent whose policy is played, where it began
+    has_memory: bool  # the policy carries a state that can be cut
     learned: AgentView | None = None  # its values and policy, likewise; moments are sent without them
 
 
-class Fault(NamedTuple):
+class PlayerProcessFault(NamedTuple):
     """An error, in one line, after which the process has ended."""
 
     line: str
@@ -88,7 +90,7 @@ class EpisodeProcess:
         except OSError:  # the process has ended: the next answer says so
             self._waiting = True
 
-    def answer(self) -> Played | Fault | None:
+    def answer(self) -> PlayedMoments | PlayerProcessFault | None:
         """Return the answer to the latest request, None while there is none; never waits."""
         if not self._waiting:
             return None
@@ -97,15 +99,15 @@ class EpisodeProcess:
                 if self._process.is_alive():
                     return None
                 raise EOFError
-            answer: Played | Fault = self._pipe.recv()
-            if isinstance(answer, Played):
+            answer: PlayedMoments | PlayerProcessFault = self._pipe.recv()
+            if isinstance(answer, PlayedMoments):
                 answer = self._whole(answer)
         except (EOFError, OSError):
-            answer = Fault(f"the process that played the episodes has ended ({self._process.exitcode})")
+            answer = PlayerProcessFault(f"the process that played the episodes has ended ({self._process.exitcode})")
         self._waiting = False
         return answer
 
-    def _whole(self, played: Played) -> Played:
+    def _whole(self, played: PlayedMoments) -> PlayedMoments:
         """Give the moments what all of them share, once for all: values, policy, walls and places."""
         self._learned = played.learned or self._learned
         moments = []
@@ -147,7 +149,7 @@ def _serve(pipe: Connection, lab: str, run: str, seed: int | None) -> None:
                     pipe.send(_advance(player, request))
     except Exception as error:  # of a player's own code too: the watcher says it
         with suppress(OSError):
-            pipe.send(Fault(" ".join(str(error).split()) or type(error).__name__))
+            pipe.send(PlayerProcessFault(" ".join(str(error).split()) or type(error).__name__))
     sys.exit(0)
 
 
@@ -164,7 +166,8 @@ def _sharing(scene: Scene, before: Scene) -> Scene:
 def _leave_streams() -> None:
     """Hold no stream of whoever watches: one that waits for their end would wait for this process too.
 
-    An environment that hangs may outlive a watcher that was killed. What went wrong is sent as a :class:`Fault`.
+    An environment that hangs may outlive a watcher that was killed. What went wrong is sent as a
+    :class:`PlayerProcessFault`.
     """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):
@@ -172,7 +175,9 @@ def _leave_streams() -> None:
     os.close(nowhere)
 
 
-def _advance(player: EpisodePlayer, request: Advance) -> Played:
+def _advance(player: EpisodePlayer, request: Advance) -> PlayedMoments:
+    if request.cut:
+        player.cut_memory()
     moments: list[Moment] = []
     for _ in range(request.n):
         moment = player.step()
@@ -182,4 +187,4 @@ def _advance(player: EpisodePlayer, request: Advance) -> Played:
         if moment.ended:
             break
     wall = player.wall() if request.wall else ()
-    return Played(tuple(moments), wall, not moments, None)
+    return PlayedMoments(tuple(moments), wall, not moments, None, player.has_memory)

@@ -11,6 +11,7 @@ than its finished episodes.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,7 @@ class Evaluator:
             self._first = self._env.reset()
             self._start = self._env.state()
         self.max_steps = cut_after(self._env.spec.max_steps, max_steps)
+        self._exact_q: dict[float, ExactQ | None] = {}  # by the agent's discount
 
     def evaluate(self, agent: Agent, step: int, *, last: bool = True) -> Evaluation:
         """Return the result of :meth:`evaluating`."""
@@ -104,8 +106,20 @@ class Evaluator:
                     f"an evaluation episode had not ended after {self.max_steps:,} steps and was cut, it is no return"
                 )
                 notice(spec.id, f"{said}; eval_max_steps sets another number")
-            value_error = _value_error(agent, spec, out) if last else None
+            value_error = self._value_error(agent, out)
         yield Evaluation(step, returns, exact, value_error)
+
+    def _value_error(self, agent: Agent, failed: Array) -> Array | None:
+        """Compute the maximum of |Q - Q*| per seed, [S], over legal actions in reachable states; Q* only once."""
+        spec = self._env.spec
+        gamma = getattr(agent, "gamma", math.nan)
+        if gamma not in self._exact_q:
+            self._exact_q[gamma] = exact_q(agent, spec)
+        exact = self._exact_q[gamma]
+        if exact is None or spec.state_obs is None:
+            return None
+        values = agent.policy().values(spec.state_obs)
+        return None if values is None else np.where(failed, np.nan, exact.error(values))
 
     def _play(self, policy: Policy, returns: Array, failed: Array) -> Iterator[None]:
         """Fill in the returns [S, E] of the first E episodes of every seed that has not failed.
@@ -242,14 +256,6 @@ def exact_q(agent: Agent, spec: EnvSpec) -> ExactQ | None:
     except ValueError:  # no finite value at this discount
         return None
     return ExactQ(best, reachable(spec.mdp)[:, None] & spec.mdp.legal)
-
-
-def _value_error(agent: Agent, spec: EnvSpec, failed: Array) -> Array | None:
-    """Compute the maximum of |Q - Q*| per seed, [S], over legal actions in reachable states."""
-    exact = exact_q(agent, spec)
-    if exact is None:
-        return None
-    return np.where(failed, np.nan, exact.error(agent.policy().values(spec.state_obs)))
 
 
 def optimum(spec: EnvSpec) -> float | None:

@@ -1,4 +1,4 @@
-"""What is inside the players of a session, as panels: of one seed at one moment, and over an episode.
+"""Inside of the players of a session, as panels: of one seed at one moment, and over an episode.
 
 A player names its actions by number; here they get the names that the environment's scene has for them.
 """
@@ -13,11 +13,12 @@ import numpy as np
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
 from simulator.core.protocols import Array
-from simulator.core.scene import HasPanels, Panel, Scene, ShowsUpdate, StripPanel, named_actions
+from simulator.core.scene import HasPanels, Panel, Scene, ShowsMoment, ShowsUpdate, StripPanel, named_actions
 from simulator.core.snapshots import RUN, Flash, Look, SeedView, Shown
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 
+MAX_LIVE_STEPS = 500  # of a strip of a run that trains
 _FIRST_LENGTH = 64  # steps that a strip has room for at first
 
 
@@ -80,9 +81,13 @@ class EpisodeStrips:
         self._n_steps -= n
         self._n_dropped += n
 
-    def panels(self) -> tuple[StripPanel, ...]:
-        """Make a strip for every name, in the order of a moment; none before the first step."""
-        note = f", from step {self._n_dropped} on" if self._n_dropped else ""
+    def panels(self, note: str = "") -> tuple[StripPanel, ...]:
+        """Make a strip for every name, in the order of a moment; none before the first step.
+
+        Args:
+            note: behind the titles.
+        """
+        note += f", from step {self._n_dropped} on" if self._n_dropped else ""
         cuts = tuple(at for at in self._cuts if at < self._n_steps)
         return tuple(
             StripPanel(
@@ -102,6 +107,49 @@ def _span(name: str, values: Array) -> tuple[float, float]:
         return 0.0, 1.0
     largest = float(np.abs(values).max(initial=1.0))
     return -largest, largest
+
+
+class LiveStrips:
+    """Strips of the training episode of the seed that is watched, a column for each snapshot of it.
+
+    A run that is slow enough has a snapshot of every step. Where steps lie between, the strips say so; where an episode
+    ended between two snapshots, or another seed is watched, they begin anew.
+    """
+
+    def __init__(self) -> None:
+        self._strips = EpisodeStrips(MAX_LIVE_STEPS)
+        self._index = -1
+        self._t = 0  # steps of the episode at the latest column
+        self._stride = 0  # steps from one column to the next; 0: there is none yet
+        self._step = 0  # of the run, likewise
+
+    def cut(self) -> None:
+        """Note that the state was cut to zero before the next step."""
+        self._strips.cut()
+
+    def look(self, session: Session, index: int) -> None:
+        """Add the state that the agent of seed number ``index`` carries now, unless nothing happened since."""
+        agent = session.agent
+        if not isinstance(agent, ShowsMoment) or (session.step == self._step and index == self._index):
+            return
+        t = session.recorder.running_steps(index)
+        advanced = session.step - self._step
+        goes_on = index == self._index and t - self._t == advanced and self._stride in (0, advanced)
+        if not goes_on:
+            self._strips.clear()
+            self._stride = 0
+        elif self._t:
+            self._stride = advanced
+        self._index, self._t, self._step = index, t, session.step
+        moment = agent.moment(index) if t else {}  # what is carried at an end belongs to the episode before
+        if moment:
+            self._strips.add(moment)
+
+    def panels(self) -> tuple[StripPanel, ...]:
+        """Make a strip for every name; none of an agent that carries nothing."""
+        if self._t > 1 and not self._stride:
+            return self._strips.panels(", this step alone: slow down for more")
+        return self._strips.panels(f", every {self._stride:,} steps" if self._stride > 1 else "")
 
 
 class UpdatedState(NamedTuple):
@@ -134,8 +182,14 @@ def updated_state(session: Session, index: int) -> UpdatedState | None:
     return UpdatedState(int(states[0]), found.action, found.td_error) if len(states) else None
 
 
-def seen(session: Session, look: Look) -> Shown:
-    """Return what a view looks at of a session that trains."""
+def seen(session: Session, look: Look, strips: LiveStrips) -> Shown:
+    """Return what a view looks at of a session that trains.
+
+    Args:
+        session: the agent in its environment.
+        look: what is looked at.
+        strips: of what the agent carries over the episode, to which the present moment is added.
+    """
     seeds = session.seeds
     look.index = min(look.index, len(seeds) - 1)
     pictures = session.pictures(range(len(seeds)) if look.wall else (look.index,))
@@ -144,10 +198,12 @@ def seen(session: Session, look: Look) -> Shown:
     wall = tuple(SeedView(seed, view) for seed, view in zip(seeds, pictures, strict=True)) if look.wall else ()
     facts = {}
     if (latest := session.recorder.latest(look.index)) is not None:
-        facts["last training episode"] = f"return {latest.total:g} in {latest.length:,} steps"
+        steps = f"{latest.length:,} step{'s' * (latest.length != 1)}"
+        facts["last training episode"] = f"return {latest.total:g} in {steps}"
     if shown.view.q_error is not None:
         facts["max |Q - Q*|"] = f"{shown.view.q_error:.4g}"
-    panels = panels_of(session, look.index) if look.inside else ()
+    strips.look(session, look.index)
+    panels = (*strips.panels(), *panels_of(session, look.index)) if look.inside else ()
     return Shown(shown, wall, panels, flash=_flash(session, look.index, shown.view.scene), facts=facts)
 
 

@@ -135,6 +135,7 @@ class TrainingLoop:
         self._stop_at = stop_at or session.config.steps
         self._pictures = pictures
         self._look = look
+        self._strips = inside.LiveStrips()
         self._warnings = resumed.warnings
         if resumed.saved is not None:
             self._restore(resumed.record, resumed.saved)
@@ -214,6 +215,8 @@ class TrainingLoop:
             raise ValueError(f"change '{what}': {self.run} is over")
         is_due = self._is_due(self._period)
         session.change(change, later=is_due)
+        if change.cut:
+            self._strips.cut()
         try:
             self._store.change(self.run, to_toml(session.config), settings_hash(session.config))
         except BaseException:
@@ -322,7 +325,7 @@ class TrainingLoop:
             evaluations=tuple(self._evaluations),
             metrics={name: values.copy() for name, values in session.metrics.items()},
             picture=session.picture() if self._pictures and self._look is None else None,
-            shown=inside.seen(session, self._look) if self._look is not None else None,
+            shown=inside.seen(session, self._look, self._strips) if self._look is not None else None,
             optimum=self._optima[-1].optimum,
             random_score=session.env.spec.random_score,
             reward_threshold=session.env.spec.reward_threshold,

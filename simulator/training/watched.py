@@ -25,11 +25,13 @@ from simulator.store.run_records import stored_evaluations
 from simulator.store.run_store import Store
 from simulator.training import summary
 from simulator.training.episode_player import Moment, size_of
-from simulator.training.episode_process import Advance, Begin, EpisodeProcess, Fault, Played
+from simulator.training.episode_process import Advance, Begin, EpisodeProcess, PlayedMoments, PlayerProcessFault
 from simulator.training.inside import EpisodeStrips
 from simulator.training.replay_speed import FLUENT, SpeedControl
 
 LOOK_SECONDS = 1.0  # between looks into the lab
+SECONDS_TO_PLAY = 10.0  # after which a process that does not answer is given up, where another one is asked for
+SECONDS_TO_LOAD = 120.0  # likewise, for imports, compiling and a checkpoint
 MAX_MOMENTS = 2_000  # that can be stepped back
 MAX_BYTES = 64 << 20  # of them
 MAX_WALL_SECONDS = 0.2  # at full speed, between pictures
@@ -86,6 +88,11 @@ class WatchedRun:
         self._fault = ""
         self._is_over = False
         self._lab_fault = ""
+        self._patient_until = clock() + SECONDS_TO_LOAD  # with the process that is asked
+        self._is_loading = True  # until the first moment of what was asked for last
+        self.has_memory = False  # the policy carries a state that can be cut
+        self._cuts = False  # it is cut before the next step
+        self._begins = False  # from the first episode, as soon as the process has answered
 
     def _find(self, run: str, seed: int | None) -> RunRecord:
         record = self._store.find(run)
@@ -104,7 +111,7 @@ class WatchedRun:
 
     @property
     def shown(self) -> Shown | None:
-        """What is seen now; None before the first moment."""
+        """Picture of the moment; None before the first."""
         moment = self.moment
         if moment is None:
             return None
@@ -113,12 +120,12 @@ class WatchedRun:
             wall=self._walls if self.wall else (),
             panels=(*panels_of_moment(moment), *self._strips(), *self._inside) if self.inside else (),
             path=self._path(),
-            facts=facts_of(moment),
+            facts={**facts_of(moment), **({"memory": "cut before the next step"} if self._cuts else {})},
         )
 
     @property
     def status(self) -> str:
-        """What is shown, and as of when; a fault where there is one."""
+        """Line that says what is shown, and as of when; a fault where there is one."""
         if self._fault:
             return f"{self._fault}; r begins again"
         moment = self.moment
@@ -126,22 +133,30 @@ class WatchedRun:
         where = f"{record.phase}, step {record.step:,} of {record.steps:,}"
         if self._lab_fault:
             where = self._lab_fault
-        if moment is None:
-            return f"{where}; the policy is being loaded"
+        if self.is_loading or moment is None:
+            return f"{where}; loading ..."
         greedy = f"greedy episode {moment.episode} of seed {moment.seed} as of step {moment.trained_steps:,}"
         return f"{where}; {greedy}" + ("; the episode was cut" if self._is_over else "")
+
+    @property
+    def is_loading(self) -> bool:
+        """True until the first moment of what was asked for last."""
+        return self._is_loading and not self._fault
 
     def poll(self) -> bool:
         """Take what has come, ask for what is due; True: something changed."""
         now = self._clock()
         changed = self._look(now) if now >= self._next_look else False
         answer = self._process.answer()
-        if isinstance(answer, Fault):
+        if isinstance(answer, PlayerProcessFault):
             self._fault = answer.line
             changed = True
-        elif isinstance(answer, Played):
-            self._take(answer)
+        elif isinstance(answer, PlayedMoments):
             changed = True
+            if self._begins:
+                self._begin()
+            else:
+                self._take(answer)
         if self._fault or self._process.is_busy:
             return changed
         if self._behind:
@@ -165,6 +180,11 @@ class WatchedRun:
         self.speed.pause(True)
         self._behind = min(self._behind + 1, max(len(self._moments) - 1, 0))
 
+    def cut_memory(self) -> None:
+        """Set what the policy carries to zero before the next step, of the newest moment."""
+        self._cuts = self.has_memory
+        self._behind = 0
+
     def watch(self, index: int) -> None:
         """Watch the seed of this number."""
         self._seed = self._seeds[index % len(self._seeds)]
@@ -172,21 +192,37 @@ class WatchedRun:
 
     def begin_again(self) -> None:
         """Play from the first episode on, with the newest checkpoint."""
-        if self._fault or self._process.is_busy:
+        is_busy = self._process.is_busy
+        if self._fault or (is_busy and self._clock() > self._patient_until):
             self._process.close()
             self._process = EpisodeProcess(self._lab, self._run, self._seed)
+            is_busy = False
         self._fault = ""
         self._is_over = False
         self._moments.clear()
         self._bytes = 0
         self._behind = 0
-        self._process.ask(Begin(self._seed))
+        self._is_loading = True
+        self._cuts = False
+        if is_busy:
+            self._begins = True
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        self._begins = False
+        self._send(Begin(self._seed))
+
+    def _send(self, request: Begin | Advance) -> None:
+        seconds = SECONDS_TO_LOAD if isinstance(request, Begin) else SECONDS_TO_PLAY
+        self._patient_until = self._clock() + seconds
+        self._process.ask(request)
 
     @property
     def index(self) -> int:
         """The number of the seed that is watched."""
         moment = self.moment
-        seed = moment.seed if moment is not None else self._seed
+        seed = self._seed if moment is None or self._is_loading else moment.seed
         return self._seeds.index(seed) if seed in self._seeds else 0
 
     def command(self) -> str:
@@ -204,12 +240,15 @@ class WatchedRun:
         if moment is not None and ((moment.ended and newer) or self._is_over):
             if newer:
                 self._is_over = False
-                self._process.ask(Begin(self._seed))
+                self._send(Begin(self._seed))
             return
-        self._process.ask(Advance(n, self.wall))
+        self._send(Advance(n, self.wall, self._cuts))
+        self._cuts = False
 
-    def _take(self, played: Played) -> None:
+    def _take(self, played: PlayedMoments) -> None:
         self._is_over = played.is_over
+        self.has_memory = played.has_memory
+        self._is_loading &= not played.moments
         if played.moments and not self._moments and _is_smooth(played.moments[0].view.scene):
             self.speed.suggest(FLUENT)
         if played.moments and self._moments and played.moments[0].trained_steps != self._moments[-1].trained_steps:
@@ -259,6 +298,8 @@ class WatchedRun:
     def _strips(self) -> tuple[Panel, ...]:
         strips = EpisodeStrips()
         for moment in self._episode():
+            if moment.forgot:
+                strips.cut()
             if moment.carried:
                 strips.add(moment.carried)
         return strips.panels()
@@ -300,7 +341,9 @@ def panels_of_moment(moment: Moment) -> list[Panel]:
             panels.append(BarPanel(title, tuple(names), np.asarray(values, np.float64), chosen=chosen))
     obs = np.ravel(moment.obs)
     if obs.size <= 16 and scene.image is None:
-        panels.append(TextPanel("observation", {f"{i + 1}": f"{value:.4g}" for i, value in enumerate(obs)}))
+        names = ["state"] if np.ndim(moment.obs) == 0 else [str(i + 1) for i in range(obs.size)]
+        facts = {name: f"{value:.4g}" for name, value in zip(names, obs, strict=True)}
+        panels.append(TextPanel("observation", facts))
     return panels
 
 

@@ -73,7 +73,7 @@ class Encoder(Protocol):
 
 
 class Seen(NamedTuple):
-    """What one seed sees, for the views."""
+    """Observation of one seed and its code, for the views."""
 
     obs: Array  # [*obs], the latest observation
     features: Array  # float32 [F], what the encoder made of it
@@ -321,6 +321,10 @@ class EncodedAgent:
         if isinstance(self._agent, Forgetful):
             self._agent.cut_memory()
         self._begun = False
+
+    def moment(self, index: int) -> Mapping[str, Array]:
+        """Return what the agent carries, and its gates; see :class:`simulator.core.scene.ShowsMoment`."""
+        return self._agent.moment(index) if isinstance(self._agent, ShowsMoment) else {}
 
     def policy(self) -> EncodedPolicy:
         """Return the agent's policy behind a copy of the encoder."""

@@ -74,7 +74,8 @@ def marks(grid: Grid, keys: int, cue: int) -> tuple[Mark, ...]:
     for c in np.flatnonzero(~plain & (cells.key_bit & keys == 0)):
         symbol = str(cells.symbol[c])
         row, column = divmod(int(c), cells.shape[1])
-        result.append(Mark(row, column, _MARK_KINDS[symbol], symbol if symbol.isdigit() else ""))
+        is_named = symbol.isdigit() or symbol in cells.plan.cue
+        result.append(Mark(row, column, _MARK_KINDS[symbol], symbol if is_named else ""))
         if symbol == "S" and cue:
             result.append(Mark(row, column, "cue", cells.plan.cue[cue - 1]))
     result += [Mark(row, column, "reward", f"{reward:+g}") for row, column, reward in cells.plan.cell_rewards]

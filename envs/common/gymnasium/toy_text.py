@@ -123,7 +123,7 @@ def _taxi(title: str, core: Any, state: int, clock: int) -> Scene:
     marks = [Mark(r, 2 * c, "cue", name) for (r, c), name in zip(core.locs, _STANDS, strict=True)]
     marks.append(Mark(core.locs[destination][0], 2 * core.locs[destination][1], "goal", _STANDS[destination]))
     if passenger < len(core.locs):
-        marks.append(Mark(core.locs[passenger][0], 2 * core.locs[passenger][1], "key", "P"))
+        marks.append(Mark(core.locs[passenger][0], 2 * core.locs[passenger][1], "passenger"))
     marks.append(Mark(row, 2 * column, "walker"))
     places = np.full((len(core.P), 2), -1)
     for other in range(len(places)):
@@ -132,5 +132,5 @@ def _taxi(title: str, core: Any, state: int, clock: int) -> Scene:
             places[other] = r, 2 * c
     riding = "in the taxi" if passenger == len(core.locs) else f"waits at {_STANDS[passenger]}"
     facts = {"step": str(clock), "passenger": riding, "destination": _STANDS[destination]}
-    meanings = {"walker": "taxi", "goal": "destination", "key": "passenger", "cue": "stand"}
+    meanings = {"walker": "taxi", "goal": "destination", "cue": "stand"}
     return Scene(title, walls, tuple(marks), places=places, actions=_KINDS[TaxiEnv], facts=facts, meanings=meanings)

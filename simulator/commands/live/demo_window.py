@@ -129,7 +129,7 @@ def _show_rooms(window: Window, store: Store, scale: str, go_on: _Once) -> None:
     def captioned(live: LiveRun) -> CaptionedPage:
         return CaptionedPage(TrainingPage(live, partial(recipe, str(store.lab))), CAPTIONS[0], stop)
 
-    shown = RunWindow(source, scale, lambda name: None, lambda name: captioned(source), captioned, window)
+    shown = RunWindow(source, scale, lambda name: None, lambda name, seed: captioned(source), captioned, window)
     playback.keyboard = shown
     snapshots = loop.run(config, store, label="demo: six rooms", stride=playback.stride, look=look, live=changes)
     drive(snapshots, shown, run.begun, playback)

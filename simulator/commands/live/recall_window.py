@@ -83,7 +83,7 @@ def _words(value: Any) -> list[str]:
 
 
 class StoredProgress:
-    """How far a stored benchmark is, read from its lab only; a lab that cannot be read now says so.
+    """Progress of a stored benchmark, read from its lab only; a lab that cannot be read now says so.
 
     Args:
         lab: its folder.

@@ -187,24 +187,26 @@ class Canvas:
         """Return the pixels from one line of text to the next."""
         return _size("Xg", max(round(size * self.scale), 6), "sans")[1]
 
-    def matrix(self, rect: Any, values: Array, low: float, high: float, *, diverging: bool) -> None:
+    def matrix(
+        self, rect: Any, values: Array, low: float, high: float, *, diverging: bool, as_ink: bool = False
+    ) -> None:
         """Fill a rectangle with the shades of a matrix, float [H, W]: an 8-bit surface, scaled without mixing."""
         size = (max(int(rect[2]), 1), max(int(rect[3]), 1))
         if values.shape[0] > size[1] or values.shape[1] > size[0]:  # only what is seen is shaded
             rows = np.arange(min(values.shape[0], size[1])) * values.shape[0] // min(values.shape[0], size[1])
             columns = np.arange(min(values.shape[1], size[0])) * values.shape[1] // min(values.shape[1], size[0])
             values = values[np.ix_(rows, columns)]
-        small = shaded(values, low, high, diverging=diverging)
+        small = shaded(values, low, high, diverging=diverging, as_ink=as_ink)
         self.surface.blit(self._pygame.transform.scale(small, size), (rect[0], rect[1]))
 
 
-def shaded(values: Array, low: float, high: float, *, diverging: bool) -> Surface:
+def shaded(values: Array, low: float, high: float, *, diverging: bool, as_ink: bool = False) -> Surface:
     """Make an 8-bit surface of W x H pixels from a matrix, float [H, W]."""
     pygame = pygame_module()
     entries = np.ascontiguousarray(shades(values, low, high))
     height, width = entries.shape
     surface = pygame.image.frombuffer(entries.tobytes(), (width, height), "P")
-    surface.set_palette(palette(diverging=diverging))
+    surface.set_palette(palette(diverging=diverging, as_ink=as_ink))
     return surface
 
 

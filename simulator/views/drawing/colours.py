@@ -57,6 +57,7 @@ _VIRIDIS = (  # matplotlib's, at 17 even places
     (216, 226, 25),
     (253, 231, 37),
 )
+_INKED = ((252, 252, 250), (138, 164, 196), (16, 38, 78))  # paper, what is unknown between, ink
 _ORANGE_BLUE = (  # negative orange, zero nearly white, positive blue
     (127, 59, 8),
     (179, 88, 6),
@@ -84,12 +85,13 @@ def _table(stops: tuple[Colour, ...]) -> Array:
 
 VIRIDIS = _table(_VIRIDIS)
 ORANGE_BLUE = _table(_ORANGE_BLUE)
+INKED = _table(_INKED)
 
 
 @cache
-def palette(*, diverging: bool) -> tuple[Colour, ...]:
+def palette(*, diverging: bool, as_ink: bool = False) -> tuple[Colour, ...]:
     """Return a table as the palette of an 8-bit surface."""
-    table = ORANGE_BLUE if diverging else VIRIDIS
+    table = INKED if as_ink else ORANGE_BLUE if diverging else VIRIDIS
     return tuple((int(r), int(g), int(b)) for r, g, b in table)
 
 

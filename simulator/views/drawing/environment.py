@@ -40,17 +40,30 @@ if TYPE_CHECKING:
     from pygame import Rect, Surface
 
 SMALLEST_ARROWS = 9  # pixels of a cell from which arrows are drawn
-MARK_ORDER = ("start", "slippery", "lava", "goal", "cue", "door", "key", "walker")  # the last one lies on top
+MARK_ORDER = (
+    "start",
+    "slippery",
+    "lava",
+    "goal",
+    "cue",
+    "door",
+    "key",
+    "passenger",
+    "walker",
+)  # the last one lies on top
 _RANKS = {kind: rank for rank, kind in enumerate(MARK_ORDER)}
 FLOORS = ("lava", "slippery", "start", "walker")  # marks that others may stand on, or that stand on others
 _CORNERS = ((-1, -1), (1, -1), (-1, 1), (1, 1))  # of a cell, for marks that share it
 LINE = 19  # units from one line below a picture to the next
 MAX_WORDS = 0.36  # of the height, for those lines
+LEGEND_LINES = 2  # that a large picture has room for, so that a sign that comes or goes moves nothing
+LARGE = 360  # units of height
+WIDEST_SCALE = "value -0.0000  0.0000"  # what the numbers beside the colours of values have room for
 TINY = 90  # units below which a picture has neither a title nor a legend
 
 
 class GridFrame(NamedTuple):
-    """Where a grid lies on the surface."""
+    """Place of a grid on the surface."""
 
     left: int
     top: int
@@ -90,7 +103,8 @@ def draw_environment(
         words: with title, legend and facts, where there is room for them.
     """
     scene = view.scene
-    body = _draw_words(canvas, rect, view) if words else rect
+    drawn = Drawn(path is not None, flash is not None)
+    body = _draw_words(canvas, rect, view, drawn) if words else rect
     if wall_array(scene).size:
         return _draw_grid(canvas, body, view, path, flash, pointer)
     if scene.rooms is not None and len(scene.rooms):
@@ -104,23 +118,36 @@ def draw_environment(
     return None
 
 
-def grid_frame(canvas: Canvas, rect: Rect, view: AgentView) -> GridFrame | None:
+class Drawn(NamedTuple):
+    """Things that are drawn over a scene."""
+
+    path: bool = False  # the way that the agent came
+    flash: bool = False  # the update that was just made
+
+
+NOTHING_OVER = Drawn()
+
+
+def grid_frame(canvas: Canvas, rect: Rect, view: AgentView, drawn: Drawn = NOTHING_OVER) -> GridFrame | None:
     """Return where ``draw_environment`` draws the grid in a rectangle, to tell clicks; None where there is no grid."""
     walls = wall_array(view.scene)
-    return _frame_of(_body(canvas, rect, view), walls.shape) if walls.size else None
+    return _frame_of(_body(canvas, rect, view, drawn), walls.shape) if walls.size else None
 
 
 def _is_tiny(canvas: Canvas, rect: Rect) -> bool:
     return bool(min(rect.width, rect.height) < canvas.px(TINY))
 
 
-def _body(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
+def _body(canvas: Canvas, rect: Rect, view: AgentView, drawn: Drawn) -> Rect:
     """Return the rectangle between the title and the legend."""
     if _is_tiny(canvas, rect):
         return rect.copy()
     above = canvas.line_height(TITLE) + canvas.px(6)
-    below = _words_below(canvas, rect, view)
-    n_lines = len(below.legend) + len(below.facts)
+    below = _words_below(canvas, rect, view, drawn)
+    n_legend = len(below.legend)
+    if n_legend and rect.height >= canvas.px(LARGE):
+        n_legend = max(n_legend, LEGEND_LINES)
+    n_lines = n_legend + len(below.facts)
     body = rect.copy()
     body.top += above
     body.height = max(rect.height - above - n_lines * canvas.px(LINE) - canvas.px(4) * (n_lines > 0), 1)
@@ -134,26 +161,27 @@ class _Words(NamedTuple):
     facts: list[str]
 
 
-def _words_below(canvas: Canvas, rect: Rect, view: AgentView) -> _Words:
+def _words_below(canvas: Canvas, rect: Rect, view: AgentView, drawn: Drawn) -> _Words:
     """Return the lines below a picture; where they would take much of its room, the last of the legend are left out."""
     facts = _fact_lines(canvas, view.scene, rect.width)
     most = max(int(MAX_WORDS * rect.height / canvas.px(LINE)), 1)
     facts = facts[:most]
-    return _Words(_flowed(canvas, _legend(view), rect.width)[: most - len(facts)], facts)
+    return _Words(_flowed(canvas, _legend(view, drawn), rect.width)[: most - len(facts)], facts)
 
 
-def _draw_words(canvas: Canvas, rect: Rect, view: AgentView) -> Rect:
+def _draw_words(canvas: Canvas, rect: Rect, view: AgentView, drawn: Drawn) -> Rect:
     """Draw title, legend and facts, and return what is left between them."""
-    body = _body(canvas, rect, view)
+    body = _body(canvas, rect, view, drawn)
     if _is_tiny(canvas, rect):
         return body
     canvas.text(rect.topleft, view.scene.title, TITLE, face="bold", width=rect.width)
-    below = _words_below(canvas, rect, view)
+    below = _words_below(canvas, rect, view, drawn)
     y = body.bottom + canvas.px(4)
     for line in below.legend:
         x = rect.left
         for item in line:
-            x += _draw_item(canvas, (x, y), item, rect.right - x) + canvas.px(14)
+            _draw_item(canvas, (x, y), item, rect.right - x)
+            x += _item_width(canvas, item) + canvas.px(14)
         y += canvas.px(LINE)
     for words in below.facts:
         canvas.text((rect.left, y), words, SIZE, FAINT, width=rect.width)
@@ -169,15 +197,21 @@ class _Item(NamedTuple):
     label: str = ""
 
 
-def _legend(view: AgentView) -> list[_Item]:
+def _legend(view: AgentView, drawn: Drawn) -> list[_Item]:
     scene = view.scene
     meanings = {**MEANINGS, **scene.meanings}
     items: list[_Item] = []
-    low, high = value_span(view)
-    if high > low:
+    is_map = scene.places is not None or scene.rooms is not None
+    if is_map and view.values is not None:
+        low, high = value_span(view)
         items.append(_Item("scale", f"{number(low)}|{number(high)}"))
-    if scene.places is not None and (view.probs is not None or view.greedy is not None):
-        items.append(_Item("arrow", "policy, length = probability" if view.probs is not None else "best actions"))
+    if is_map and (view.probs is not None or view.greedy is not None):
+        words = "policy, length = probability" if view.probs is not None else "best actions"
+        items.append(_Item("arrow" if scene.rooms is None else "passage", words))
+    if is_map and drawn.path:
+        items.append(_Item("path", "way of this episode"))
+    if is_map and drawn.flash:
+        items.append(_Item("flash", "just updated: blue up, orange down"))
     kinds = {mark.kind: mark for mark in scene.marks}
     if scene.rooms is not None and "walker" not in kinds:
         items.append(_Item("walker", meanings["walker"]))
@@ -205,7 +239,8 @@ def value_span(view: AgentView) -> tuple[float, float]:
 def _item_width(canvas: Canvas, item: _Item) -> int:
     if item.sign == "scale":
         low, high = item.words.split("|")
-        return canvas.text_size(f"value {low}  {high}")[0] + canvas.px(80)
+        words = max(canvas.text_size(f"value {low}  {high}")[0], canvas.text_size(WIDEST_SCALE)[0])
+        return words + canvas.px(80)
     return canvas.px(22) + canvas.text_size(item.words)[0]
 
 
@@ -223,24 +258,30 @@ def _flowed(canvas: Canvas, items: list[_Item], width: int) -> list[list[_Item]]
     return lines
 
 
-def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) -> int:
+def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) -> None:
     x, y = place
     if item.sign == "scale":
         low, high = item.words.split("|")
         wide = canvas.text(place, f"value {low}", SIZE, FAINT) + canvas.px(6)
         bar = (x + wide, y + canvas.px(3), canvas.px(70), canvas.px(10))
         canvas.matrix(bar, np.linspace(0.0, 1.0, 64)[None], 0.0, 1.0, diverging=False)
-        return wide + bar[2] + canvas.px(6) + canvas.text((bar[0] + bar[2] + canvas.px(6), y), high, SIZE, FAINT)
+        canvas.text((bar[0] + bar[2] + canvas.px(6), y), high, SIZE, FAINT)
+        return
     size = canvas.px(16)
     middle = (x + size / 2, y + size / 2)
     if item.sign == "wall":
         canvas.fill((x, y, size, size), WALL)
-    elif item.sign == "arrow":
+    elif item.sign in ("arrow", "passage"):
         large = canvas.px(26)
-        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, INK), (x - canvas.px(6), y - canvas.px(5)))
+        ink = INK if item.sign == "arrow" else BLUE
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, ink), (x - canvas.px(6), y - canvas.px(5)))
+    elif item.sign == "path":
+        _draw_path(canvas, [(x, middle[1]), (x + size, middle[1])], size)
+    elif item.sign == "flash":
+        canvas.circle(middle, size * 0.42, BLUE, 3)
     else:
         draw_mark(canvas, item.sign, middle, size, item.label)
-    return canvas.px(22) + canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))
+    canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))
 
 
 def _fact_lines(canvas: Canvas, scene: Scene, width: int) -> list[str]:

@@ -46,6 +46,7 @@ LARGE_MATRIX = 20_000  # entries, from which on its shades are kept
 MAX_MATRIX_PIXELS = 1_000_000  # of them
 MANY_CURVES = 6  # from which on they are thin
 LEAST_COLUMN = 56  # units of the width of a matrix's column, where there are few
+MAX_NAMES = 0.62  # of the width of facts, for their names
 MIN_NUMBER_CELL = 34  # units of a cell's width from which a matrix shows its numbers
 Pointer = tuple[int, int] | None
 
@@ -103,7 +104,7 @@ def draw_scale(canvas: Canvas, rect: Rect, span: tuple[float, float], *, divergi
 
 
 class _Grid(NamedTuple):
-    """Where the cells of a matrix lie."""
+    """Place of the cells of a matrix."""
 
     rect: Any
     shape: tuple[int, int]
@@ -294,7 +295,7 @@ def _bars(panel: BarPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str 
     height = min((rect.height - foot) / len(values), canvas.px(34))
     low, high = _bar_span(values, beside)
     left = rect.left + _names_width(canvas, panel.names, rect.width)
-    right = rect.right - canvas.px(64)
+    right = rect.right - canvas.px(72)
     found = None
     for i in range(len(values)):
         row = rect.copy()
@@ -353,7 +354,7 @@ def _draw_bar(
         x = _along(float(panel.beside[i]), span, ends)
         canvas.polygon(_diamond(x, middle, min(row.height * 0.3, canvas.px(6))), ORANGE)
     if shows_words:
-        canvas.text((ends[1] + canvas.px(8), middle - line / 2), number(value), SMALL, INK, face=face)
+        canvas.text((ends[1] + canvas.px(14), middle - line / 2), number(value), SMALL, INK, face=face)
 
 
 def _diamond(x: float, y: float, r: float) -> list[tuple[float, float]]:
@@ -673,7 +674,7 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
             rect.top + int(row * (high + foot + canvas.px(6))),
         )
         place.size = (max(int(wide), 1), max(int(high), 1))
-        _draw_small(canvas, place, image, panel.span)
+        _draw_small(canvas, place, image, panel)
         if k < len(panel.captions):
             canvas.text(
                 (place.centerx, place.bottom + 2), panel.captions[k], SMALL, FAINT, align="centre", width=int(wide)
@@ -696,13 +697,14 @@ def _tiling(rect: Rect, n: int, shape: tuple[int, int], foot: int, gap: int) -> 
     return best
 
 
-def _draw_small(canvas: Canvas, place: Rect, image: Array, span: tuple[float, float]) -> None:
+def _draw_small(canvas: Canvas, place: Rect, image: Array, panel: PicturePanel) -> None:
     if image.dtype == np.uint8 and image.ndim == 3:
         surface = pygame_module().transform.scale(picture(image), place.size)
         canvas.surface.blit(surface, place.topleft)
     else:
-        diverging = span[0] < 0 < span[1]
-        canvas.matrix(place, np.asarray(image, np.float64), *span, diverging=diverging)
+        diverging = panel.span[0] < 0 < panel.span[1]
+        values = np.asarray(image, np.float64)
+        canvas.matrix(place, values, *panel.span, diverging=diverging, as_ink=panel.as_ink)
     canvas.frame(place, RULE)
 
 
@@ -763,7 +765,8 @@ def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int
 @_draw.register(TextPanel)
 def _facts(panel: TextPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str | None:
     step = canvas.line_height(SIZE) + canvas.px(3)
-    widest = _names_width(canvas, tuple(panel.facts), rect.width) * 13 // 11 + canvas.px(10)
+    widest = max((canvas.text_size(name, SIZE)[0] for name in panel.facts), default=0) + canvas.px(16)
+    widest = min(widest, int(MAX_NAMES * rect.width))
     y = rect.top
     found = None
     for name, text in panel.facts.items():

@@ -110,6 +110,13 @@ def _key(pygame: Any, surface: Any, n: int) -> None:
         pygame.draw.line(surface, colour, (n * 0.8, n * 0.5), (n * 0.8, n * 0.7), wide)
 
 
+def _passenger(pygame: Any, surface: Any, n: int) -> None:
+    for grow, colour in ((0.05, PAPER), (0.0, INK)):
+        pygame.draw.circle(surface, colour, (n * 0.5, n * 0.3), n * (0.15 + grow))
+        body = (n * (0.26 - grow), n * (0.5 - grow), n * (0.48 + 2 * grow), n * (0.4 + 2 * grow))
+        pygame.draw.rect(surface, colour, body, border_radius=int(n * 0.16))
+
+
 def _cue(pygame: Any, surface: Any, n: int) -> None:
     pygame.draw.polygon(surface, INK, [(n / 2, 0), (n, n / 2), (n / 2, n), (0, n / 2)])
     pygame.draw.polygon(
@@ -125,6 +132,7 @@ _SIGNS = {
     "door": _door,
     "key": _key,
     "cue": _cue,
+    "passenger": _passenger,
 }
 
 

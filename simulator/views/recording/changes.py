@@ -9,7 +9,7 @@ import numpy as np
 from simulator.core.protocols import Array
 
 
-class Change(NamedTuple):
+class ChangedPart(NamedTuple):
     """The smallest rectangle with all pixels that differ."""
 
     top: int
@@ -18,7 +18,7 @@ class Change(NamedTuple):
     differs: Array  # bool [h, w]
 
 
-def change_between(before: Array, frame: Array) -> Change | None:
+def change_between(before: Array, frame: Array) -> ChangedPart | None:
     """Return what differs between two frames, uint8 [H, W, 3]; None where they are equal."""
     n_rows, n_columns, _ = frame.shape
     unequal = before.reshape(n_rows, -1) != frame.reshape(n_rows, -1)  # [H, 3 W]
@@ -30,9 +30,9 @@ def change_between(before: Array, frame: Array) -> Change | None:
     first, last = int(columns[0]), int(columns[-1])
     channels = part.reshape(-1, n_columns, 3)[:, first : last + 1]
     differs = channels[..., 0] | channels[..., 1] | channels[..., 2]
-    return Change(int(rows[0]), first, frame[rows[0] : rows[-1] + 1, first : last + 1], differs)
+    return ChangedPart(int(rows[0]), first, frame[rows[0] : rows[-1] + 1, first : last + 1], differs)
 
 
-def whole(frame: Array) -> Change:
+def whole(frame: Array) -> ChangedPart:
     """Return a frame as a change of everything."""
-    return Change(0, 0, frame, np.ones(frame.shape[:2], np.bool_))
+    return ChangedPart(0, 0, frame, np.ones(frame.shape[:2], np.bool_))

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from simulator.core.protocols import Array
-from simulator.views.recording.changes import Change, change_between, whole
+from simulator.views.recording.changes import ChangedPart, change_between, whole
 
 CLEAR = 255  # entry that is transparent
 N_COLOURS = 255  # the other ones
@@ -49,7 +49,7 @@ class GifWriter:
         if self._shown is None:
             self._palette = _Palette(frame)
             self._file.write(_header(frame.shape))
-            change: Change | None = whole(frame)
+            change: ChangedPart | None = whole(frame)
         else:
             change = change_between(self._shown, frame)
         if change is not None:
@@ -78,7 +78,7 @@ class GifWriter:
         self._file.write(struct.pack("<2sBBHBB", b"!\xf9", 4, keep_and_clear, hundredths, CLEAR, 0) + self._block)
         self._block = b""
 
-    def _encoded(self, change: Change) -> bytes:
+    def _encoded(self, change: ChangedPart) -> bytes:
         """Encode the changed rectangle, with a palette of its own where that of all frames will not do."""
         palette = self._palette
         assert palette is not None

@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from simulator.core.protocols import Array
-from simulator.views.recording.changes import Change, change_between, whole
+from simulator.views.recording.changes import ChangedPart, change_between, whole
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEEP = 0  # the frame stays when the next one comes
@@ -54,7 +54,7 @@ class ApngWriter:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._shown: Array | None = None
-        self._change: Change | None = None  # that is shown for a time not known yet
+        self._change: ChangedPart | None = None  # that is shown for a time not known yet
         self._seconds = 0.0  # that it is shown so far
         self._n_frames = 0
         self._n_numbered = 0  # chunks with a number in sequence
@@ -68,7 +68,7 @@ class ApngWriter:
             self._write(b"IHDR", struct.pack(">IIBBBBB", frame.shape[1], frame.shape[0], 8, 6, 0, 0, 0))  # RGBA
             self._control = self._file.tell()
             self._write(b"acTL", struct.pack(">II", 0, 0))
-            change: Change | None = whole(frame)
+            change: ChangedPart | None = whole(frame)
         else:
             change = change_between(self._shown, frame)
         if change is not None:

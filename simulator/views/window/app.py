@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,8 +32,10 @@ from simulator.views.window.widgets import draw_tooltip, is_key
 
 FRAME_SECONDS = 1 / 30
 LOOK_SECONDS = 0.02  # between looks for events, while nothing happens
+WAITING_SECONDS = 0.1  # between two drawings while the process does something else
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
+TIP_SECONDS = 5.0  # after which words about what lies under a pointer that rests are gone
 SCALES = ("auto", "1", "1.5", "2")
 STEPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # that Ctrl + and - go through
 WINDOW_SIZE = (1280, 800)  # units
@@ -46,10 +49,12 @@ KEYS = (
     ("k", "copy the command that makes it again, with all its settings"),
     ("q, Esc", "close"),
 )
-NO_DISPLAY = (
-    "no display: none of DISPLAY, WAYLAND_DISPLAY and SDL_VIDEODRIVER is set, expected one for a window; without one,"
-    " engram record RUN out.gif draws into a file, and engram run --view terminal in the terminal"
+NO_DISPLAY = "no display: none of DISPLAY, WAYLAND_DISPLAY and SDL_VIDEODRIVER is set, expected one for a window"
+UNSEEN = "no display: SDL_VIDEODRIVER={driver} draws where nobody sees it, expected a display to play on"
+WATCHED_WITHOUT = (
+    "without one, engram record RUN out.gif draws into a file, and engram run --view terminal in the terminal"
 )
+UNSEEN_DRIVERS = ("dummy", "offscreen")
 
 
 class WindowClosed(Exception):  # noqa: N818 - it is no error
@@ -97,8 +102,12 @@ class HasRecipe(Protocol):
         """
 
 
-def check_display() -> None:
+def check_display(otherwise: str = WATCHED_WITHOUT, *, must_be_seen: bool = False) -> None:
     """Check that there may be a display, before anything begins.
+
+    Args:
+        otherwise: what to do without one.
+        must_be_seen: a driver that shows nothing is none.
 
     Raises:
         ValueError: there is none, in one line that says what to do.
@@ -106,7 +115,10 @@ def check_display() -> None:
     prepare_sdl()
     named = [name for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER") if os.environ.get(name)]
     if not named and sys.platform not in ("darwin", "win32"):
-        raise ValueError(NO_DISPLAY)
+        raise ValueError(f"{NO_DISPLAY}; {otherwise}")
+    driver = os.environ.get("SDL_VIDEODRIVER", "")
+    if must_be_seen and driver in UNSEEN_DRIVERS:
+        raise ValueError(f"{UNSEEN.format(driver=driver)}; {otherwise}")
 
 
 class Window:
@@ -142,7 +154,9 @@ class Window:
         self._shows_keys = False
         self._dirty = True
         self._drawn = -math.inf
+        self._waited = -math.inf  # when words of waiting were drawn, since the page was
         self._pointer: tuple[int, int] | None = None
+        self._tip_until = -math.inf
         try:
             self._pygame.display.init()
             open_fonts()
@@ -159,6 +173,19 @@ class Window:
                 self.step(LONGEST_WAIT)
         finally:
             self.close()
+
+    def stay(self) -> None:
+        """Show the page of an experiment that is over until the window is closed, by Ctrl-C or SIGTERM too."""
+
+        def leave(number: int, frame: object) -> None:
+            self.is_open = False
+
+        before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            self.run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def step(self, seconds: float = 0.0) -> bool:
         """Wait at most so long for something to do, do it, and draw where something changed; False: it is closed.
@@ -193,12 +220,29 @@ class Window:
             self.is_open = False
             raise WindowClosed
 
+    def show_waiting(self, words: str) -> None:
+        """Draw words over the page, now and then, while the process does something else for long; takes no keys."""
+        if not self.is_open or self._clock() - self._waited < WAITING_SECONDS:
+            return
+        try:
+            self._pygame.event.pump()
+            if self._pygame.event.peek(self._pygame.QUIT):
+                self.is_open = False
+                return
+            self._draw()
+            _draw_waiting(Canvas(self._surface, self.scale), words)
+            self._pygame.display.flip()
+        except self._pygame.error:  # another library has closed the display
+            self.is_open = False
+        self._waited = self._clock()
+        self._dirty = True
+
     def redraw(self) -> None:
         """Draw at the next step."""
         self._dirty = True
 
     def say(self, words: str) -> None:
-        """Show a line at the lower edge for some seconds."""
+        """Show a line in the upper right corner, where no control is, for some seconds."""
         self._message = words
         self._message_until = self._clock() + MESSAGE_SECONDS
         self._dirty = True
@@ -242,8 +286,11 @@ class Window:
         if self._message and self._clock() >= self._message_until:
             self._message = ""
             self._dirty = True
+        if self._clock() >= self._tip_until:
+            self._hide_tip()
         if self._dirty and self._clock() - self._drawn >= FRAME_SECONDS - 0.001:
             self._drawn = self._clock()
+            self._waited = -math.inf
             self._draw()
             self._dirty = False
             self._pygame.display.flip()
@@ -254,8 +301,7 @@ class Window:
         waits = [seconds, self.page.next_poll]
         if self._dirty:
             waits.append(self._drawn + FRAME_SECONDS - now)
-        if self._message:
-            waits.append(self._message_until - now)
+        waits += [until - now for until in (self._message_until, self._tip_until) if until > now]
         return max(min(waits), 0.0)
 
     def _events(self, seconds: float) -> list[Any]:
@@ -291,13 +337,20 @@ class Window:
         pygame = self._pygame
         if event.type == pygame.MOUSEMOTION:
             self._pointer = event.pos
+            self._tip_until = self._clock() + TIP_SECONDS
             self._dirty = True
+        elif event.type in (pygame.KEYDOWN, pygame.MOUSEBUTTONDOWN):
+            self._hide_tip()
         if self._shows_keys and is_key(event, "escape", "return", "f1", "q"):
             self._shows_keys = False
             self._dirty = True
             return
         if self.page.handle(event) or (event.type == pygame.KEYDOWN and self._press(event)):
             self._dirty = True
+
+    def _hide_tip(self) -> None:
+        self._dirty |= self._tip_until > -math.inf
+        self._tip_until = -math.inf
 
     def _press(self, event: Any) -> bool:
         control = bool(event.mod & (self._pygame.KMOD_CTRL | self._pygame.KMOD_META))
@@ -362,7 +415,7 @@ class Window:
         self.page.draw(canvas, canvas.rect.inflate(-canvas.px(20), -canvas.px(16)))
         if self._shows_keys:
             _draw_keys(canvas, (*self.page.keys, *KEYS))
-        elif canvas.tip:
+        elif canvas.tip and self._clock() < self._tip_until:
             draw_tooltip(canvas, canvas.tip)
         if self._message:
             _draw_message(canvas, self._message)
@@ -428,8 +481,54 @@ def _draw_keys(canvas: Canvas, keys: Sequence[tuple[str, str]]) -> None:
         canvas.text((x + wide, y + canvas.px(6)), text, SIZE, FAINT, width=box.right - x - wide - canvas.px(10))
 
 
+class EmptyPage:
+    """Page of a window that has nothing to show yet; see :class:`Page`.
+
+    Args:
+        title: of the window.
+    """
+
+    keys: Sequence[tuple[str, str]] = ()
+    next_poll = math.inf
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+
+    def draw(self, canvas: Canvas, rect: Any) -> None:
+        """Draw nothing."""
+
+    def handle(self, event: Any) -> bool:
+        """Use no event."""
+        return False
+
+    def poll(self) -> bool:
+        """Find nothing new."""
+        return False
+
+    def command(self) -> str:
+        """Return no command."""
+        return ""
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
+def _draw_waiting(canvas: Canvas, words: str) -> None:
+    """Draw words in the middle."""
+    pad = canvas.px(16)
+    box = canvas.rect.copy()
+    box.size = (canvas.text_size(words)[0] + 2 * pad, canvas.line_height() + 2 * pad)
+    box.center = canvas.rect.center
+    canvas.box(box, PAPER, 6)
+    canvas.frame(box, RULE, 2, 6)
+    canvas.text(box.move(0, pad).midtop, words, SIZE, INK, align="centre", width=canvas.rect.width - 2 * pad)
+
+
 def _draw_message(canvas: Canvas, words: str) -> None:
-    high = canvas.line_height(SMALL) + canvas.px(10)
-    canvas.fill((0, canvas.rect.height - high, canvas.rect.width, high), INK)
-    y = canvas.rect.height - high + canvas.px(5)
-    canvas.text((canvas.px(10), y), words, SMALL, BACKGROUND, width=canvas.rect.width - canvas.px(20))
+    pad = canvas.px(8)
+    room = canvas.rect.width - 4 * pad
+    box = canvas.rect.copy()
+    box.size = (min(canvas.text_size(words, SMALL)[0], room) + 2 * pad, canvas.line_height(SMALL) + pad)
+    box.topright = (canvas.rect.right - pad // 2, canvas.px(3))
+    canvas.box(box, INK, 4)
+    canvas.text((box.left + pad, box.top + pad // 2), words, SMALL, BACKGROUND, width=room)

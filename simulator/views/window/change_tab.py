@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 from simulator.core.snapshots import ENDED, RunSnapshot, Shown
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import FAINT, FOCUS, INK, ORANGE
-from simulator.views.drawing.environment import GridFrame, grid_frame
+from simulator.views.drawing.environment import Drawn, GridFrame, grid_frame
 from simulator.views.style import number
 from simulator.views.window.widgets import HEIGHT, SLIDER, Button, Slider, Widget, is_key, no_rect, row_of
 
@@ -59,7 +59,8 @@ class ChangeTab:
 
     def place_map(self, canvas: Canvas, rect: Any, shown: Shown) -> None:
         """Take the rectangle that the environment was drawn into, and draw the cursor and what a click does there."""
-        self._frame = grid_frame(canvas, rect, shown.shown.view) if self._source.snapshot.editable else None
+        drawn = Drawn(shown.path is not None, shown.flash is not None)
+        self._frame = grid_frame(canvas, rect, shown.shown.view, drawn) if self._source.snapshot.editable else None
         self._map.place(canvas, self._frame)
 
     def draw(self, canvas: Canvas, rect: Any) -> None:

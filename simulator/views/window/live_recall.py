@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
 
+from simulator.core.jit import between_compilations
 from simulator.core.memories import RecallPicture
 from simulator.core.scene import BarPanel, CurvePanel, PicturePanel
 from simulator.core.snapshots import ENDED, RecallSnapshot
@@ -15,6 +17,7 @@ from simulator.views.drawing.colours import BLUE, FAINT, INK, PAPER, RULE
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration
 from simulator.views.window.app import Page, Window
+from simulator.views.window.run_window import COMPILING
 
 SCORES = ("overlap", "exact", "familiarity", "spurious", "latent_precision")
 CEILINGS = {"overlap": "ceiling_overlap", "exact": "ceiling_exact"}
@@ -101,7 +104,7 @@ def _cues_panel(picture: RecallPicture) -> PicturePanel:
         images = images.reshape(*images.shape[:2], *picture.shape).mean(axis=2)
     pictures = images.reshape(-1, *(picture.shape[-2:] if len(picture.shape) == 3 else shape))
     captions = ("pattern", "cue", "recall") * len(images)
-    return PicturePanel("the first cues of the first seed", pictures, captions)
+    return PicturePanel("the first cues of the first seed", pictures, captions, as_ink=True)
 
 
 def _scores_panel(snapshot: RecallSnapshot) -> BarPanel:
@@ -132,10 +135,12 @@ class RecallWindow:
     def __init__(self, scale: str = "auto", typed: str = "") -> None:
         self._page = LiveRecallPage(typed)
         self._window = Window(self._page, scale=scale)
+        self._compiling = ExitStack()
+        self._compiling.enter_context(between_compilations(lambda: self._window.show_waiting(COMPILING)))
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed the window."""
+        """True until somebody closes the window."""
         return self._window.is_open
 
     def show(self, snapshot: RecallSnapshot) -> None:
@@ -150,11 +155,11 @@ class RecallWindow:
         self._window.step()
 
     def go_on(self, page: Page) -> None:
-        """Show another page until the window is closed."""
-        self._window.page = page
-        self._window.redraw()
-        self._window.run()
+        """Show another page until the window is closed, by Ctrl-C too."""
+        self._window.show(page)
+        self._window.stay()
 
     def shut(self) -> None:
         """Close the window."""
+        self._compiling.close()
         self._window.close()

@@ -22,7 +22,7 @@ from simulator.views.drawing.colours import BLUE, CHOSEN, FAINT, INK, ORANGE, PA
 from simulator.views.drawing.environment import GridFrame, draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
-from simulator.views.window.widgets import HEIGHT, Button, Focus, is_key, row_of
+from simulator.views.window.widgets import HEIGHT, Button, Focus, is_key, is_with_modifier, row_of
 
 KEYS = (
     ("arrows, digits", "the actions, as the buttons say"),
@@ -44,7 +44,7 @@ class Game(Protocol):
 
     @property
     def over(self) -> bool:
-        """Whether no episode follows."""
+        """True where no episode follows."""
 
     def act(self, action: Any) -> Any:
         """Take an action."""
@@ -130,7 +130,7 @@ class PlayPage:
             name = pygame.key.name(event.key)
             self._held = [held for held in self._held if held != name]
             return False
-        if event.type == pygame.KEYDOWN and not event.mod & (pygame.KMOD_CTRL | pygame.KMOD_META | pygame.KMOD_ALT):
+        if event.type == pygame.KEYDOWN and not is_with_modifier(event):
             return self._press(event) or self.focus.handle(event)
         return self._click(event) or self.focus.handle(event)
 
@@ -313,6 +313,8 @@ class PlayPage:
         elif snapshot.pace and self._waits:
             words = "Paused: a key goes on." if snapshot.steps else "The first key begins."
             lines.append((words, INK))
+        elif snapshot.scene.clicks is not None and not snapshot.steps:
+            lines.append(("Your move: press its number, or click a free place.", INK))
         if snapshot.said:
             lines.append((snapshot.said, ORANGE if snapshot.refused else INK))
         if snapshot.scene.clicks is not None:

@@ -130,10 +130,10 @@ class Board:
 
     def draw(self, canvas: Canvas, focused: bool) -> None:
         """Draw the picture, and the cursor where it has the focus."""
-        canvas.matrix(self._grid, self.image, -1.0, 1.0, diverging=True)
+        canvas.matrix(self._grid, self.image, -1.0, 1.0, diverging=True, as_ink=True)
         canvas.frame(self._grid, FOCUS if focused else RULE, 2 if focused else 1)
         if focused and self._painted is not None:
-            canvas.frame(self.cell(self.cursor).inflate(2, 2), INK, 2)
+            canvas.frame(self.cell(self.cursor).inflate(2, 2), ORANGE, 2)
 
     def cell(self, unit: int) -> Any:
         """Return the rectangle of one unit."""
@@ -234,7 +234,7 @@ class RecallPage:
         self._runs = True
         self._due = -math.inf
         self._speed = 10.0
-        self._tabs = Tabs(("overlaps", "weights", "samples", "codes"), lambda index: self._look())
+        self._tabs = Tabs(("Overlaps", "Weights", "Samples", "Codes"), lambda index: self._look())
         self._cue_board = Board(self._paint)
         self._state_board = Board()
         self._best_board = Board()
@@ -299,7 +299,7 @@ class RecallPage:
         self._kind = kind if kind in KINDS else "flip"
         most = min(recalling.max_patterns or LOADS[-1], LOADS[-1])
         loads = sorted({*(load for load in LOADS if load <= most), recalling.setup.n_patterns})
-        self._corruption = Slider(kind, KINDS[self._kind], float(amount or 0.0), self._corrupt, words="{:.2f}".format)
+        self._corruption = self._corruption_slider(KINDS[self._kind], float(amount or 0.0))
         self._load = Slider(
             "patterns", (loads[0], loads[-1]), recalling.setup.n_patterns, self._set_load, stops=loads, words=_whole
         )
@@ -314,16 +314,16 @@ class RecallPage:
             sliders.append(self._temperature)
         self._sliders = sliders
         self._buttons = [
-            Button(lambda: "pause" if self._runs else "play", self._toggle, "space"),
-            Button("back", self._back, "b"),
-            Button("step", self._forward, "n"),
-            Button("cue", self._restart, "Home"),
-            Button("corrupt anew", self._redraw, "d"),
-            Button(lambda: "kind", self._next_kind, "t"),
-            Button(lambda: f"evidence {'on' if self.recalling.uses_evidence else 'off'}", self._toggle_evidence, "e"),
+            Button(lambda: "Pause" if self._runs else "Play", self._toggle, "space"),
+            Button("Back", self._back, "b"),
+            Button("Step", self._forward, "n"),
+            Button("To the cue", self._restart, "Home"),
+            Button("Corrupt anew", self._redraw, "d"),
+            Button("Other corruption", self._next_kind, "t"),
+            Button(lambda: f"Evidence {'on' if self.recalling.uses_evidence else 'off'}", self._toggle_evidence, "e"),
         ]
         if len(self._choices) > 1:
-            self._buttons.append(Button("next memory", self._next_memory, "m"))
+            self._buttons.append(Button("Next memory", self._next_memory, "m"))
         self._focus = Focus([self._cue_board, *self._buttons, *self._sliders, self._tabs])
         self._start_learning()
 
@@ -398,7 +398,6 @@ class RecallPage:
         self._restart()
 
     def _corrupt(self, amount: float) -> None:
-        self._corruption.name = self._kind
         self.recalling.corrupt(f"{self._kind}:{amount:.3g}")
         self._restart()
 
@@ -408,10 +407,13 @@ class RecallPage:
         low, high = KINDS[self._kind]
         place = self._focus.widgets.index(self._corruption)
         value = low + 0.4 * (high - low)
-        self._corruption = Slider(self._kind, (low, high), value, self._corrupt, words="{:.2f}".format)
+        self._corruption = self._corruption_slider((low, high), value)
         self._focus.widgets[place] = self._corruption
         self._sliders[0] = self._corruption
         self._corrupt(value)
+
+    def _corruption_slider(self, span: tuple[float, float], value: float) -> Slider:
+        return Slider(f"corruption: {self._kind}", span, value, self._corrupt, words="{:.2f}".format)
 
     def _set_load(self, n: float) -> None:
         self.recalling.load(round(n))
@@ -607,11 +609,14 @@ class RecallPage:
             if unit >= 0:
                 canvas.tip = f"unit {unit}: {images[k].ravel()[unit]:g}"
         if playing.moments and (unit := playing.moments[playing.at].step.unit) >= 0:
-            canvas.frame(self._state_board.cell(unit).inflate(4, 4), INK, 3)
+            canvas.frame(self._state_board.cell(unit).inflate(4, 4), ORANGE, 3)
 
     def _draw_stored(self, canvas: Canvas, rect: Any) -> None:
         """Draw the stored patterns; the one that was corrupted is framed."""
-        self._stored_places = _draw_pictures(canvas, rect, self.recalling.stored_panel())
+        panel = self.recalling.stored_panel()
+        self._stored_places = _draw_pictures(canvas, rect, panel)
+        used = canvas.text_size(panel.title)[0] + canvas.px(24)
+        _draw_inks(canvas, (rect.left + used, rect.top), rect.width - used)
         if self.recalling.truth < len(self._stored_places):
             canvas.frame(self._stored_places[self.recalling.truth].inflate(4, 4), FOCUS, 3)
 
@@ -668,13 +673,14 @@ class RecallPage:
         upper, lower = _split(rect, 0.5, canvas.px(16))
         words = f", {self._share:.0%} of the training" if self._learning is not None else ""
         pictures = self.recalling.pictures(self._samples)
-        _draw(canvas, upper, PicturePanel(f"new patterns of the memory{words}", pictures))
+        _draw(canvas, upper, PicturePanel(f"new patterns of the memory{words}", pictures, as_ink=True))
         if len(self._stages) > 1:
             n = len(self._stages)
             rows = np.stack([stage.samples[:N_FOLLOWED] for stage in self._stages], axis=1)  # [R, n, N]
             shown = self.recalling.pictures(rows.reshape(-1, rows.shape[2]))
             captions = ("",) * ((len(rows) - 1) * n) + tuple(f"{stage.share:.0%}" for stage in self._stages)
-            _draw_pictures(canvas, lower, PicturePanel("some of them as training went on", shown, captions), n)
+            panel = PicturePanel("some of them as training went on", shown, captions, as_ink=True)
+            _draw_pictures(canvas, lower, panel, n)
 
     def _draw_codes(self, canvas: Canvas, rect: Any) -> None:
         first = self.recalling.truth
@@ -696,7 +702,7 @@ class RecallPage:
         title = f"decoded on the line from pattern {first + 1} to {last + 1}; [ and ] go elsewhere"
         pictures = self.recalling.pictures(walk)
         captions = tuple(f"{at:.0%}" for at in np.linspace(0, 1, len(walk)))
-        _draw_pictures(canvas, lower, PicturePanel(title, pictures, captions), len(walk))
+        _draw_pictures(canvas, lower, PicturePanel(title, pictures, captions, as_ink=True), len(walk))
 
 
 def _whole(value: float) -> str:
@@ -735,12 +741,28 @@ def _draw_pictures(canvas: Canvas, rect: Any, panel: PicturePanel, n_columns: in
     for k, image in enumerate(panel.images):
         row, column = divmod(k, columns)
         place = pygame_module().Rect(rect.left + column * (wide + gap), top + row * (high + gap + foot), wide, high)
-        canvas.matrix(place, image, *panel.span, diverging=True)
+        canvas.matrix(place, image, *panel.span, diverging=True, as_ink=panel.as_ink)
         canvas.frame(place, RULE)
         if k < len(panel.captions) and panel.captions[k]:
             canvas.text((place.centerx, place.bottom + 1), panel.captions[k], SMALL, FAINT, align="centre")
         places.append(place)
     return places
+
+
+def _draw_inks(canvas: Canvas, place: tuple[int, int], width: int) -> None:
+    """Draw what the colours of patterns mean, at the end of a line of so many pixels."""
+    entries = ((1.0, "1"), (0.0, "0 or unknown"), (-1.0, "-1"))
+    side = canvas.px(11)
+    needed = sum(side + canvas.px(19) + canvas.text_size(words, SMALL)[0] for _, words in entries)
+    if needed > width:
+        return
+    x, y = place[0] + width - needed + canvas.px(14), place[1] + canvas.px(2)
+    for value, words in entries:
+        box = (x, y, side, side)
+        canvas.matrix(box, np.array([[value]]), -1.0, 1.0, diverging=True, as_ink=True)
+        canvas.frame(box, RULE)
+        x += side + canvas.px(5)
+        x += canvas.text((x, y - canvas.px(2)), words, SMALL, FAINT) + canvas.px(14)
 
 
 def _split(rect: Any, share: float, gap: int, *, across: bool = False) -> tuple[Any, Any]:

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from simulator.core.jit import between_compilations
 from simulator.core.snapshots import ENDED, LiveChanges, Look, RunSnapshot, Shown
 from simulator.core.stopping import Stopped, raise_if_stopped
 from simulator.views.controls import Controls
-from simulator.views.window.app import Page, Window
+from simulator.views.window.app import EmptyPage, Page, Window
 from simulator.views.window.training_page import TrainingPage
 
+COMPILING = "compiling for this machine; it happens once, later starts take it from the cache"
 FULL_SPEED = "f"  # the key of the driver
 TRAINING_PER_FRAME = 30  # CPU time of training for each of drawing, at full speed
 LONGEST_PAUSE = 1.0  # seconds between frames even so
@@ -58,21 +60,23 @@ class LiveRun:
 
     @property
     def shown(self) -> Shown | None:
-        """What the newest snapshot shows."""
+        """Picture of the newest snapshot."""
         return self.snapshot.shown
 
     @property
     def status(self) -> str:
         """The phase and the step."""
         snapshot = self.snapshot
-        seconds = max(snapshot.training_seconds, 1e-9)
-        rate = len(snapshot.seeds) * snapshot.step / seconds if snapshot.step and snapshot.training_seconds > 0 else 0
-        speed = f", {rate:,.0f} steps/s of all seeds" if rate else ""
-        return f"{snapshot.phase} here, step {snapshot.step:,} of {snapshot.steps:,}{speed}"
+        return f"{snapshot.phase} here, step {snapshot.step:,} of {snapshot.steps:,}"
+
+    @property
+    def is_loading(self) -> bool:
+        """Return False: a snapshot has what is asked for."""
+        return False
 
     @property
     def wall(self) -> bool:
-        """All seeds are looked at."""
+        """True where all seeds are looked at."""
         return self.look.wall
 
     @wall.setter
@@ -81,7 +85,7 @@ class LiveRun:
 
     @property
     def inside(self) -> bool:
-        """What is inside the agent is looked at."""
+        """True where the inside of the agent is looked at."""
         return self.look.inside
 
     @inside.setter
@@ -175,7 +179,7 @@ class RunWindow:
         scale: size of everything.
         watch_elsewhere: called with the id of a run whose environment draws itself: where it closes, it would close
             this window too, so that another process opens one.
-        watch_on: makes the page of a run that is over, of its id.
+        watch_on: makes the page of a run that is over, of its id and the seed that was watched.
         make_page: makes the page of the run.
         window: a window that is open already, and stays so at the end; None: one of its own.
         clock: seconds.
@@ -187,7 +191,7 @@ class RunWindow:
         source: LiveRun,
         scale: str,
         watch_elsewhere: Callable[[str], None],
-        watch_on: Callable[[str], Page],
+        watch_on: Callable[[str, int], Page],
         make_page: Callable[[LiveRun], Page] = TrainingPage,
         window: Window | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -196,8 +200,9 @@ class RunWindow:
         self._source = source
         self._scale = scale
         self._make_page = make_page
-        self._window: Window | None = None
-        self._shared = window
+        self._window = window
+        self._is_shared = window is not None
+        self._has_begun = False
         self._watch_elsewhere = watch_elsewhere
         self._watch_on = watch_on
         self._is_elsewhere = False
@@ -219,15 +224,19 @@ class RunWindow:
         self._source.snapshot = snapshot
         if self._is_elsewhere:
             return
-        if self._window is None and snapshot.shown is not None and snapshot.shown.shown.view.scene.image is not None:
+        if not self._has_begun and snapshot.shown is not None and snapshot.shown.shown.view.scene.image is not None:
             self._is_elsewhere = True
+            if self._window is not None:
+                self._window.close()
             self._watch_elsewhere(snapshot.id)
             return
-        if self._window is None:
+        if not self._has_begun:
+            self._has_begun = True
             page = self._make_page(self._source)
-            self._window = self._shared or Window(page, scale=self._scale)
-            if self._shared is not None:
-                self._shared.show(page)
+            if self._window is None:
+                self._window = Window(page, scale=self._scale)
+            else:
+                self._window.show(page)
         if self.is_open:
             if self._is_due():
                 self._window.redraw()
@@ -249,11 +258,11 @@ class RunWindow:
 
     def close(self) -> None:
         """Show what the run has learned until the window is closed; a run that was stopped closes it."""
-        if self._window is None or self._shared is not None:
+        if self._window is None or self._is_shared:
             return
         try:
             if self.is_open and self._source.snapshot.phase in ENDED:
-                self._window.show(self._watch_on(self._source.snapshot.id))
+                self._window.show(self._page_after(self._window.page))
             while self.is_open and self._source.snapshot.phase in ENDED:
                 self._window.step(0.5)
                 raise_if_stopped()
@@ -262,10 +271,29 @@ class RunWindow:
         finally:
             self._window.close()
 
+    def _page_after(self, before: Page) -> Page:
+        """Make the page of the run that is over, at the tab and the seed that were looked at."""
+        snapshot = self._source.snapshot
+        page = self._watch_on(snapshot.id, snapshot.seeds[self._source.index])
+        if isinstance(page, TrainingPage) and isinstance(before, TrainingPage):
+            page.go_on_from(before)
+        return page
+
     @contextmanager
     def listening(self, left: Callable[[], None]) -> Iterator[None]:
-        """Give keys until the end of the block."""
-        yield
+        """Give keys until the end of the block, and show what is compiled meanwhile."""
+        with between_compilations(self._show_compiling):
+            yield
+
+    def _show_compiling(self) -> None:
+        if self._is_elsewhere:
+            return
+        if self._window is None:
+            try:
+                self._window = Window(EmptyPage("Engram"), scale=self._scale)
+            except ValueError:  # there is no display: the first snapshot says so
+                return
+        self._window.show_waiting(COMPILING)
 
     @contextmanager
     def drawing(self) -> Iterator[None]:

@@ -23,11 +23,12 @@ from simulator.views.window.widgets import is_key
 
 ROW = 26  # units of a line of the leaderboard
 LOOK_SECONDS = 0.5  # between looks at what is known of the chosen cell, and of the tournament
+HIGHEST_PANEL = 320  # units, of what is known of a cell
 MAX_CELL = 26  # units of a cell's square
 STATUS_ORDER = ("done", "failed", "running", "waiting")
 
 
-class Watching(Protocol):
+class TournamentSource(Protocol):
     """A tournament that is looked at, as :class:`simulator.tournaments.watching.WatchedTournament` is."""
 
     snapshot: TournamentSnapshot
@@ -72,7 +73,7 @@ class TournamentPage:
 
     def __init__(
         self,
-        tournament: Watching,
+        tournament: TournamentSource,
         known: Callable[[TournamentCell], Sequence[Panel]],
         play: Callable[[TournamentCell], CellPlay | None] | None = None,
         lab: str = "",
@@ -118,7 +119,7 @@ class TournamentPage:
         cells = self._tournament.cells
         if self._follows and (self._chosen < 0 or cells[self._chosen].status != "running"):
             running = [i for i, cell in enumerate(cells) if cell.status == "running"]
-            self._choose(running[0] if running else self._chosen)
+            self._choose(running[0] if running else max(self._chosen, 0))
         return self._look_at_cell() or changed
 
     def command(self) -> str:
@@ -264,7 +265,9 @@ class TournamentPage:
         lines: dict[tuple[str, str], list[int]] = {}
         for i, cell in enumerate(cells):
             lines.setdefault((cell.contestant, cell.challenge), []).append(i)
-        canvas.text(rect.topleft, "cells", TITLE, face="bold")
+        used = canvas.text(rect.topleft, "cells", TITLE, face="bold") + canvas.px(16)
+        hint = "click one, or go by the arrow keys"
+        canvas.text((rect.left + used, rect.top + canvas.px(2)), hint, SMALL, FAINT, width=rect.width - used)
         y = rect.top + canvas.line_height(TITLE) + canvas.px(6)
         self._places = {}
         self._grid = list(lines.values())
@@ -317,7 +320,7 @@ class TournamentPage:
         for i, panel in enumerate(self._panels):
             part = rect.copy()
             part.left = rect.left + i * (wide + gap)
-            part.width = wide
+            part.size = (wide, min(rect.height, canvas.px(HIGHEST_PANEL)))
             canvas.tip = draw_panel(canvas, part, panel, canvas.pointer) or canvas.tip
 
 
@@ -377,6 +380,9 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
         y += high
     canvas.text((left, y), number(axis[0]), SMALL, FAINT)
     canvas.text((right, y), number(axis[1]), SMALL, FAINT, align="right")
+    y += line + px(4)
+    words = "all of a tier are significantly better than all of the next one; tier 1 is the best"
+    canvas.text((rect.left, y), words, SMALL, FAINT, width=rect.width)
     return y + line
 
 
@@ -456,7 +462,7 @@ class TournamentWindow:
 
     @property
     def is_open(self) -> bool:
-        """Whether nobody has closed the window."""
+        """True until somebody closes the window."""
         return self._window.is_open
 
     def show(self, snapshot: TournamentSnapshot) -> None:
@@ -478,8 +484,8 @@ class TournamentWindow:
         self._window.step()
 
     def stay(self) -> None:
-        """Show the last snapshot until the window is closed."""
-        self._window.run()
+        """Show the last snapshot until the window is closed, by Ctrl-C too."""
+        self._window.stay()
 
     def shut(self) -> None:
         """Close the window."""
@@ -487,7 +493,7 @@ class TournamentWindow:
 
 
 class _Live:
-    """What the loop of a tournament in this process has shown so far."""
+    """State of a tournament that this process plays, as its snapshots say it."""
 
     def __init__(self) -> None:
         self.snapshot = TournamentSnapshot("", "preparing", 0, 0, 0, 0, 0, 0.0)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from simulator.core.protocols import Array
+from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import BarPanel, CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import ENDED, RunSnapshot, Shown
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
@@ -21,7 +22,7 @@ from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
 from simulator.views.window.change_tab import ChangeableSource, ChangeTab
-from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, row_of
+from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, is_with_modifier, row_of
 
 TABS = ("Curves", "Inside", "Settings")
 CURVES, INSIDE, SETTINGS, CHANGE = range(4)
@@ -36,13 +37,12 @@ KEYS = (
     ("w", "one seed, or all of them as a wall"),
     ("1, 2, 3", "curves, inside of the agent, settings"),
     ("page up, down", "scroll what is inside"),
+    ("x", "cut the memory that an agent carries; while it trains in the tab of changes"),
     ("r", "from the first episode again, with what is learned by now"),
     ("Shift k", "copy the command that begins a run from what this one has learned"),
 )
-CHANGE_KEYS = (
-    ("4", "change the run: cells, settings, memory"),
-    ("x", "cut the memory, in the tab of changes"),
-)
+CHANGE_KEYS = (("4", "change the run: cells, settings, memory"),)
+LOADING = "loading ..."
 NARROW = 760  # units of width below which curves stand under the environment
 LEAST_PANEL = 170  # units of height of a panel
 MAX_FACTS = 40  # lines that a panel of facts has room for
@@ -50,7 +50,7 @@ MAX_POINTS = 500  # of a curve
 
 
 class Speed(Protocol):
-    """How fast it goes."""
+    """Speed of what is shown."""
 
     @property
     def words(self) -> str:
@@ -95,19 +95,23 @@ class Source(Protocol):
 
     @property
     def shown(self) -> Shown | None:
-        """What is seen now; None where nothing is yet."""
+        """Picture of the moment; None where nothing is there yet."""
 
     @property
     def status(self) -> str:
-        """What is shown, as of when."""
+        """Line that says what is shown, as of when."""
 
     @property
     def speed(self) -> Speed:
-        """How fast it goes."""
+        """Speed of what is shown."""
 
     @property
     def index(self) -> int:
         """Number of the seed that is watched."""
+
+    @property
+    def is_loading(self) -> bool:
+        """True until something is seen of what was asked for last."""
 
     @property
     def next_poll(self) -> float:
@@ -130,6 +134,16 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+
+
+@runtime_checkable
+class PlayedPolicy(Protocol):
+    """A source whose policy plays, and may carry a state from step to step that can be cut."""
+
+    has_memory: bool
+
+    def cut_memory(self) -> None:
+        """Set what the policy carries to zero before the next step."""
 
 
 class TrainingPage:
@@ -158,10 +172,12 @@ class TrainingPage:
             Button("Faster", lambda: speed.change(faster=True), "+"),
             Button(lambda: "One seed" if source.wall else "All seeds", self._toggle_wall, "w"),
         ]
+        self._cut = Button("Cut the memory", self._cut_memory, "x")
         self.focus = Focus([self.tabs, *self._buttons])
         if self._change is not None:
             self.keys = (*KEYS, *CHANGE_KEYS)
         self._places: list[Any] = []  # of the seeds on the wall
+        self._last: Shown | None = None  # what was seen, until something new is
 
     @property
     def next_poll(self) -> float:
@@ -184,6 +200,13 @@ class TrainingPage:
         """Let go of the run."""
         self.source.close()
 
+    def go_on_from(self, page: TrainingPage) -> None:
+        """Stay at the tab, the place in it, the wall and the picture of another page of the same run."""
+        self.tabs.chosen = min(page.tabs.chosen, len(self.tabs.names) - 1)
+        self._first_panel = page._first_panel
+        self.source.wall = page.source.wall
+        self._last = page._last
+
     def draw(self, canvas: Canvas, rect: Any) -> None:
         """Draw header, environment, tab and buttons."""
         rect = self._draw_head(canvas, rect)
@@ -200,22 +223,22 @@ class TrainingPage:
             right.top = left.bottom + gap
             right.height = body.bottom - right.top
         self.source.inside = self.tabs.chosen == INSIDE
-        shown = self.source.shown
+        shown = self._last = self.source.shown or self._last
         changes = self._change if self.tabs.chosen == CHANGE else None
-        self.focus.widgets = [self.tabs, *(changes.widgets if changes is not None else []), *self._buttons]
+        self.focus.widgets = [self.tabs, *(changes.widgets if changes is not None else []), *self._shown_buttons()]
         if shown is not None:
             environment = self._draw_seeds(canvas, left, shown)
             if changes is not None and environment is not None:
                 changes.place_map(canvas, environment, shown)
         else:
-            canvas.text(left.center, "waiting for the first picture", SIZE, FAINT, align="centre")
+            canvas.text(left.center, LOADING, SIZE, FAINT, align="centre")
         self.tabs.rect = pygame_module().Rect(right.left, right.top, right.width, canvas.px(HEIGHT))
         panel = right.copy()
         panel.top += canvas.px(HEIGHT + 10)
         panel.height = max(right.bottom - panel.top, 1)
         self._draw_tab(canvas, panel, shown)
         foot = pygame_module().Rect(rect.left, rect.bottom - canvas.px(HEIGHT), rect.width, canvas.px(HEIGHT))
-        left_over = row_of(canvas, foot, self._buttons)
+        left_over = row_of(canvas, foot, self._shown_buttons())
         y = left_over.centery - canvas.line_height(SIZE) / 2
         words = f"{self.source.speed.words}    F1 keys"
         canvas.text((left_over.right, y), words, SIZE, FAINT, align="right", width=left_over.width)
@@ -223,9 +246,7 @@ class TrainingPage:
 
     def handle(self, event: Any) -> bool:
         """Take an event."""
-        if event.type == pygame_module().KEYDOWN and event.mod & (
-            pygame_module().KMOD_CTRL | pygame_module().KMOD_META | pygame_module().KMOD_ALT
-        ):
+        if is_with_modifier(event):
             return False
         if self.source.wall and event.type == pygame_module().MOUSEBUTTONDOWN:
             for i, place in enumerate(self._places):
@@ -261,6 +282,7 @@ class TrainingPage:
             ("down",): lambda: source.watch((source.index + 1) % n_seeds),
             ("w",): self._toggle_wall,
             ("r",): source.begin_again,
+            ("x",): self._cut_memory,
             ("page down",): lambda: self._scroll(1),
             ("page up",): lambda: self._scroll(-1),
         }
@@ -269,6 +291,15 @@ class TrainingPage:
                 act()
                 return True
         return False
+
+    def _shown_buttons(self) -> list[Button]:
+        """Return the buttons at the foot; a run that is driven here is cut in its tab of changes."""
+        source = self.source
+        return [*self._buttons, *([self._cut] if isinstance(source, PlayedPolicy) and source.has_memory else [])]
+
+    def _cut_memory(self) -> None:
+        if isinstance(self.source, PlayedPolicy):
+            self.source.cut_memory()
 
     def _scroll(self, step: int) -> None:
         self._scroll_to(self._first_panel + step)
@@ -304,10 +335,14 @@ class TrainingPage:
             self._draw_wall(canvas, rect, shown)
             return None
         words = "    ".join(f"{name} {text}" for name, text in shown.facts.items())
-        canvas.text(rect.topleft, f"seed {shown.shown.seed}    {words}", SIZE, INK, width=rect.width)
+        words = f"seed {shown.shown.seed}    {words}"
+        if self.source.is_loading:
+            words = f"seed {self.source.snapshot.seeds[self.source.index]}    {LOADING}"
+        canvas.text(rect.topleft, words, SIZE, INK, width=rect.width)
         above = canvas.line_height() + canvas.px(8)
         body = pygame_module().Rect(rect.left, rect.top + above, rect.width, rect.height - above)
-        tip = draw_environment(canvas, body, shown.shown.view, shown.path, shown.flash, canvas.pointer)
+        view = without_facts(shown.shown.view, shown.facts)
+        tip = draw_environment(canvas, body, view, shown.path, shown.flash, canvas.pointer)
         canvas.tip = tip or canvas.tip
         return body
 
@@ -342,7 +377,7 @@ class TrainingPage:
         if self.tabs.chosen == INSIDE:
             panels = shown.panels if shown is not None else ()
             if not panels:
-                words = "this agent shows nothing of its inside"
+                words = LOADING if self.source.is_loading else "this agent shows nothing of its inside"
                 canvas.text(rect.topleft, words, SIZE, FAINT, width=rect.width)
         elif self.tabs.chosen == SETTINGS or self._change is None:
             panels = settings_panels(self.source.settings)
@@ -378,6 +413,12 @@ class TrainingPage:
         if self._curves[0] is not snapshot:
             self._curves = (snapshot, curve_panels(snapshot))
         return self._curves[1]
+
+
+def without_facts(view: AgentView, said: Mapping[str, str]) -> AgentView:
+    """Leave out the facts of a scene that stand elsewhere already."""
+    facts = {name: text for name, text in view.scene.facts.items() if said.get(name) != text}
+    return view if len(facts) == len(view.scene.facts) else view._replace(scene=replace(view.scene, facts=facts))
 
 
 def _height(canvas: Canvas, panel: Panel) -> int:
@@ -419,6 +460,8 @@ def curve_panels(snapshot: RunSnapshot) -> list[CurvePanel]:
         steps = np.array([evaluation.step for evaluation in snapshot.evaluations], np.float64)
         kind = "exact expected return" if exact else "return"
         panels.append(_panel(f"evaluation: {kind}", name, steps, scores, levels))
+        if (errors := _value_errors(snapshot)) is not None:
+            panels.append(_panel("max |Q - Q*|: distance to the exact values", name, steps, errors, {"exact": 0.0}))
     curve = snapshot.curve
     if len(curve.steps):
         steps, returns = _thinned(np.asarray(curve.steps, np.float64), curve.mean_return)
@@ -434,6 +477,15 @@ def _scores(evaluation: Any) -> Array:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a seed that failed has only NaN
         return np.asarray(evaluation.exact if evaluation.exact is not None else np.nanmean(evaluation.returns, axis=1))
+
+
+def _value_errors(snapshot: RunSnapshot) -> Array | None:
+    """Return the largest errors of the action values [S, P]; None where no evaluation knows them."""
+    known = [evaluation.value_error for evaluation in snapshot.evaluations]
+    if all(errors is None for errors in known):
+        return None
+    unknown = np.full(len(snapshot.seeds), np.nan)
+    return np.stack([unknown if errors is None else errors for errors in known], axis=1)
 
 
 def _panel(title: str, name: str, steps: Array, values: Array, levels: Mapping[str, float]) -> CurvePanel:

@@ -46,6 +46,13 @@ def is_key(event: Any, *names: str) -> bool:
     return event.type == pygame.KEYDOWN and pygame.key.name(event.key) in names
 
 
+def is_with_modifier(event: Any) -> bool:
+    """Tell whether Ctrl, Alt or Cmd was held while a key was pressed: such keys are the window's."""
+    pygame = pygame_module()
+    held = pygame.KMOD_CTRL | pygame.KMOD_META | pygame.KMOD_ALT
+    return event.type == pygame.KEYDOWN and bool(event.mod & held)
+
+
 def draw_ring(canvas: Canvas, rect: Any) -> None:
     """Draw the ring of what has the focus."""
     canvas.frame(rect.inflate(canvas.px(4), canvas.px(4)), FOCUS, 2, 4)

@@ -211,11 +211,38 @@ def test_nobody_competes_who_has_not_played_there(engram, name, env, said):
     assert said in engram(*words, "--view", "none", "--lab", "lab", code=2).err.splitlines()[-1]
 
 
+GAME = ("--games", "iterated_matrix", "--game.iterated_matrix.rounds", "4", "--view", "none", "--lab", "lab")
+
+
 @pytest.mark.usefixtures("ann")
-@pytest.mark.parametrize("names", [("human:ann", "random_walk"), ("random_walk", "cloned:ann")])
-def test_people_play_no_games_in_tournaments(engram, names):
-    words = ("tournament", "--players", *names, "--games", "iterated_matrix", "--view", "none", "--lab", "lab")
-    assert "plays no game in a tournament" in engram(*words, code=2).err.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (("random_walk", "cloned:ann"), "cloned:ann plays no game in a tournament"),
+        (("human:ann", "human:bob"), "two people do not meet"),
+        (("human:ann", "q_learning"), "human:ann against q_learning: it trains anew for every seed"),
+        (("human:ann", "grudger"), "no game of iterated_matrix against grudger with these settings"),
+    ],
+)
+def test_people_play_no_games_in_tournaments_that_they_have_not_played(engram, names, said):
+    assert said in engram("tournament", "--players", *names, *GAME, code=2).err.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("clean_folder")
+def test_what_a_person_played_against_an_opponent_is_their_match(engram):
+    play = ("play", "iterated_matrix", "--game.rounds", "4", "--name", "ann", "--lab", "lab", "--json")
+    engram(*play, "--against", "grudger", "--episodes", "2", "--actions", ",".join(["defect"] * 8))
+    engram(*play, "--against", "tit-for-tat", "--episodes", "2", "--actions", ",".join(["cooperate"] * 8))
+    words = ("tournament", "--players", "grudger", "human:ann", "tit-for-tat", *GAME, "--seeds", "2", "--json")
+    found = engram(*words).json
+    matches = {(match["first"], match["second"]): match["scores"] for match in found["matches"]}
+    assert matches["human_ann", "tit-for-tat"] == [3.0, 3.0]
+    assert matches["grudger", "human_ann"] == [0.75, 2.0]  # 0 and 5, then 1 and 1 three times
+    again = engram(*words).json
+    assert again["cells"] == {"planned": 3, "done": 3, "failed": 0, "missing": 0}
+    engram(*play, "--against", "grudger", "--episodes", "1", "--actions", ",".join(["defect"] * 4))
+    longer = engram(*words[:-3], "--seeds", "3", "--json").json
+    assert [failure["seeds"] for failure in longer["failures"]] == [[2]]  # not played against tit-for-tat
 
 
 def test_clones_are_a_run_that_says_how_well_it_does_on_held_out_steps(engram, ann, tmp_path):

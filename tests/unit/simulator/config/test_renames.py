@@ -6,7 +6,7 @@ from simulator import Trainer
 from simulator import trainer as trainer_module
 from simulator.config import codec, renames
 from simulator.config import run as run_config
-from simulator.config.renames import Change
+from simulator.config.renames import RenamedSetting
 from simulator.config.run import RunConfig, build
 from simulator.store import run_records
 from simulator.store.run_store import Store
@@ -22,15 +22,15 @@ RUN = build(
     }
 )
 CHANGES = (
-    Change("0.0.8", "agents", "quality", "rate", "step_size"),
-    Change("0.0.9", "agents", "*", "explore.epsilon", "explore.epsilon_start"),
-    Change("0.0.9", "agents", "*", "explore.shape", "explore.schedule", {"straight": "linear"}),
-    Change("0.0.9", "run", "", "budget", "steps"),
-    Change("0.0.9", "envs", "FrozenLake-v1", "frost", None, harmless=0),
-    Change("0.0.9", "agents", "quality", "", "q_learning"),
-    Change("0.0.9", "memories", "hopfield", "law", "rule"),
-    Change("0.0.9", "recall", "", "harm", "corruption"),
-    Change("0.0.9", "tournament", "", "budget", "steps"),
+    RenamedSetting("0.0.8", "agents", "quality", "rate", "step_size"),
+    RenamedSetting("0.0.9", "agents", "*", "explore.epsilon", "explore.epsilon_start"),
+    RenamedSetting("0.0.9", "agents", "*", "explore.shape", "explore.schedule", {"straight": "linear"}),
+    RenamedSetting("0.0.9", "run", "", "budget", "steps"),
+    RenamedSetting("0.0.9", "envs", "FrozenLake-v1", "frost", None, harmless=0),
+    RenamedSetting("0.0.9", "agents", "quality", "", "q_learning"),
+    RenamedSetting("0.0.9", "memories", "hopfield", "law", "rule"),
+    RenamedSetting("0.0.9", "recall", "", "harm", "corruption"),
+    RenamedSetting("0.0.9", "tournament", "", "budget", "steps"),
 )
 THEN = {
     "step_size = 0.3": "rate = 0.3",

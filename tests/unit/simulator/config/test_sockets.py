@@ -258,8 +258,8 @@ def test_an_agent_makes_its_component():
 
 def test_a_stored_setting_of_a_component_is_read_under_its_name_of_today(monkeypatch):
     changes = (
-        renames.Change("9.0", "components", "lstm", "cells", "units"),
-        renames.Change("9.0", "components", "gated", "", "gru"),
+        renames.RenamedSetting("9.0", "components", "lstm", "cells", "units"),
+        renames.RenamedSetting("9.0", "components", "gated", "", "gru"),
     )
     monkeypatch.setattr(renames, "CHANGES", changes)
     text = to_toml(run_of(recurrence="lstm", critic={"recurrence": "gru"}))

@@ -13,6 +13,8 @@ from simulator.config.tournament import build
 from simulator.store.cell_store import CellStore
 from simulator.store.run_store import Store
 from simulator.tournaments import loop as tournament
+from simulator.tournaments import summary
+from simulator.tournaments.plan import cells_of
 from simulator.tournaments.workers.local import Here, Processes
 from simulator.training import loop
 from simulator.training.summary import evaluation_scores
@@ -69,6 +71,28 @@ def test_no_cell_is_run_twice(played, tmp_path, monkeypatch):
     more = {**small(), "agent": {**small()["agent"], "sarsa": {"name": "q_learning", "target": "sarsa"}}}
     last = play(lab, more)
     assert (last.id, last.planned, last.reused) == ("t2", 8, 6)
+
+
+def test_the_leaderboard_is_the_ranking_of_the_whole_analysis(played):
+    lab, last = played
+    with CellStore(lab) as store:
+        found = summary.summary(store, "t1", 50)
+        planned = list(cells_of(store.find("t1").plan))
+        over = store.cells([pair["key"] for pair, _ in planned])
+        assert repr(summary.leaderboard(store, "t1", 50)) == repr(summary.rows_of(found, planned, over))
+    assert [row.contestant for row in last.rows] == [row["contestant"] for row in found["ranking"]]
+
+
+def test_a_cell_that_ends_is_in_the_next_leaderboard(tmp_path, monkeypatch):
+    monkeypatch.setattr(tournament, "LEADERBOARD_FRACTION", math.inf)
+    monkeypatch.setattr(tournament, "LEADERBOARD_SECONDS", 0.0)
+    ranked = []
+    with CellStore(tmp_path) as store:
+        for now in tournament.play(build(small()), store, lambda n: Here()):
+            if now.phase == "running" and now.done:
+                ranked.append((sum(row.done for row in now.rows), now.done))
+    assert len(ranked) > 2
+    assert all(in_board == done for in_board, done in ranked)
 
 
 @pytest.mark.slow

@@ -140,6 +140,29 @@ def test_what_a_recurrence_carries_is_that_of_its_policy():
     assert next(iter(EpisodePlayer(trained("network")))).carried == {}
 
 
+def test_a_memory_that_is_cut_is_that_of_the_next_step():
+    one = trained("recurrent")
+    whole, cut = EpisodePlayer(one, one.seeds[1]), EpisodePlayer(one, one.seeds[1])
+    assert cut.has_memory
+    for player in (whole, cut):
+        player.step()
+        player.step()
+    cut.cut_memory()
+    expected, found = whole.step(), cut.step()
+    assert (expected.forgot, found.forgot) == (False, True)
+    assert any((found.carried[name] != values).any() for name, values in expected.carried.items())
+    policy = one.agent.policy()
+    policy.act(found.obs[None].repeat(3, axis=0), np.ones(3, np.bool_))  # as if an episode began here
+    names = [name for name in found.carried if "gate" not in name]
+    for name in names:
+        np.testing.assert_allclose(found.carried[name], policy.moment(1)[name], atol=1e-6)
+    assert not cut.step().forgot
+    player = EpisodePlayer(trained("network"))
+    player.cut_memory()  # nothing is carried
+    assert not player.has_memory
+    assert not player.step().forgot
+
+
 def test_a_stored_run_is_played_by_its_newest_checkpoint(clean_folder):
     settings = {"seeds": 2, "steps": 300, "eval_episodes": EPISODES}
     run = simulator.run("q_learning", "FrozenLake-v1", **settings)

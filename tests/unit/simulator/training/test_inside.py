@@ -7,7 +7,7 @@ import pytest
 
 from simulator.core.mdp.model import TERMINATES
 from simulator.core.scene import BarPanel, HeatPanel, ShowsMoment, named_actions
-from simulator.training.inside import EpisodeStrips, panels_of, updated_state
+from simulator.training.inside import EpisodeStrips, LiveStrips, panels_of, updated_state
 from tests.laws.players import session
 
 
@@ -73,6 +73,64 @@ def test_strips_of_a_policy_are_its_moments():
         *("hidden", "cell", "input gate", "forget gate", "candidate", "output gate")
     ]
     np.testing.assert_array_equal(panels[1].values[-1], policy.carried()[0][0, 4:])
+
+
+class Agent:
+    """An agent whose only unit counts the steps of its run."""
+
+    def __init__(self, run):
+        self.run = run
+
+    def moment(self, index):
+        return {"hidden": np.array([float(self.run.step)])}
+
+
+class Run:
+    """A session that is set to a step of an episode; it is its own recorder."""
+
+    def __init__(self):
+        self.agent, self.recorder = Agent(self), self
+        self.step = self.t = 0
+
+    def running_steps(self, index):
+        return self.t
+
+
+def test_strips_of_a_run_that_trains_have_a_column_for_each_snapshot_of_the_episode():
+    run, strips = Run(), LiveStrips()
+
+    def go(step, t, index=0):
+        run.step, run.t = step, t
+        strips.look(run, index)
+        return [panel.values[:, 0].tolist() for panel in strips.panels()]
+
+    assert go(1, 1) == [[1.0]]
+    assert go(2, 2) == [[1.0, 2.0]]
+    assert go(2, 2) == [[1.0, 2.0]]  # drawn again
+    strips.cut()
+    assert go(3, 3) == [[1.0, 2.0, 3.0]]
+    assert strips.panels()[0].cuts == (2,)
+    assert go(4, 0) == []  # the episode is over
+    assert go(5, 1) == [[5.0]]
+    assert go(9, 5) == [[5.0, 9.0]]
+    assert go(13, 9) == [[5.0, 9.0, 13.0]]
+    assert strips.panels()[0].title == "hidden over the episode, every 4 steps"
+    assert go(14, 10) == [[14.0]]  # not as far from the one before
+    assert go(40, 3) == [[40.0]]  # another episode
+    assert go(41, 4, index=1) == [[41.0]]  # another seed
+
+
+def test_the_moment_of_a_recurrent_agent_is_what_it_carries_while_it_trains():
+    recurrence = {"name": "lstm", "units": 4}
+    sequence = {"length": 12, "overlap": 4, "burn_in": 2}
+    made = session("dqn", "CartPole-v1", agent_={"recurrence": recurrence, "sequence": sequence})
+    assert made.agent.moment(0) == {}
+    made.play(3)
+    moment = made.agent.moment(1)
+    np.testing.assert_array_equal(moment["cell"], made.agent._learner.state.sampler.carry.state[1, 4:])
+    assert np.abs(moment["hidden"]).max() > 0
+    made.agent.cut_memory()
+    assert not made.agent.moment(1)["cell"].any()
 
 
 @pytest.mark.parametrize("agent", ["q_learning", "td"])

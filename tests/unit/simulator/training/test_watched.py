@@ -206,3 +206,22 @@ def test_a_watcher_keeps_no_pipe_open(lab, watched):
     source.close()
     assert not multiprocessing.active_children()
     assert len(os.listdir("/proc/self/fd")) < n_open
+
+
+def test_beginning_again_while_a_policy_plays_or_loads_keeps_its_process(lab, watched):
+    source = watched(_run(lab))
+    assert source.is_loading
+    process = source._process
+    source.begin_again()
+    source.speed.pause()
+    _until(source, lambda: source.shown is not None and not source.is_loading)
+    assert source._process is process
+    assert (source.moment.episode, source.moment.t) == (1, 0)
+    source.speed.pause(False)
+    _until(source, lambda: source.moment.t > 0 or source.moment.episode > 1)
+    source.watch(1)
+    assert source.is_loading
+    assert source.index == 1
+    _until(source, lambda: not source.is_loading)
+    assert source._process is process
+    assert source.moment.seed == 1

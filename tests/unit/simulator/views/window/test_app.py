@@ -258,3 +258,59 @@ def test_a_display_that_cannot_be_reached_is_said_in_one_line(monkeypatch):
     with pytest.raises(ValueError, match="no display: ") as error:
         Window(Notes(), scale=1.0)
     assert "\n" not in str(error.value)
+
+
+def test_a_display_that_nobody_sees_is_none_to_play_on(monkeypatch):
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    check_display()
+    with pytest.raises(ValueError, match=r"^no display: SDL_VIDEODRIVER=dummy .*; --view terminal plays$"):
+        check_display("--view terminal plays", must_be_seen=True)
+
+
+def _drawn(window, clock, *events):
+    """Give events and return the pixels after two frames."""
+    for event in events:
+        pygame.event.post(event)
+    for _ in range(2):
+        clock.now += 0.1
+        window.redraw()
+        window.step()
+    return pygame.surfarray.array3d(window._surface).copy()
+
+
+def test_words_stand_over_the_page_while_something_is_compiled_and_keys_wait(window, clock):
+    from numba import njit
+
+    from simulator.core.jit import between_compilations
+
+    before = _drawn(window, clock)
+    pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_n, mod=0, unicode="n"))
+    clock.now += 1.0
+    with between_compilations(lambda: window.show_waiting("compiling")):
+        assert njit(lambda x: x + 1)(1) == 2
+    assert (pygame.surfarray.array3d(window._surface) != before).any()
+    assert not window.page.events
+    assert (_drawn(window, clock) == before).all()
+    assert [event.key for event in window.page.events if event.type == pygame.KEYDOWN] == [pygame.K_n]
+    clock.now += 1.0
+    assert njit(lambda x: x + 2)(1) == 3  # nobody looks any more
+    assert (pygame.surfarray.array3d(window._surface) == before).all()
+
+
+def test_a_window_that_is_closed_while_it_waits_stays_closed(window, clock):
+    pygame.event.post(pygame.event.Event(pygame.QUIT))
+    clock.now += 1.0
+    window.show_waiting("compiling")
+    assert not window.is_open
+    window.show_waiting("compiling")
+
+
+def test_a_tip_goes_away_by_itself_and_by_a_key(window, clock):
+    empty = _drawn(window, clock)
+    move = pygame.event.Event(pygame.MOUSEMOTION, pos=(300, 300), rel=(1, 1), buttons=(0, 0, 0))
+    assert (_drawn(window, clock, move) != empty).any()
+    clock.now += 6.0
+    assert (_drawn(window, clock) == empty).all()
+    assert (_drawn(window, clock, move) != empty).any()
+    key = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_n, mod=0, unicode="n")
+    assert (_drawn(window, clock, key) == empty).all()

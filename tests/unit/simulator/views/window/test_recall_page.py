@@ -156,7 +156,7 @@ def test_pictures(name, tab, scale):
         press(page, "n")
     pointer = (round(60 * scale), round(120 * scale)) if tab == 1 else None
     check_picture(
-        draw_page(page, scale, pointer=pointer), GOLDEN / f"recall-{name}-{page._tabs.names[tab]}-{scale:g}.png"
+        draw_page(page, scale, pointer=pointer), GOLDEN / f"recall-{name}-{page._tabs.names[tab].lower()}-{scale:g}.png"
     )
 
 

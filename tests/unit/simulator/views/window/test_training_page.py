@@ -9,9 +9,10 @@ import pytest
 
 pygame = pytest.importorskip("pygame")
 
+from simulator.core.protocols import Evaluation  # noqa: E402
 from simulator.core.scene import BarPanel, HeatPanel, TextPanel  # noqa: E402
 from simulator.core.snapshots import SeedView, Shown  # noqa: E402
-from simulator.views.window.training_page import TrainingPage, curve_panels, settings_panels  # noqa: E402
+from simulator.views.window.training_page import TrainingPage, curve_panels, settings_panels, without_facts  # noqa: E402
 from tests.helpers.drawn_pages import click, draw_page, press  # noqa: E402
 from tests.helpers.snapshots import graph, grid, snapshot  # noqa: E402
 from tests.helpers.stored_drawings import SCENES  # noqa: E402
@@ -54,6 +55,7 @@ class Source:
     """A run made by hand."""
 
     is_live = False
+    is_loading = False
     settings = {"seeds": "4", "agent.name": "q_learning", "agent.explore.kind": "epsilon", "env.name": "rooms"}  # noqa: RUF012
     status = "training, step 1,000 of 2,000"
     next_poll = 1.0
@@ -279,3 +281,52 @@ def test_curves_that_are_kept_are_those_that_would_be_drawn(page):
     assert (changed != again).any()
     fresh = TrainingPage(page.source)
     assert (pygame.surfarray.array3d(draw_page(fresh, size=SIZE).surface) == changed).all()
+
+
+def test_while_something_is_loaded_the_picture_before_stays_and_it_is_said(page, monkeypatch):
+    drawn = pygame.surfarray.array3d(draw_page(page, size=SIZE).surface)
+    monkeypatch.setattr(Source, "shown", None)
+    monkeypatch.setattr(Source, "is_loading", True)
+    loading = pygame.surfarray.array3d(draw_page(page, size=SIZE).surface)
+    assert (drawn[:, 90:] == loading[:, 90:]).all()
+    assert (drawn[:, :90] != loading[:, :90]).any()
+
+
+def test_the_page_after_a_run_stays_at_tab_wall_and_picture(page, monkeypatch):
+    press(page, "2")
+    press(page, "page down")
+    press(page, "w")
+    draw_page(page, size=SIZE)
+    monkeypatch.setattr(Source, "shown", None)
+    after = TrainingPage(Source())
+    after.go_on_from(page)
+    assert (after.tabs.chosen, after._first_panel, after.source.wall) == (1, 1, True)
+    draw_page(after, size=SIZE)
+    assert len(after._places) == 4
+
+
+def test_the_memory_of_a_policy_that_plays_is_cut_by_key_and_button(page):
+    assert not press(page, "x") or page._cut not in page._shown_buttons()
+    page.source.has_memory, cut = True, []
+    page.source.cut_memory = lambda: cut.append("cut")
+    draw_page(page, size=SIZE)
+    press(page, "x")
+    assert click(page, page._cut.rect.center)
+    assert cut == ["cut", "cut"]
+
+
+def test_the_error_of_the_action_values_has_a_curve_beside_the_return():
+    known = Evaluation(500, np.zeros((4, 0)), np.ones(4), np.array([1.0, 2.0, 3.0, 6.0]))
+    unknown = Evaluation(1_000, np.zeros((4, 0)), np.ones(4))
+    panels = curve_panels(snapshot(evaluations=(known, unknown)))
+    assert panels[1].title.startswith("max |Q - Q*|")
+    assert panels[1].y[0].tolist()[0] == 3.0
+    assert np.isnan(panels[1].y[0, 1])
+    assert "Q*" not in " ".join(panel.title for panel in curve_panels(snapshot(evaluations=(unknown,))))
+
+
+def test_a_fact_that_stands_above_the_scene_is_not_said_below_it_again():
+    view = grid()
+    view = view._replace(scene=dataclasses.replace(view.scene, facts={"step": "3", "pays": "G"}))
+    assert without_facts(view, {"step": "3"}).scene.facts == {"pays": "G"}
+    assert without_facts(view, {"step": "4"}).scene.facts == {"step": "3", "pays": "G"}
