@@ -39,6 +39,7 @@ _ROUNDING = 1e-12
 _MAX_SWEEPS = 500  # some ten are usual
 _EPISODE_ENDS = (TERMINATES, TRUNCATES)
 _STEPS_FOLLOWED = 1_000  # simulated steps of unlimited episodes; the remainder is solved exactly
+_STEPS_AT_ONCE = 64  # of compiled code
 
 
 class Solution(NamedTuple):
@@ -258,12 +259,19 @@ def _follow_starts(
     Returns:
         The returns, [S], and the chains in which some episode still goes on, bool [S].
     """
+    from simulator.core.mdp.occupancy import follow_chain  # compiled: whoever only solves does not load numba
+
     backwards = sparse.block_diag([chain.T for chain in chains], format="csr")
     occupancy = np.tile(mdp.start, len(chains))  # discounted probability of every state now
     returns = np.zeros(len(chains))
-    for _ in range(horizon):
-        returns += (occupancy.reshape(rewards.shape) * rewards).sum(axis=1)
-        occupancy = gamma * (backwards @ occupancy)
+    steps = np.empty((_STEPS_AT_ONCE, len(occupancy)))
+    n_done = 0
+    while n_done < horizon:
+        some = steps[: horizon - n_done]
+        n = follow_chain(backwards.indptr, backwards.indices, backwards.data, gamma, occupancy, some)
+        for reward_t in (some[:n].reshape(n, *rewards.shape) * rewards).sum(axis=2):  # [S]
+            returns += reward_t
+        n_done += n
         if not occupancy.any():
             break
     return returns, np.asarray(occupancy.reshape(rewards.shape).any(axis=1))
