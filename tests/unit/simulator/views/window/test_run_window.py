@@ -13,7 +13,7 @@ from simulator.commands.live.playback import Playback  # noqa: E402
 from simulator.core.protocols import AgentView  # noqa: E402
 from simulator.core.scene import Scene  # noqa: E402
 from simulator.core.snapshots import LiveChanges, Look, SeedView, Shown  # noqa: E402
-from simulator.views.window.run_window import LiveRun, RunWindow  # noqa: E402
+from simulator.views.window.run_window import TRAINING_PER_FRAME, LiveRun, RunWindow  # noqa: E402
 from tests.helpers.snapshots import snapshot  # noqa: E402
 
 MOST_ASKED = 200  # looks at signals while it waits: a paused run looks ten times a second
@@ -148,7 +148,7 @@ def test_at_full_speed_drawing_takes_a_small_share_of_training(driven, monkeypat
     run = driven()
     run.advance()
     frames = _frames(run, 300, 0.05, 0.05, 0.005, monkeypatch)
-    assert 0.8 < frames * 0.005 * 30 / (300 * 0.05) <= 1.05
+    assert 0.8 < frames * 0.005 * TRAINING_PER_FRAME / (300 * 0.05) <= 1.05
     assert run.n_pictures <= frames + 1  # none for a snapshot that is not drawn
 
 
