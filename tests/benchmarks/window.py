@@ -133,23 +133,23 @@ def main(json: bool) -> dict[str, Any]:
     return show(__doc__, found, json)
 
 
-def _tabs(folder: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Measure the frames of every tab of every experiment: medians, each frame of another moment."""
+def _tabs(folder: str) -> Iterator[tuple[str, float]]:
+    """Measure the frames of every tab of every experiment: names, and medians in milliseconds of CPU."""
     lab = str(Path(folder, "tabs"))
     for name, words, tabs in EXPERIMENTS:
         engram(lab, *words, "--view", "none")
-        yield name, _frames_of(page_of(lab), tabs)
+        yield from _frames_of(name, page_of(lab), tabs)
     images = str(Path(folder, "digits.npy"))
     np.save(images, _large_digits())
     for name, memory in RECALLS.items():
         challenge = ("images", "--challenge.path", images, "--challenge.levels", "two", "--patterns", "20")
         given = challenge if "784" in name else ("digits", "--patterns", "10")
         engram(lab, "recall", memory, *given, "--corruption", "flip:0.2", "--seeds", "1", "--view", "none")
-        yield f"recall: {name}", _frames_of(page_of(lab), RECALL_TABS)
+        yield from _frames_of(f"recall, {name}", page_of(lab), RECALL_TABS)
     league = ("--agents", "q_learning", "td", "random_walk", "--envs", "rooms", "FrozenLake-v1", "CliffWalking-v1")
     engram(lab, "tournament", *league, "--seeds", "8", "--steps", "1000", "--view", "none")
-    yield "tournament, 3 x 3 cells", _frames_of(page_of(lab, "t1"), {"standing": ""})
-    yield "play in rooms", _frames_of(_sitting(folder), {"sitting": ""}, ("right", "left"))
+    yield from _frames_of("tournament, 3 x 3 cells", page_of(lab, "t1"), {"": ""})
+    yield from _frames_of("play in rooms", _sitting(folder), {"": ""}, ("right", "left"))
 
 
 def _large_digits() -> Array:
@@ -174,10 +174,11 @@ def _sitting(folder: str) -> Any:
     return PlayPage(Host(Store(str(Path(folder, "play"))), config, session), "engram play rooms")
 
 
-def _frames_of(page: Any, tabs: Mapping[str, Sequence[str]], keys_on: Sequence[str] = "n") -> dict[str, float]:
+def _frames_of(
+    name: str, page: Any, tabs: Mapping[str, Sequence[str]], keys_on: Sequence[str] = "n"
+) -> Iterator[tuple[str, float]]:
     """Measure the frames of the tabs of a page, in each of which the next of some keys goes one moment on."""
     go_on = itertools.cycle(keys_on)
-    found: dict[str, float] = {}
     with window_on(page) as window:
         source = getattr(page, "source", None)
         for tab, keys in tabs.items():
@@ -193,9 +194,8 @@ def _frames_of(page: Any, tabs: Mapping[str, Sequence[str]], keys_on: Sequence[s
                 else:
                     _go_on(page)
                 window._draw()
-            found[tab] = 1e3 * statistics.median(frames)
+            yield f"{name}: {tab}" if tab else name, 1e3 * statistics.median(frames)
             del window._draw
-    return found
 
 
 def _go_on(page: Any) -> None:
