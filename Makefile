@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo check test test-portable docs pictures install clean
+.PHONY: demo check test test-window test-portable docs pictures install clean
 
 # Ends with commands to go on with, by the path of $(BIN) where engram is not on the shell's path.
 demo: install
@@ -30,11 +30,11 @@ docs: .venv/installed-docs
 pictures: install
 	$(BIN)/python docs/_pictures.py
 
-# The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
 # The window on a virtual display (Debian: xvfb, xdotool).
 test-window: install
 	ENGRAM_TEST_WINDOW=1 $(BIN)/python -m pytest -q tests/window -m ""
 
+# The suite as other machines would run it: other BLAS kernels, plainer processors, other first seeds.
 test-portable: install
 	$(BIN)/python -m tests.portable
 

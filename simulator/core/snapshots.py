@@ -78,9 +78,10 @@ class Stride:
 
 
 class Look:
-    """Wishes of a view, what to see of a run, which it may change at any time.
+    """Wishes of a view, what to see of a run, which it may change at any time, and the picture of them.
 
-    No result depends on it.
+    A picture is made when the view asks for it, as it draws less often than there are snapshots. No result depends on
+    it.
 
     Attributes:
         index: number of the seed whose environment and agent are shown.
@@ -92,6 +93,18 @@ class Look:
         self.index = 0
         self.wall = False
         self.inside = False
+        self._picture: Callable[[], Shown] | None = None
+
+    def bind(self, picture: Callable[[], Shown]) -> None:
+        """Let a training loop make the pictures."""
+        self._picture = picture
+
+    def picture(self) -> Shown | None:
+        """Make the picture of the run as it is now, which is to be asked for between two snapshots only.
+
+        None: there is no run yet.
+        """
+        return None if self._picture is None else self._picture()
 
 
 class SeedView(NamedTuple):
@@ -178,6 +191,13 @@ class View(Protocol[S_contra]):
         """Leave the final screen."""
 
 
+def regret_of(view: AgentView | None, optimum: float | None) -> float | None:
+    """Return the optimum less what the greedy policy of a view is worth; None where one is not known."""
+    if optimum is None or view is None or view.greedy_return is None:
+        return None
+    return optimum - view.greedy_return
+
+
 @dataclass(frozen=True)
 class RunSnapshot:
     """Snapshot of a training run."""
@@ -197,7 +217,6 @@ class RunSnapshot:
     evaluations: tuple[Evaluation, ...] = ()
     metrics: Metrics = field(default_factory=dict)
     picture: AgentView | None = None
-    shown: Shown | None = None  # what a window looks at; see Look
     optimum: float | None = None  # best possible expected return of an episode
     random_score: float | None = None  # mean return of uniformly random play
     reward_threshold: float | None = None  # mean return from which the environment counts as solved
@@ -212,14 +231,6 @@ class RunSnapshot:
     changeable: Mapping[str, float] = field(default_factory=dict)  # settings of the agent that can change, as they are
     editable: bool = False  # cells of the environment can change
     has_memory: bool = False  # the agent's memory can be cut
-
-    @property
-    def regret(self) -> float | None:
-        """The optimum less what the greedy policy in the picture is worth; None where one is not known."""
-        view = self.shown.shown.view if self.shown is not None else self.picture
-        if self.optimum is None or view is None or view.greedy_return is None:
-            return None
-        return self.optimum - view.greedy_return
 
     @property
     def kind(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Generator, Iterator
+from functools import partial
 
 from simulator.config.changes import parse
 from simulator.config.codec import is_as_stored, settings_hash, to_toml
@@ -136,6 +137,8 @@ class TrainingLoop:
         self._pictures = pictures
         self._look = look
         self._strips = inside.LiveStrips()
+        if look is not None:
+            look.bind(partial(inside.seen, session, look, self._strips))
         self._warnings = resumed.warnings
         if resumed.saved is not None:
             self._restore(resumed.record, resumed.saved)
@@ -325,7 +328,6 @@ class TrainingLoop:
             evaluations=tuple(self._evaluations),
             metrics={name: values.copy() for name, values in session.metrics.items()},
             picture=session.picture() if self._pictures and self._look is None else None,
-            shown=inside.seen(session, self._look, self._strips) if self._look is not None else None,
             optimum=self._optima[-1].optimum,
             random_score=session.env.spec.random_score,
             reward_threshold=session.env.spec.reward_threshold,

@@ -21,7 +21,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 def engram(lab: str, *words: str) -> dict[str, Any]:
     """Run a command without a view; its JSON."""
-    done = subprocess.run([*ENGRAM, *words, "--lab", lab, "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run([*ENGRAM, *words, "--lab", lab, "--json"], stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout))
 
 
@@ -34,14 +34,14 @@ def page_of(lab: str, name: str = "latest") -> Any:
 
 
 @contextmanager
-def window_on(page: Any) -> Iterator[Any]:
-    """Open a window of 1280x800 that nobody sees, work it until it shows something, and close it."""
+def window_on(page: Any, size: tuple[int, int] = SIZE) -> Iterator[Any]:
+    """Open a window that nobody sees, work it until it shows something, and close it."""
     import pygame
 
     from simulator.views.window.app import Window
 
     window = Window(page, scale=1.0)
-    window._surface = pygame.display.set_mode(SIZE)  # whatever the screen would have room for
+    window._surface = pygame.display.set_mode(size)  # whatever the screen would have room for
     try:
         source = getattr(page, "source", None)
         work(window, PATIENCE, lambda: source is None or source.shown is not None)
@@ -71,15 +71,20 @@ def press(window: Any, keys: Sequence[str]) -> None:
 def counted(window: Any) -> list[float]:
     """Let a window note the CPU seconds of every frame that it draws from now on."""
     frames: list[float] = []
-    draw = window._draw
-
-    def noted() -> None:
-        began = time.process_time()
-        draw()
-        frames.append(time.process_time() - began)
-
-    window._draw = noted
+    window._draw = timed(window._draw, frames)
     return frames
+
+
+def timed(act: Callable[..., Any], seconds: list[float]) -> Callable[..., Any]:
+    """Let a function note the CPU seconds of every call."""
+
+    def noted(*args: Any) -> Any:
+        began = time.process_time()
+        result = act(*args)
+        seconds.append(time.process_time() - began)
+        return result
+
+    return noted
 
 
 def players() -> list[int]:

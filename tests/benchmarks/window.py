@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,18 @@ from simulator.views.recording.gif import GifWriter
 from simulator.views.recording.png import ApngWriter
 from tests.benchmarks import _watching
 from tests.benchmarks._clock import ROUNDS, cpu_seconds, show
-from tests.benchmarks._watching import counted, cpu_of, engram, megabytes_of, page_of, players, press, window_on, work
+from tests.benchmarks._watching import (
+    counted,
+    cpu_of,
+    engram,
+    megabytes_of,
+    page_of,
+    players,
+    press,
+    timed,
+    window_on,
+    work,
+)
 
 FRAMES = 100
 SIZE = (640, 400)
@@ -53,12 +65,15 @@ WATCH_SECONDS = 20.0  # that a window is watched for the share of a core that it
 RATE_SECONDS = 3.0  # for the frames that it draws in a second
 PAIRS = 5  # of a run alone and one that is watched
 GROWTH_FRAMES = 100_000
-WARM_FRAMES = 5_000  # before them, until everything that is kept is full
+GROWTH_SIZE = (640, 400)
+FRAMES_OF_MOMENT = 10  # of them
+WARM_FRAMES = 2_500  # before them, each of a new moment, until everything that is kept is full
 MAZE = ("q_learning", "rooms", "--env.layout", "maze", "--env.size", "19", "--env.start", "random")
-WATCHED_STEPS = 4_000_000  # of 4 seeds: ten seconds and more
+WATCHED_STEPS = 40_000_000  # of 4 seeds: five seconds of CPU
 DRIVEN = {
     "seeds": 4,
-    "steps": 20_000_000,
+    "steps": 40_000_000,
+    "eval_every": 40_000_000,
     "agent": {"name": "q_learning"},
     "env": {"name": "rooms", "layout": "maze", "size": 19, "start": "random"},
     "threads": 1,
@@ -106,10 +121,11 @@ def main(json: bool) -> dict[str, Any]:
         maze = engram(lab, "run", *MAZE, "--seeds", "16", "--steps", "150000", "--view", "none")["run"]
         found["frames in a second"] = _rates(lab, maze)
         found["% of a core"] = _shares(lab, maze)
-        found["opening, seconds"] = _opening(lab, maze)
+        found["opening"] = _opening(lab, maze)
         found["loss of steps per CPU-second, %"] = {
             "watched from another process": _loss(lambda watched: _run_beside(folder, watched)),
             "driven by the window": _loss(_run_driven),
+            "of it, pictures and frames": _spread([_run_driven(True).drawing for _ in range(3)]),
         }
         found[f"MB after {GROWTH_FRAMES:,} frames"] = _growth(lab, maze)
     found["recording of 100 frames"] = {name: _recording(RUNS[name]) for name in RUNS}
@@ -117,23 +133,23 @@ def main(json: bool) -> dict[str, Any]:
     return show(__doc__, found, json)
 
 
-def _tabs(folder: str) -> Iterator[tuple[str, dict[str, float]]]:
-    """Measure the frames of every tab of every experiment: medians, each frame of another moment."""
+def _tabs(folder: str) -> Iterator[tuple[str, float]]:
+    """Measure the frames of every tab of every experiment: names, and medians in milliseconds of CPU."""
     lab = str(Path(folder, "tabs"))
     for name, words, tabs in EXPERIMENTS:
         engram(lab, *words, "--view", "none")
-        yield name, _frames_of(page_of(lab), tabs)
+        yield from _frames_of(name, page_of(lab), tabs)
     images = str(Path(folder, "digits.npy"))
     np.save(images, _large_digits())
     for name, memory in RECALLS.items():
         challenge = ("images", "--challenge.path", images, "--challenge.levels", "two", "--patterns", "20")
         given = challenge if "784" in name else ("digits", "--patterns", "10")
         engram(lab, "recall", memory, *given, "--corruption", "flip:0.2", "--seeds", "1", "--view", "none")
-        yield f"recall: {name}", _frames_of(page_of(lab), RECALL_TABS)
+        yield from _frames_of(f"recall, {name}", page_of(lab), RECALL_TABS)
     league = ("--agents", "q_learning", "td", "random_walk", "--envs", "rooms", "FrozenLake-v1", "CliffWalking-v1")
     engram(lab, "tournament", *league, "--seeds", "8", "--steps", "1000", "--view", "none")
-    yield "tournament, 3 x 3 cells", _frames_of(page_of(lab, "t1"), {"standing": ""})
-    yield "play in rooms", _frames_of(_sitting(folder), {"sitting": ""})
+    yield from _frames_of("tournament, 3 x 3 cells", page_of(lab, "t1"), {"": ""})
+    yield from _frames_of("play in rooms", _sitting(folder), {"": ""}, ("right", "left"))
 
 
 def _large_digits() -> Array:
@@ -150,16 +166,19 @@ def _sitting(folder: str) -> Any:
     from simulator.config import codec
     from simulator.config.play import PlayConfig
     from simulator.play.host import Host
-    from simulator.play.session import session_of
+    from simulator.play.session import EnvSession
     from simulator.views.window.play_page import PlayPage
 
     config = codec.build(PlayConfig, {"env": {"name": "rooms", "layout": "four"}})
-    session = session_of(config)
-    return PlayPage(Host(Store(str(Path(folder, "play"))), config, session, 1, None, ""), "engram play rooms")
+    session = EnvSession(config.env, config.env_settings, config.first_seed)
+    return PlayPage(Host(Store(str(Path(folder, "play"))), config, session), "engram play rooms")
 
 
-def _frames_of(page: Any, tabs: Mapping[str, Sequence[str]]) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _frames_of(
+    name: str, page: Any, tabs: Mapping[str, Sequence[str]], keys_on: Sequence[str] = "n"
+) -> Iterator[tuple[str, float]]:
+    """Measure the frames of the tabs of a page, in each of which the next of some keys goes one moment on."""
+    go_on = itertools.cycle(keys_on)
     with window_on(page) as window:
         source = getattr(page, "source", None)
         for tab, keys in tabs.items():
@@ -170,18 +189,18 @@ def _frames_of(page: Any, tabs: Mapping[str, Sequence[str]]) -> dict[str, float]
             window._draw()
             frames = counted(window)
             for _ in range(TAB_FRAMES):
-                _go_on(window, page)
+                if source is None:
+                    press(window, [next(go_on)])
+                else:
+                    _go_on(page)
                 window._draw()
-            found[tab] = 1e3 * statistics.median(frames)
-    return found
+            yield f"{name}: {tab}" if tab else name, 1e3 * statistics.median(frames)
+            del window._draw
 
 
-def _go_on(window: Any, page: Any) -> None:
-    """Go one moment on: in an episode that is played, or in a recall; a page that stands still stays as it is."""
-    source = getattr(page, "source", None)
-    if source is None:
-        press(window, ["n"])
-        return
+def _go_on(page: Any) -> None:
+    """Go one moment on in an episode that is played."""
+    source = page.source
     before = source.moment
     source.speed.step()
     end = time.monotonic() + 5.0
@@ -224,28 +243,34 @@ def _shares(lab: str, run: str) -> dict[str, float]:
 
 
 def _opening(lab: str, run: str) -> dict[str, dict[str, float]]:
-    """Measure the wall-clock time from the command to the first frame, and to the first picture of the environment."""
+    """Measure the time from the command to the first frame, and to the first picture of the environment."""
     rows = []
     for _ in range(5):
         words = [sys.executable, "-m", "tests.benchmarks._opening", lab, run, repr(time.time())]
-        done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
-        rows.append([float(word) for word in done.stdout.split()[-2:]])
-    names = ("first frame", "first picture")
-    return {name: _spread(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}
+        done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True, cwd=Path(__file__).parents[2])
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    return {name: _spread([row[name] for row in rows]) for name in rows[0]}
 
 
-def _loss(steps_per_cpu_second: Any) -> dict[str, float]:
+class Trained(NamedTuple):
+    """Speed of a run, and the share of it that went into drawing."""
+
+    rate: float  # environment steps of all seeds per CPU-second of its process
+    drawing: float = 0.0  # % of its CPU time in pictures and frames
+
+
+def _loss(train: Callable[[bool], Trained]) -> dict[str, float]:
     """Compare a run alone and one with a window, one after the other, the first of them in turns."""
-    steps_per_cpu_second(True)  # compiles, and fills the caches
+    train(True)  # compiles, and fills the caches
     losses = []
     for pair in range(PAIRS):
         order = (False, True) if pair % 2 == 0 else (True, False)
-        rates = {watched: steps_per_cpu_second(watched) for watched in order}
+        rates = {watched: train(watched).rate for watched in order}
         losses.append(100 * (1 - rates[True] / rates[False]))
     return _spread(losses)
 
 
-def _run_beside(folder: str, watched: bool) -> float:
+def _run_beside(folder: str, watched: bool) -> Trained:
     """Train in a process, with a window of another one on it or without."""
     lab = str(Path(folder, f"beside-{time.monotonic_ns()}"))
     words = [*_watching.ENGRAM, "run", *MAZE, "--seeds", "4", "--steps", str(WATCHED_STEPS), "--threads", "1"]
@@ -257,18 +282,16 @@ def _run_beside(folder: str, watched: bool) -> float:
                 time.sleep(0.05)
             watcher = subprocess.Popen([*_watching.ENGRAM, "watch", "r1", "--lab", lab], stderr=subprocess.DEVNULL)
         assert trained.stdout is not None
-        import json
-
         rate = float(json.loads(trained.stdout.read())["steps_per_cpu_second"])
         if watcher is not None:
             assert watcher.poll() is None, "the watcher ended before the run"
             watcher.terminate()
             watcher.wait()
-    return rate
+    return Trained(rate)
 
 
-def _run_driven(watched: bool) -> float:
-    """Train here at full speed, with a window that draws it or without; steps per CPU-second of the process."""
+def _run_driven(watched: bool) -> Trained:
+    """Train here at full speed, with a window that draws it or without."""
     from simulator.training.watched import settings_of
     from simulator.views.window.app import Window
     from simulator.views.window.captioned_page import Caption, CaptionedPage
@@ -278,10 +301,12 @@ def _run_driven(watched: bool) -> float:
     with tempfile.TemporaryDirectory() as lab, Store(lab) as store:
         playback, look, changes, view = Playback(), Look(), LiveChanges(), None
         shared = None
+        drawing: list[float] = []
         if watched:
             source = LiveRun(look, settings_of(config), playback.controls, "engram run", changes)
             shared = Window(CaptionedPage(None, Caption("", ()), str), scale=1.0)
             view = RunWindow(source, "1", str, str, window=shared)
+            view.show = timed(view.show, drawing)
             playback.keyboard = view
         began = time.process_time()
         snapshots = loop.run(config, store, stride=playback.stride, look=look if watched else None, live=changes)
@@ -289,22 +314,23 @@ def _run_driven(watched: bool) -> float:
         seconds = time.process_time() - began
         if shared is not None:
             shared.close()
-    return config.seeds * config.steps / seconds
+    return Trained(config.seeds * config.steps / seconds, 100 * sum(drawing) / seconds)
 
 
 def _growth(lab: str, run: str) -> dict[str, float]:
-    """Measure how much the memory of a watcher and of its player grows while every step is drawn."""
+    """Measure how much the memory of a watcher and of its player grows while an episode after the other is drawn."""
     page = page_of(lab, run)
-    with window_on(page) as window:
+    with window_on(page, GROWTH_SIZE) as window:
         ids = {"window": os.getpid(), "player": players()[0]}
         page.source.speed.pause(True)
         for _ in range(WARM_FRAMES):
-            _go_on(window, page)
+            _go_on(page)
             window._draw()
         before = {name: megabytes_of(pid) for name, pid in ids.items()}
-        for _ in range(GROWTH_FRAMES):
-            _go_on(window, page)
-            window._draw()
+        for _ in range(GROWTH_FRAMES // FRAMES_OF_MOMENT):
+            _go_on(page)
+            for _ in range(FRAMES_OF_MOMENT):
+                window._draw()
         return {f"{name}, more than at first": megabytes_of(pid) - before[name] for name, pid in ids.items()}
 
 

@@ -209,7 +209,7 @@ def _legend(view: AgentView, drawn: Drawn) -> list[_Item]:
         words = "policy, length = probability" if view.probs is not None else "best actions"
         items.append(_Item("arrow" if scene.rooms is None else "passage", words))
     if is_map and drawn.path:
-        items.append(_Item("path", "way of this episode"))
+        items.append(_Item("path", "path of this episode"))
     if is_map and drawn.flash:
         items.append(_Item("flash", "just updated: blue up, orange down"))
     kinds = {mark.kind: mark for mark in scene.marks}
@@ -274,7 +274,7 @@ def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) 
     elif item.sign in ("arrow", "passage"):
         large = canvas.px(26)
         ink = INK if item.sign == "arrow" else BLUE
-        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, ink), (x - canvas.px(6), y - canvas.px(5)))
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, ink), (x - canvas.px(3), y - canvas.px(5)))
     elif item.sign == "path":
         _draw_path(canvas, [(x, middle[1]), (x + size, middle[1])], size)
     elif item.sign == "flash":

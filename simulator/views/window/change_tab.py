@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from simulator.core.snapshots import ENDED, RunSnapshot, Shown
+from simulator.core.snapshots import ENDED, RunSnapshot, Shown, regret_of
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import FAINT, FOCUS, INK, ORANGE
 from simulator.views.drawing.environment import Drawn, GridFrame, grid_frame
@@ -124,8 +124,10 @@ class ChangeTab:
         facts = []
         if snapshot.optimum is not None:
             facts.append(f"exact optimum now {number(snapshot.optimum)}")
-        if snapshot.regret is not None:
-            facts.append(f"regret of the greedy policy {number(round(snapshot.regret, 12))}")
+        shown = self._source.shown
+        regret = regret_of(shown.shown.view if shown is not None else None, snapshot.optimum)
+        if regret is not None:
+            facts.append(f"regret of the greedy policy {number(round(regret, 12))}")
         for words, colour, face in (
             ("; ".join(facts), INK, "bold"),
             (self._message, ORANGE, "sans"),

@@ -20,8 +20,36 @@ from simulator.views.window.training_page import TrainingPage
 
 COMPILING = "compiling for this machine; it happens once, later starts take it from the cache"
 FULL_SPEED = "f"  # the key of the driver
-TRAINING_PER_FRAME = 30  # CPU time of training for each of drawing, at full speed
+TRAINING_PER_FRAME = 40  # CPU time of training for each of drawing, at full speed
 LONGEST_PAUSE = 1.0  # seconds between frames even so
+
+
+class FramePace:
+    """Pace of frames that are drawn beside training: they take a small share of its CPU time.
+
+    Args:
+        clock: seconds.
+        cpu_clock: CPU seconds of this process.
+    """
+
+    def __init__(self, clock: Callable[[], float], cpu_clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._next = -math.inf  # on the clock, at the latest
+        self._next_cpu = -math.inf
+
+    def is_due(self) -> bool:
+        """Tell whether the next frame is due, by the cost of the one before."""
+        return self._cpu_clock() >= self._next_cpu or self._clock() >= self._next
+
+    @contextmanager
+    def frame(self) -> Iterator[None]:
+        """Measure a frame, which is made in the block."""
+        began = self._cpu_clock()
+        yield
+        ended = self._cpu_clock()
+        self._next_cpu = ended + TRAINING_PER_FRAME * (ended - began)
+        self._next = self._clock() + LONGEST_PAUSE
 
 
 class LiveRun:
@@ -35,7 +63,9 @@ class LiveRun:
         changes: makes changes of the run while it learns.
 
     Attributes:
+        snapshot: the newest; the run waits after it, unless it is busy.
         pressed: keys that the driver has not taken yet.
+        is_busy: the run is between two snapshots, where it has no picture.
     """
 
     is_live = True
@@ -57,11 +87,20 @@ class LiveRun:
         self._command = command
         self._changes = changes
         self.speed = LiveSpeed(self.pressed, controls)
+        self.is_busy = False
+        self._shown: Shown | None = None
+        self._shown_of: RunSnapshot | None = None
+        self._shown_look = (0, False, False)
 
     @property
     def shown(self) -> Shown | None:
-        """Picture of the newest snapshot."""
-        return self.snapshot.shown
+        """Picture of the newest snapshot, made when it is asked for first; of an earlier one while the run is busy."""
+        look = (self.look.index, self.look.wall, self.look.inside)
+        if not self.is_busy and (self._shown_of is not self.snapshot or self._shown_look != look):
+            self._shown = self.look.picture()
+            self._shown_of = self.snapshot
+            self._shown_look = look
+        return self._shown
 
     @property
     def status(self) -> str:
@@ -207,12 +246,7 @@ class RunWindow:
         self._watch_on = watch_on
         self._is_elsewhere = False
         self._was_let_go = False
-        self._clock = clock
-        self._cpu_clock = cpu_clock
-        self._drawn = -math.inf
-        self._began_cpu = 0.0
-        self._drawn_cpu = 0.0  # when the last frame was drawn
-        self._frame_cpu = 0.0  # what it took
+        self._pace = FramePace(clock, cpu_clock)
 
     @property
     def is_open(self) -> bool:
@@ -224,7 +258,7 @@ class RunWindow:
         self._source.snapshot = snapshot
         if self._is_elsewhere:
             return
-        if not self._has_begun and snapshot.shown is not None and snapshot.shown.shown.view.scene.image is not None:
+        if not self._has_begun and _draws_itself(self._source.shown):
             self._is_elsewhere = True
             if self._window is not None:
                 self._window.close()
@@ -238,23 +272,15 @@ class RunWindow:
             else:
                 self._window.show(page)
         if self.is_open:
-            if self._is_due():
-                self._window.redraw()
-                self._drawn = self._clock()
+            controls = self._source.controls()
+            is_fast = not controls.paused and controls.speed is None and snapshot.phase not in ENDED
+            if is_fast and not self._pace.is_due():
                 self._window.step(0.0)
-                self._drawn_cpu = self._cpu_clock()
-                self._frame_cpu = self._drawn_cpu - self._began_cpu
             else:
-                self._window.step(0.0)
-
-    def _is_due(self) -> bool:
-        """Tell whether to draw: at full speed only as often as takes little from training, but once a second."""
-        self._began_cpu = self._cpu_clock()
-        controls = self._source.controls()
-        if controls.paused or controls.speed is not None or self._source.snapshot.phase in ENDED:
-            return True
-        trained = self._began_cpu - self._drawn_cpu
-        return trained >= TRAINING_PER_FRAME * self._frame_cpu or self._clock() - self._drawn >= LONGEST_PAUSE
+                with self._pace.frame():
+                    _ = self._source.shown  # of every step of a slow run: a frame left out leaves no gap in the strips
+                    self._window.redraw()
+                    self._window.step(0.0)
 
     def close(self) -> None:
         """Show what the run has learned until the window is closed; a run that was stopped closes it."""
@@ -293,7 +319,11 @@ class RunWindow:
                 self._window = Window(EmptyPage("Engram"), scale=self._scale)
             except ValueError:  # there is no display: the first snapshot says so
                 return
-        self._window.show_waiting(COMPILING)
+        self._source.is_busy = True
+        try:
+            self._window.show_waiting(COMPILING)
+        finally:
+            self._source.is_busy = False
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
@@ -325,3 +355,7 @@ class RunWindow:
         pressed = list(self._source.pressed)
         self._source.pressed.clear()
         return pressed
+
+
+def _draws_itself(shown: Shown | None) -> bool:
+    return shown is not None and shown.shown.view.scene.image is not None

@@ -436,7 +436,7 @@ def settings_panels(settings: Mapping[str, str]) -> list[TextPanel]:
     groups: dict[str, dict[str, str]] = {"run": {}}
     for name, value in settings.items():
         group, _, own = name.rpartition(".")
-        groups.setdefault(group or "run", {})[own] = value
+        groups.setdefault(group or "run", {})[own] = "none" if value in ("", "[]") else value
     return [TextPanel(group.replace(".", ": "), facts) for group, facts in groups.items() if facts]
 
 

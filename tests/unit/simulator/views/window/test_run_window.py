@@ -13,7 +13,7 @@ from simulator.commands.live.playback import Playback  # noqa: E402
 from simulator.core.protocols import AgentView  # noqa: E402
 from simulator.core.scene import Scene  # noqa: E402
 from simulator.core.snapshots import LiveChanges, Look, SeedView, Shown  # noqa: E402
-from simulator.views.window.run_window import LiveRun, RunWindow  # noqa: E402
+from simulator.views.window.run_window import TRAINING_PER_FRAME, LiveRun, RunWindow  # noqa: E402
 from tests.helpers.snapshots import snapshot  # noqa: E402
 
 MOST_ASKED = 200  # looks at signals while it waits: a paused run looks ten times a second
@@ -24,18 +24,24 @@ class Driven:
 
     def __init__(self, speed=None):
         self.playback = Playback(speed)
-        self.source = LiveRun(Look(), {}, self.playback.controls, "engram run q_learning rooms", LiveChanges())
+        look = Look()
+        look.bind(self.picture)
+        self.n_pictures = 0
+        self.source = LiveRun(look, {}, self.playback.controls, "engram run q_learning rooms", LiveChanges())
         self.now = self.cpu = 100.0
         clocks = {"clock": lambda: self.now, "cpu_clock": lambda: self.cpu}
         self.window = RunWindow(self.source, "1", lambda run: None, lambda run: None, **clocks)
         self.playback.keyboard = self.window
         self.step = 1_000
 
+    def picture(self):
+        self.n_pictures += 1
+        return Shown(SeedView(0, AgentView(Scene("a room", facts={"step": str(self.step)}), None, None)))
+
     def advance(self):
         """Show the next snapshot, and wait until the one after it may be asked for; True: it may be."""
         self.step += 1
-        shown = Shown(SeedView(0, AgentView(Scene("a room", facts={"step": "1"}), None, None)))
-        now = dataclasses.replace(snapshot(), step=self.step, shown=shown)
+        now = dataclasses.replace(snapshot(), step=self.step)
         self.window.show(now)
         asked = 0
 
@@ -142,7 +148,28 @@ def test_at_full_speed_drawing_takes_a_small_share_of_training(driven, monkeypat
     run = driven()
     run.advance()
     frames = _frames(run, 300, 0.05, 0.05, 0.005, monkeypatch)
-    assert 0.8 < frames * 0.005 * 30 / (300 * 0.05) <= 1.05
+    assert 0.8 < frames * 0.005 * TRAINING_PER_FRAME / (300 * 0.05) <= 1.05
+    assert run.n_pictures <= frames + 1  # none for a snapshot that is not drawn
+
+
+def test_every_step_of_a_slow_run_has_its_picture_though_frames_are_left_out(driven, monkeypatch):
+    run = driven(10_000.0)
+    run.advance()
+    assert _frames(run, 30, 0.01, 0.001, 0.001, monkeypatch) < 15
+    assert run.n_pictures == 31
+
+
+def test_another_seed_of_a_paused_run_is_shown_at_once(driven):
+    run = driven()
+    run.advance()
+    run.source.look.index = 1
+    before = run.n_pictures
+    assert run.source.shown is run.source.shown
+    assert run.n_pictures == before + 1
+    run.source.is_busy = True
+    run.source.look.index = 0
+    assert run.source.shown is not None
+    assert run.n_pictures == before + 1
 
 
 def test_at_full_speed_a_frame_comes_every_second_whatever_it_takes(driven, monkeypatch):
