@@ -106,12 +106,11 @@ def _map(request: Request, name: str, truth: Array | None, n_truth: int) -> dict
     labels = found.labels
     if labels is None:
         labels = measures.clusters_of(points, request.n_clusters, request.random_state)
-    near = (
-        measures.neighbours_kept(points, states.vectors, request.config.neighbors) if found.points is not None else None
-    )
-    steps = None
-    if states.adjacency is not None and found.points is not None:
-        steps = measures.steps_kept(points, states.adjacency, request.config.neighbors)
+    near = steps = None
+    if found.points is not None:
+        near = measures.neighbours_kept(points, states.vectors, request.config.neighbors)
+        if states.adjacency is not None:
+            steps = measures.steps_kept(points, states.adjacency, request.config.neighbors)
     features = np.eye(labels.max() + 1)[labels] if found.points is None else found.points
     linear = measures.linear_quality(features, states.exact) if states.exact is not None else None
     plane, axes = plane_of(found, points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -107,7 +108,19 @@ def agreement(labels: Array, truth: Array) -> float | None:
 
 def clusters_of(points: Array, n_clusters: int, random_state: int) -> Array:
     """Part the points of a map [N, D] by k-means, int64 [N]."""
-    from sklearn.cluster import KMeans
+    return kmeans(points, n_clusters, random_state)[0]
 
-    found = KMeans(n_clusters, n_init=10, random_state=random_state).fit_predict(points)
-    return np.asarray(found, np.int64)
+
+def kmeans(points: Array, n_clusters: int, random_state: int) -> tuple[Array, float]:
+    """Run k-means from ten starts: clusters int64 [N], and the sum of squared distances to their means.
+
+    There are fewer clusters where fewer points differ.
+    """
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
+    model = KMeans(n_clusters, n_init=10, random_state=random_state)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        labels = model.fit_predict(points)
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64), float(model.inertia_)

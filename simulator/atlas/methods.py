@@ -4,8 +4,8 @@ Reductions and clusterings are scikit-learn's and scipy's. What learns from walk
 
 ===================================  =================================================================================
 ``pca``                              directions of the largest variance
-``lle``                              the plane in which each state is the same mixture of its neighbours (Roweis, Saul 2000)
-``laplacian``                        smooth functions on the graph of steps, or of nearest neighbours (Belkin, Niyogi 2003)
+``lle``                              each state as the same mixture of its neighbours (Roweis, Saul 2000)
+``laplacian``                        smooth functions on the graph of steps or of neighbours (Belkin, Niyogi 2003)
 ``tsne``, ``umap``                   neighbours stay neighbours (van der Maaten, Hinton 2008; McInnes et al. 2018)
 ``kmeans``, ``hac``, ``spectral``    clusters: round ones, a tree of merged ones (Ward 1963), parts of the graph
 ``ngram``                            shares of the n - 1 states that follow a state
@@ -26,11 +26,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from simulator.atlas.measures import kmeans
 from simulator.atlas.states import States
 from simulator.config.atlas import AtlasConfig
 from simulator.core import rng
 from simulator.core.embeddings.glove import GloVe, glove
-from simulator.core.embeddings.graph import deepwalk_matrix, laplacian, signed
+from simulator.core.embeddings.graph import deepwalk_matrix, laplacian, signed, undirected
 from simulator.core.embeddings.walks import (
     cooccurrence,
     expected_cooccurrence,
@@ -46,7 +47,7 @@ PLANE = 2
 EMBEDDED = 16  # numbers of a state where walks are embedded
 DEFAULT_CLUSTERS = 4
 MAX_NGRAMS = 10  # that are listed
-MAX_TSNE = 4_096
+MIN_DISTANCE = 1e-12  # added to every distance: of equal states too there is an edge
 
 
 class Found(NamedTuple):
@@ -137,18 +138,25 @@ def _laplacian(request: Request) -> Found:
     adjacency = _adjacency(request)
     eigenvalues, vectors = np.linalg.eigh(laplacian(adjacency))
     points = signed(vectors[:, 1 : 1 + request.size]) * np.sqrt(len(vectors))
-    graph = "steps" if request.states.adjacency is not None else f"{request.neighbors} nearest neighbours"
+    graph = "of steps" if request.states.adjacency is not None else f"of {request.neighbors} nearest neighbours"
     return Found(points, ordered=True, facts={"eigenvalues": eigenvalues[1 : 1 + request.size], "graph": graph})
 
 
 def _adjacency(request: Request) -> Array:
-    """Return the graph of steps, or where there is none that of nearest neighbours, joined if either is the other's."""
+    """Return the graph of steps, or where there is none that of nearest neighbours, joined if either is the other's.
+
+    The shortest tree over all states joins what neighbours leave apart.
+    """
     if request.states.adjacency is not None:
         return request.states.adjacency
+    from scipy.sparse.csgraph import minimum_spanning_tree
+    from scipy.spatial.distance import cdist
     from sklearn.neighbors import kneighbors_graph
 
-    graph = kneighbors_graph(request.states.vectors, request.neighbors).toarray()
-    return np.maximum(graph, graph.T)
+    vectors = request.states.vectors
+    nearest = kneighbors_graph(vectors, request.neighbors).toarray()
+    tree = minimum_spanning_tree(cdist(vectors, vectors) + MIN_DISTANCE).toarray()
+    return undirected(nearest + tree)
 
 
 def _tsne(request: Request) -> Found:
@@ -189,11 +197,8 @@ def _umap(request: Request) -> Found:
 
 
 def _kmeans(request: Request) -> Found:
-    from sklearn.cluster import KMeans
-
-    model = KMeans(request.n_clusters, n_init=10, random_state=request.random_state)
-    labels = model.fit_predict(request.states.vectors)
-    return Found(labels=labels.astype(np.int64), facts={"inertia": float(model.inertia_)})
+    labels, inertia = kmeans(request.states.vectors, request.n_clusters, request.random_state)
+    return Found(labels=labels, facts={"inertia": inertia})
 
 
 def _hac(request: Request) -> Found:
@@ -261,7 +266,7 @@ def _expectation_error(request: Request, counts: Array) -> float:
 
 
 def _svd(request: Request) -> Found:
-    matrix = positive_pmi(request.counts(), request.config.negatives)
+    matrix = positive_pmi(request.counts(), request.config.shift)
     return Found(svd_vectors(matrix, request.embedded_size), ordered=True)
 
 
@@ -274,7 +279,7 @@ def _deepwalk(request: Request) -> Found:
     degrees = request.states.adjacency.sum(axis=1)
     chain = request.states.adjacency / np.maximum(degrees, 1.0)[:, None]
     share = np.maximum(degrees, 1.0) / np.maximum(degrees, 1.0).sum()
-    matrix = deepwalk_matrix(chain, share, request.config.window, request.config.negatives)
+    matrix = deepwalk_matrix(chain, share, request.config.window, request.config.shift)
     return Found(svd_vectors(matrix, request.embedded_size), ordered=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from simulator.training.episode_player import Moment
 
 MAX_FINITE = 2_048  # states of a finite environment that are all drawn
+STEPS = 10_000  # of random play, by default
+MOMENTS = 2_000  # of a run's episodes, by default
 MAX_WALK = 1_000  # steps after which a walk is cut where the episode goes on
 
 
@@ -48,14 +50,15 @@ def of_env(name: str, env: Env, config: AtlasConfig, seed: int) -> States:
         ValueError: numbers that these states do not have; one line.
     """
     spec = env.spec
-    if spec.mdp is not None and spec.state_obs is not None and _shows_state(spec):
-        return _of_finite(name, env, spec.mdp, config, seed)
+    if (finite := _finite(env, config.gamma)) is not None:
+        return _of_finite(name, env, finite, config, seed)
     atlas = Atlas(config.max_states)
-    _random_play(env, atlas, config.steps, seed)
+    n_steps = config.steps or STEPS
+    _random_play(env, atlas, n_steps, seed)
     visits, steps = atlas.times()
     of = chosen(config.of, {"observations": True}, ("observations",))
     return States(
-        title=f"{name}, met in {config.steps:,} steps of random play",
+        title=f"{name}, met in {n_steps:,} steps of random play",
         kind="env",
         of=of,
         vectors=_observed(spec, atlas.observations),
@@ -74,43 +77,78 @@ def _shows_state(spec: EnvSpec) -> bool:
     return n_states <= MAX_FINITE and len({np.ascontiguousarray(obs).tobytes() for obs in spec.state_obs}) == n_states
 
 
-def _of_finite(name: str, env: Env, mdp: FiniteMDP, config: AtlasConfig, seed: int) -> States:
+class Finite(NamedTuple):
+    """What is known of the states of a finite environment whose observations show the state."""
+
+    observations: Array  # [N, *obs]
+    vectors: dict[str, Array]  # [N, F] by name
+    chain: Array  # float64 [N, N], of random play within an episode
+    adjacency: Array  # float64 [N, N]
+    places: Array | None  # int64 [N, 2]
+    exact: ExactValues | None
+
+    def number_by_observation(self) -> dict[bytes, int]:
+        """Return the number of every state, by its observation."""
+        return {np.ascontiguousarray(obs).tobytes(): state for state, obs in enumerate(self.observations)}
+
+
+def _finite(env: Env, gamma: float) -> Finite | None:
+    """Collect the states of an environment that can be reached; None where they are not known, or not seen."""
     spec = env.spec
-    assert spec.state_obs is not None
-    everything = policy_chain(uniform_policy(mdp), transitions(mdp, ()))
-    met = np.flatnonzero(reachable_from(everything, mdp.start > 0))
-    atlas = Atlas.of_all(spec.state_obs[met])
-    _random_play(env, atlas, config.steps, seed)
+    mdp = spec.mdp
+    if mdp is None or spec.state_obs is None or not _shows_state(spec):
+        return None
+    uniform = uniform_policy(mdp)
+    met = np.flatnonzero(reachable_from(policy_chain(uniform, transitions(mdp, ())), mdp.start > 0))
+    rows = np.ix_(met, met)
     env.reset()
     scene = env.scene(0)
-    on_map = scene.places is not None and (scene.walls is not None or scene.rooms is not None)
-    places = np.asarray(scene.places)[met] if on_map else None
-    chain = policy_chain(uniform_policy(mdp), transitions(mdp, (TERMINATES, TRUNCATES))).toarray()[np.ix_(met, met)]
-    valued = policy_chain(uniform_policy(mdp), transitions(mdp, (TERMINATES,))).toarray()[np.ix_(met, met)]
-    visits, steps = atlas.times()
-    exact = exact_values(mdp, met, config.gamma)
-    vectors: dict[str, Array] = {
-        "observations": _observed(spec, atlas.observations),
-        "successor": successor(valued, config.gamma),
+    vectors = {
+        "observations": _observed(spec, list(spec.state_obs[met])),
+        "successor": successor(policy_chain(uniform, transitions(mdp, (TERMINATES,))).toarray()[rows], gamma),
     }
-    if places is not None:
-        vectors["place"] = np.asarray(scene.rooms)[met] if scene.walls is None else places.astype(np.float64)
-    order = ("successor",) if isinstance(spec.observation, spaces.Discrete) else ("observations",)
-    of = chosen(config.of, vectors, order)
+    places = None
+    if scene.places is not None and (scene.walls is not None or scene.rooms is not None):
+        places = np.asarray(scene.places)[met]
+        vectors["place"] = places.astype(np.float64) if scene.rooms is None else np.asarray(scene.rooms)[places[:, 0]]
+    return Finite(
+        observations=spec.state_obs[met],
+        vectors=vectors,
+        chain=policy_chain(uniform, transitions(mdp, (TERMINATES, TRUNCATES))).toarray()[rows],
+        adjacency=adjacency_of(mdp)[rows],
+        places=places,
+        exact=exact_values(mdp, met, gamma),
+    )
+
+
+def _order(spec: EnvSpec) -> tuple[str, ...]:
+    """Return what stands for a state by default: the numbers of a discrete observation tell nothing."""
+    return ("successor", "observations") if isinstance(spec.observation, spaces.Discrete) else ("observations",)
+
+
+def _of_finite(name: str, env: Env, finite: Finite, config: AtlasConfig, seed: int) -> States:
+    atlas = Atlas.of_all(finite.observations)
+    _random_play(env, atlas, config.steps or STEPS, seed)
+    visits, steps = atlas.times()
+    of = chosen(config.of, finite.vectors, _order(env.spec))
+    env.reset()
+    scene = env.scene(0)
+    exact = finite.exact
+    assert env.spec.mdp is not None
     return States(
-        title=f"{name}, all {len(met):,} states",
+        title=f"{name}, all {len(finite.observations):,} states",
         kind="env",
         of=of,
-        vectors=vectors[of],
+        vectors=finite.vectors[of],
         walks=atlas.walks,
-        chain=chain,
-        adjacency=adjacency_of(mdp)[np.ix_(met, met)],
-        scene=scene if on_map else None,
-        places=places,
-        rooms=None if places is None else rooms_at(scene, places),
+        chain=finite.chain,
+        adjacency=finite.adjacency,
+        scene=None if finite.places is None else scene,
+        places=finite.places,
+        rooms=None if finite.places is None else rooms_at(scene, finite.places),
         values=None if exact is None else exact.values,
         actions=None if exact is None else np.where(exact.judged, exact.greedy.argmax(axis=1), -1),
-        action_names=_action_names(scene, mdp.legal.shape[1]),
+        action_names=_action_names(scene, env.spec.mdp.legal.shape[1]),
         steps=steps,
         visits=visits,
         exact=exact,
@@ -210,17 +248,19 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
     moments: list[Moment] = []
     for moment in player:
         moments.append(moment)
-        if len(moments) == config.steps:
+        if len(moments) == (config.steps or MOMENTS):
             break
     carried = moments[0].carried
-    of = chosen(config.of, {"observations": True, **carried}, ("hidden", "features", "observations"))
     session = player.session
+    finite = _finite(session.env, config.gamma)
+    offered = {**(finite.vectors if finite is not None else {"observations": True}), **carried}
+    of = chosen(config.of, offered, ("hidden", "features", *_order(session.env.spec)))
     title = (
         f"{record.run}: {session.config.agent} in {session.config.env}, seed {player.seed}, {len(moments):,} moments"
     )
     spec = session.env.spec
     names = _action_names(moments[0].view.scene, int(getattr(spec.action, "n", 0)))
-    if of != "observations":
+    if of in carried:
         return _of_moments(title, of, moments, names, config.max_states)
     atlas = Atlas(config.max_states)
     numbers = []
@@ -230,13 +270,20 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
         numbers.append(atlas.meet(moment.obs, moment.t))
     visits, steps = atlas.times()
     first = np.array([numbers.index(state) for state in range(len(atlas.observations))])
+    vectors = _observed(spec, atlas.observations)
+    adjacency = _graph(atlas)
+    if finite is not None:
+        number = finite.number_by_observation()
+        rows = np.array([number[np.ascontiguousarray(obs).tobytes()] for obs in atlas.observations])
+        vectors = finite.vectors[of][rows]
+        adjacency = finite.adjacency[np.ix_(rows, rows)]
     return States(
         title=title,
         kind="run",
         of=of,
-        vectors=_observed(spec, atlas.observations),
+        vectors=vectors,
         walks=atlas.walks,
-        adjacency=_graph(atlas),
+        adjacency=adjacency,
         steps=steps,
         visits=visits,
         notes=_left_out(atlas),
@@ -275,6 +322,8 @@ def _known(moments: list[Moment], names: tuple[str, ...]) -> dict[str, Any]:
         known |= {"values": values.max(axis=1), "actions": values.argmax(axis=1)}
     elif all(moment.probs is not None for moment in moments):
         known["actions"] = np.array([np.argmax(moment.probs) for moment in moments])
+    elif names:  # of a policy that remembers: what it does
+        known["actions"] = np.array([-1 if moment.action is None else int(moment.action) for moment in moments])
     return known
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.config.atlas import AtlasConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
@@ -57,27 +57,51 @@ def _states(args: ParsedArgs, config: AtlasConfig) -> Any:
     from simulator.atlas import sources
 
     name, *others = args.names
-    kinds = registry.kinds_of(name)
     seed = args.options.seed
-    if "memories" in kinds:
+    kind = _kind_of(name, lab_of(args.options))
+    if kind == "memories":
         return _of_memory(args, config, others[0] if others else CHALLENGE)
     if others:
         raise ValueError(f"{others[0]}: a second name is the challenge of a memory, and {name} is none")
     _refuse(args, "patterns", "a memory", "memory", "challenge")
-    if "envs" in kinds:
+    if kind == "envs":
         from simulator.commands.solve import make_env
 
         env = make_env(name, args.players.get("env", {}), seed or 0)
         return sources.of_env(name, env, config, seed or 0)
     _refuse(args, "", "an environment", "env")
-    if kinds:
-        kind = registry.with_article(registry.SINGULAR[kinds[0]])
-        raise ValueError(f"{name} is {kind}, expected a run, an environment or a memory (engram atlas --help)")
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
 
     with Store(existing(lab_of(args.options))) as store:
         return sources.of_run(store, name, config, seed)
+
+
+def _kind_of(name: str, lab: str) -> str:
+    """Return what a name stands for: memories, envs or runs; of a run's id and an environment's the run comes first.
+
+    Raises:
+        ValueError: another kind of player, or nothing; one line.
+    """
+    from simulator.commands.list import run_rows
+
+    kinds = registry.kinds_of(name)
+    if found := next((kind for kind in ("memories", "envs") if kind in kinds), None):
+        return found
+    if kinds:
+        kind = registry.with_article(registry.SINGULAR[kinds[0]])
+        raise ValueError(f"{name} is {kind}, expected a run, an environment or a memory (engram atlas --help)")
+    runs = [row["run"] for row in run_rows(lab)]
+    if name == "latest" or name in runs:
+        return "runs"
+    for kind in ("envs", "memories"):
+        try:
+            registry.load(kind, name)
+        except registry.UnknownNameError:
+            continue
+        return kind
+    known = [*runs, "latest", *registry.candidates("envs"), *registry.candidates("memories")]
+    raise ValueError(registry.unknown_name_message("name", name, known, "engram list, engram list runs"))
 
 
 def _refuse(args: ParsedArgs, option: str, owner: str, *tables: str) -> None:

@@ -42,8 +42,8 @@ class AtlasConfig:
     color: Color = "auto"
     """colour by the exact or learned value, the best action, the room, the pattern's class, the cluster, the time step
     or the visits; auto: class, else room, else value, else step"""
-    steps: Annotated[int, Meta(ge=2, le=10**6)] = 5_000
-    """environment steps of random play, or moments of a run's evaluation episodes"""
+    steps: Annotated[int, Meta(ge=0, le=10**6)] = 0
+    """environment steps of random play, or moments of a run's evaluation episodes; 0: 10,000, and 2,000 moments"""
     max_states: Annotated[int, Meta(ge=3, le=4_096)] = 1_000
     """states that are drawn at most, of those met the first; all states of a finite environment count"""
     patterns: Annotated[int, Meta(ge=3, le=4_096)] = 200
@@ -67,12 +67,14 @@ class AtlasConfig:
     objective: Literal["softmax", "hierarchical", "negative"] = "negative"
     """of skip_gram and cbow: softmax over all states, over a Huffman tree, or negative sampling"""
     negatives: Count = 5
-    """negative samples of every pair; svd and deepwalk subtract their logarithm"""
+    """negative samples of every pair"""
     power: Share = 0.75
     """negative samples are drawn in proportion to count to this power"""
+    shift: Positive = 1.0
+    """svd and deepwalk subtract its logarithm from mutual information"""
     subsample: Share = 0.0
     """a state of frequency f is left out of a walk with probability 1 - sqrt(subsample / f); 0: never"""
     epochs: CountOrZero = 0
-    """passes over walks or pairs; 0: 5, of glove 50"""
+    """passes over walks or pairs; 0: 5, of glove 200"""
     learning_rate: Positive = 0.05
     """learning rate of skip_gram, cbow and glove"""

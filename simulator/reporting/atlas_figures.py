@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ import numpy as np
 from simulator.core.protocols import Array
 from simulator.reporting.atlas import Groups, groups_of, leaves
 from simulator.reporting.figures import COLOURS, INK, Ax, LegendEntry, Margin, Panel, Picture, Size
-from simulator.views.style import number
 
 SIDE = 2.9  # inches of a plot
 MARGIN = Margin(0.5, 0.45, 0.25, 0.35)
@@ -23,34 +23,41 @@ MANY = "tab20"  # colours of more groups than COLOURS
 
 
 def pictures_of(data: Mapping[str, Any]) -> list[Picture]:
-    """Return a picture for each map of an atlas.
+    """Return the pictures of an atlas: the map of rooms first, then every map of states in the same colours.
+
+    Where states are coloured by their cluster, each map of states has colours and a map of rooms of its own.
 
     Args:
         data: the JSON object of ``engram atlas``.
     """
-    return [_picture(data, found) for found in data["maps"]]
+    if data["color"] == "cluster":
+        return [_picture(data, [found]) for found in data["maps"]]
+    return [_picture(data, data["maps"])]
 
 
-def _picture(data: Mapping[str, Any], found: Mapping[str, Any]) -> Picture:
-    groups = groups_of(data, found)
+def _picture(data: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> Picture:
+    """Put maps of states whose colours are the same beside the map of rooms, and the trees behind them."""
+    groups = groups_of(data, maps[0])
     colours = colours_of(data, groups)
     size = Size(SIDE, SIDE)
-    panels = [Panel("", size, MARGIN, lambda ax: _paint_plane(ax, found, colours))]
+    panels = []
     if data["map"] is not None:
         panels.append(Panel("", size, MARGIN, lambda ax: _paint_map(ax, data, colours)))
-    if found["tree"] is not None:
-        panels.append(Panel("", size, MARGIN, lambda ax: _paint_tree(ax, found)))
-    return Picture("atlas", f"{found['method']}: {data['atlas']}", _note(data, found), panels, _legend(groups))
+    for found in maps:
+        panels.append(Panel(_title(found), size, MARGIN, partial(_paint_plane, found=found, colours=colours)))
+    for found in maps:
+        if found["tree"] is not None:
+            panels.append(Panel("the tree of hac", size, MARGIN, partial(_paint_tree, found=found)))
+    note = f"A state is its {data['of']}; coloured by {data['color']}."
+    return Picture("atlas", data["atlas"], note, panels, _legend(groups))
 
 
-def _note(data: Mapping[str, Any], found: Mapping[str, Any]) -> str:
-    said = [f"A state is its {data['of']}; coloured by {data['color']}"]
-    for key, name in (("neighbours", "trustworthiness"), ("neighbours_by_steps", "by steps")):
-        if found[key] is not None:
-            said.append(f"{name} {number(found[key]['trustworthiness'])}")
+def _title(found: Mapping[str, Any]) -> str:
+    if found["neighbours"] is not None:
+        return f"{found['method']}, trustworthiness {found['neighbours']['trustworthiness']:.3f}"
     if found["agreement"] is not None:
-        said.append(f"adjusted Rand index of {found['n_clusters']} clusters {number(found['agreement'])}")
-    return ", ".join(said) + "."
+        return f"{found['method']}, adjusted Rand index {found['agreement']:.2f}"
+    return str(found["method"])
 
 
 def colours_of(data: Mapping[str, Any], groups: Groups) -> Array:
@@ -84,9 +91,9 @@ def _legend(groups: Groups) -> list[LegendEntry]:
     from matplotlib.colors import to_hex
 
     entries = [LegendEntry(name, to_hex(_colour(groups, k)), "-", 6.0) for k, name in enumerate(groups.names)]
-    return entries[:MAX_LEGEND] + (
-        [LegendEntry(f"{len(entries) - MAX_LEGEND} more", GREY, "-", 6.0)] * (len(entries) > MAX_LEGEND)
-    )
+    if len(entries) > MAX_LEGEND:
+        return [*entries[:MAX_LEGEND], LegendEntry(f"{len(entries) - MAX_LEGEND} more", GREY, "-", 6.0)]
+    return entries
 
 
 def _paint_plane(ax: Ax, found: Mapping[str, Any], colours: Array) -> None:

@@ -28,7 +28,7 @@ class GloVe:
     """numbers D of a state's vector"""
     x_max: Positive = 100.0
     """count from which all pairs weigh alike"""
-    epochs: Count = 50
+    epochs: Count = 200
     """passes over the pairs"""
     learning_rate: Positive = 0.05
     """learning rate of AdaGrad"""

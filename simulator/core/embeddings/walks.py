@@ -126,4 +126,4 @@ def svd_vectors(matrix: Array, size: int) -> Array:
     Symmetric factors as Levy and Goldberg 2014, section 3.3. The largest entry of a column is positive.
     """
     left, sizes, _ = np.linalg.svd(matrix, full_matrices=False)
-    return signed(left[:, :size]) * np.sqrt(sizes[:size])
+    return np.asarray(signed(left[:, :size]) * np.sqrt(sizes[:size]))

@@ -220,6 +220,12 @@ def _dot(a, b):
 
 
 @jit_inline
+def _add(vector, other, scale):
+    for d in range(vector.shape[0]):
+        vector[d] += scale * other[d]
+
+
+@jit_inline
 def _sigmoid(x):
     return 1.0 / (1.0 + np.exp(-x))
 
@@ -300,20 +306,18 @@ def _learn_around(hyper, vocabulary, learner, i, t, n_kept, rate):
         h = learner.hidden[i]
         for d in range(h.shape[0]):
             h[d] = 0.0
-            for u in range(low, high):
-                if u != t:
-                    h[d] += w[learner.walk[i, u], d] / (high - low - 1)
+        for u in range(low, high):
+            if u != t:
+                _add(h, w[learner.walk[i, u]], 1.0 / (high - low - 1))
         _predict(hyper, vocabulary, learner, i, h, state, rate)
         for u in range(low, high):
             if u != t:
-                for d in range(h.shape[0]):
-                    w[learner.walk[i, u], d] += learner.grad[i, d] / (high - low - 1)
+                _add(w[learner.walk[i, u]], learner.grad[i], 1.0 / (high - low - 1))
     else:
         for u in range(low, high):
             if u != t:
                 _predict(hyper, vocabulary, learner, i, w[state], learner.walk[i, u], rate)
-                for d in range(w.shape[1]):
-                    w[state, d] += learner.grad[i, d]
+                _add(w[state], learner.grad[i], 1.0)
 
 
 @jit
