@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from simulator.atlas.states import Atlas, ExactValues, States, chosen, flat, graph_of, rooms_at
+from simulator.atlas.states import Atlas, ExactValues, States, chosen, flat, rooms_at
 from simulator.config.atlas import AtlasConfig
 from simulator.core import registry
-from simulator.core.embeddings.graph import adjacency_of, successor
-from simulator.core.embeddings.walks import rows_of
+from simulator.core.embeddings.graph import adjacency_of, successor, undirected
+from simulator.core.embeddings.walks import rows_of, transitions_met
 from simulator.core.mdp.markov_chains import reachable_from
 from simulator.core.mdp.model import (
     TERMINATES,
@@ -210,7 +210,7 @@ def _graph(atlas: Atlas) -> Array | None:
 
     n_states = len(atlas.observations)
     visits, _ = atlas.times()
-    adjacency = graph_of(atlas.walks, n_states)
+    adjacency = undirected(transitions_met(atlas.walks, n_states))
     joined = connected_components(adjacency, directed=False)[0] == 1
     return adjacency if joined and visits.sum() >= 2 * n_states else None
 

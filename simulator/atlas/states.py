@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from simulator.core.embeddings.graph import undirected
 from simulator.core.embeddings.walks import rows_of
 from simulator.core.protocols import Array
 from simulator.core.scene import Scene
@@ -137,15 +136,6 @@ class Atlas:
         visits = np.bincount(states, minlength=len(self.observations))
         total = np.bincount(states, weights=at, minlength=len(self.observations))
         return visits, np.where(visits > 0, total / np.maximum(visits, 1), np.nan)
-
-
-def graph_of(walks: Array, n_states: int) -> Array:
-    """Join states that a walk met one after the other: float64 [N, N]."""
-    steps = np.zeros((n_states, n_states))
-    first, second = walks[:, :-1], walks[:, 1:]
-    both = second >= 0
-    steps[first[both], second[both]] = 1.0
-    return undirected(steps)
 
 
 def rooms_on_map(scene: Scene) -> Array | None:

@@ -72,6 +72,14 @@ def expected_cooccurrence(chain: Array, start: Array, length: int, window: int) 
     return forward + forward.T
 
 
+def transitions_met(walks: Array, n_states: int) -> Array:
+    """Count how often one state came right after another: float64 [N, N]."""
+    first, second = walks[:, :-1], walks[:, 1:]
+    both = second >= 0
+    counts = np.bincount(first[both] * n_states + second[both], minlength=n_states * n_states)
+    return np.asarray(counts.reshape(n_states, n_states), np.float64)
+
+
 class NGrams(NamedTuple):
     """The sequences of n states that walks have, the most frequent first."""
 
