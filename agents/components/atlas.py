@@ -250,10 +250,10 @@ def features_of(walks: Array, landmarks: Array, config: Config, seed: int, strea
     if config.method == "laplacian":
         return smooth
     points = landmarks if config.of == "observations" else smooth
-    if config.method == "kmeans":
-        labels = cluster(points, size, stream)[1]
-    elif n < 2:
+    if n < 2:
         labels = np.zeros(n, np.int64)
+    elif config.method == "kmeans":
+        labels = cluster(points, size, stream)[1]
     else:
         from scipy.cluster.hierarchy import fcluster, linkage
 

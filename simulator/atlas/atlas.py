@@ -71,8 +71,8 @@ def _map_of(scene: Scene) -> dict[str, Any]:
 def _check(states: States, config: AtlasConfig) -> None:
     if len(states) < MIN_STATES:
         raise ValueError(f"{states.title}: {len(states)} different states, expected at least {MIN_STATES} to draw")
-    if config.size >= len(states):
-        raise ValueError(f"--size {config.size}: {states.title}, expected less than the number of states")
+    if config.dims >= len(states):
+        raise ValueError(f"--dims {config.dims}: {states.title}, expected less than the number of states")
 
 
 def _color(states: States, config: AtlasConfig) -> str:

@@ -33,6 +33,7 @@ from simulator.core import rng
 from simulator.core.embeddings.glove import GloVe, glove
 from simulator.core.embeddings.graph import deepwalk_matrix, laplacian, signed, undirected
 from simulator.core.embeddings.walks import (
+    NGrams,
     cooccurrence,
     expected_cooccurrence,
     following,
@@ -72,12 +73,12 @@ class Request:
     @property
     def size(self) -> int:
         """Numbers of a state."""
-        return self.config.size or PLANE
+        return self.config.dims or PLANE
 
     @property
     def embedded_size(self) -> int:
         """Numbers of a state where walks are embedded."""
-        return self.config.size or min(EMBEDDED, len(self.states) - 1)
+        return self.config.dims or min(EMBEDDED, len(self.states) - 1)
 
     @property
     def neighbors(self) -> int:
@@ -232,14 +233,13 @@ def _ngram(request: Request) -> Found:
     return Found(following(grams, len(request.states)), facts=facts)
 
 
-def _transition_error(grams: Any, chain: Array) -> float:
-    """Compute the largest |estimated - exact| transition probability of the states that were left, given no end."""
+def _transition_error(grams: NGrams, chain: Array) -> float:
+    """Compute the largest |estimated - exact| transition probability of the states that were left."""
     counted = np.zeros_like(chain)
     counted[grams.states[:, 0], grams.states[:, 1]] = grams.counts
     left = counted.sum(axis=1) > 0
     share = counted[left] / counted[left].sum(axis=1, keepdims=True)
-    goes_on = chain[left].sum(axis=1, keepdims=True)
-    return float(np.abs(share - chain[left] / np.where(goes_on > 0, goes_on, 1.0)).max())
+    return float(np.abs(share - chain[left]).max())
 
 
 def _cooccurrence(request: Request) -> Found:
@@ -256,12 +256,8 @@ def _expectation_error(request: Request, counts: Array) -> float:
     walks = request.walks()
     chain = request.states.chain
     assert chain is not None
-    expected = np.zeros_like(counts)
-    for length in np.unique((walks >= 0).sum(axis=1)):
-        rows = walks[(walks >= 0).sum(axis=1) == length]
-        start = np.bincount(rows[:, 0], minlength=len(chain))
-        goes_on = chain / np.maximum(chain.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-        expected += expected_cooccurrence(goes_on, start, int(length), request.config.window)
+    start = np.bincount(walks[:, 0], minlength=len(chain))
+    expected = expected_cooccurrence(chain, start, walks.shape[1], request.config.window)
     return float(np.abs(counts - expected).sum() / max(expected.sum(), 1.0))
 
 

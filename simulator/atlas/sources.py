@@ -15,8 +15,8 @@ from simulator.core.embeddings.graph import adjacency_of, successor, undirected
 from simulator.core.embeddings.walks import rows_of, transitions_met
 from simulator.core.mdp.markov_chains import reachable_from
 from simulator.core.mdp.model import (
+    GOES_ON,
     TERMINATES,
-    TRUNCATES,
     FiniteMDP,
     expected_reward,
     policy_chain,
@@ -50,7 +50,7 @@ def of_env(name: str, env: Env, config: AtlasConfig, seed: int) -> States:
         ValueError: numbers that these states do not have; one line.
     """
     spec = env.spec
-    if (finite := _finite(env, config.gamma)) is not None:
+    if (finite := _finite(env, config.discount)) is not None:
         return _of_finite(name, env, finite, config, seed)
     atlas = Atlas(config.max_states)
     n_steps = config.steps or STEPS
@@ -82,7 +82,7 @@ class Finite(NamedTuple):
 
     observations: Array  # [N, *obs]
     vectors: dict[str, Array]  # [N, F] by name
-    chain: Array  # float64 [N, N], of random play within an episode
+    chain: Array | None  # float64 [N, N], of random play until an episode ends; None where its end shows in no state
     adjacency: Array  # float64 [N, N]
     places: Array | None  # int64 [N, 2]
     exact: ExactValues | None
@@ -114,11 +114,28 @@ def _finite(env: Env, gamma: float) -> Finite | None:
     return Finite(
         observations=spec.state_obs[met],
         vectors=vectors,
-        chain=policy_chain(uniform, transitions(mdp, (TERMINATES, TRUNCATES))).toarray()[rows],
+        chain=_walk_chain(mdp, met),
         adjacency=adjacency_of(mdp)[rows],
         places=places,
         exact=exact_values(mdp, met, gamma),
     )
+
+
+def _walk_chain(mdp: FiniteMDP, met: Array) -> Array | None:
+    """Return the chain of random play [N, N] among states ``met``, which goes nowhere from where episodes end.
+
+    None where a state that ends an episode can also be left, so that more than the state would have to be known.
+    """
+    used = mdp.legal[..., None] & (mdp.prob > 0)
+    over = np.zeros(len(mdp.prob), np.bool_)
+    over[mdp.next[used & (mdp.end != GOES_ON)]] = True
+    entered = np.zeros(len(mdp.prob), np.bool_)
+    entered[mdp.next[used & (mdp.end == GOES_ON) & ~over[:, None, None]]] = True
+    if (over & (entered | (mdp.start > 0))).any():
+        return None
+    chain = policy_chain(uniform_policy(mdp), transitions(mdp, ())).toarray()
+    chain[over] = 0.0
+    return np.asarray(chain[np.ix_(met, met)])
 
 
 def _order(spec: EnvSpec) -> tuple[str, ...]:
@@ -252,7 +269,7 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
             break
     carried = moments[0].carried
     session = player.session
-    finite = _finite(session.env, config.gamma)
+    finite = _finite(session.env, config.discount)
     offered = {**(finite.vectors if finite is not None else {"observations": True}), **carried}
     of = chosen(config.of, offered, ("hidden", "features", *_order(session.env.spec)))
     title = (

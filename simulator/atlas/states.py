@@ -23,7 +23,7 @@ class States:
         of: what ``vectors`` are: ``observations``, ``successor``, ``place``, ``hidden``, ``codes`` ...
         vectors: float64 [N, F], what stands for each state.
         walks: int64 [W, L], the states met one after the other, each row ended by -1.
-        chain: float64 [N, N], the exact chain of random play; what a row lacks to 1 ends an episode.
+        chain: float64 [N, N], the exact chain of random play; nothing leads on from where episodes end.
         adjacency: float64 [N, N], states that a step joins; of random play exact, of a run as met.
         scene: a map with walls or rooms.
         places: int64 [N, 2], row and column of every state, or its room and 0; -1: not on the map.

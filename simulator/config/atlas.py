@@ -48,7 +48,7 @@ class AtlasConfig:
     """states that are drawn at most, of those met the first; all states of a finite environment count"""
     patterns: Annotated[int, Meta(ge=3, le=4_096)] = 200
     """patterns that a memory stores and codes"""
-    size: CountOrZero = 0
+    dims: CountOrZero = 0
     """numbers of a state in a map; 0: 2, and 16 where walks are embedded"""
     clusters: CountOrZero = 0
     """clusters; 0: as many as there are rooms or classes, else 4"""
@@ -58,8 +58,8 @@ class AtlasConfig:
     """distance of two clusters of hac"""
     perplexity: Positive = 30.0
     """of tsne: neighbours that count, about"""
-    gamma: PartShare = 0.95
-    """discount of the successor representation, and of exact values"""
+    discount: PartShare = 0.95
+    """gamma of the successor representation, and of exact values"""
     window: Count = 5
     """steps to either side that count as near on a walk"""
     ngram: Annotated[int, Meta(ge=2, le=8)] = 2
