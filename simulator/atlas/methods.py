@@ -127,6 +127,11 @@ def _pca(request: Request) -> Found:
 def _lle(request: Request) -> Found:
     from sklearn.manifold import LocallyLinearEmbedding
 
+    n_numbers = request.states.vectors.shape[1]
+    if request.size > n_numbers:
+        raise ValueError(
+            f"--dims {request.size}: lle of {n_numbers} numbers of {request.states.of}, expected at most these"
+        )
     model = LocallyLinearEmbedding(
         n_neighbors=request.neighbors, n_components=request.size, eigen_solver="dense", tol=1e-12
     )
