@@ -56,12 +56,13 @@ def of_env(name: str, env: Env, config: AtlasConfig, seed: int) -> States:
     n_steps = config.steps or STEPS
     _random_play(env, atlas, n_steps, seed)
     visits, steps = atlas.times()
-    of = chosen(config.of, {"observations": True}, ("observations",))
+    vectors = _vectors_met(spec, atlas, config.discount)
+    of = chosen(config.of, vectors, _order(spec))
     return States(
         title=f"{name}, met in {n_steps:,} steps of random play",
         kind="env",
         of=of,
-        vectors=_observed(spec, atlas.observations),
+        vectors=vectors[of],
         walks=atlas.walks,
         adjacency=_graph(atlas),
         steps=steps,
@@ -221,6 +222,15 @@ def _observed(spec: EnvSpec, observations: list[Array]) -> Array:
     return flat(observations)
 
 
+def _vectors_met(spec: EnvSpec, atlas: Atlas, discount: float) -> dict[str, Array]:
+    """Return the numbers that stand for states of which only walks are known; discrete ones have successors too."""
+    vectors = {"observations": _observed(spec, atlas.observations)}
+    if isinstance(spec.observation, spaces.Discrete):
+        counts = transitions_met(atlas.walks, len(atlas.observations))
+        vectors["successor"] = successor(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0), discount)
+    return vectors
+
+
 def _graph(atlas: Atlas) -> Array | None:
     """Return the graph of steps, where states are met again and all hang together; None elsewhere."""
     from scipy.sparse.csgraph import connected_components
@@ -270,8 +280,9 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
     carried = moments[0].carried
     session = player.session
     finite = _finite(session.env, config.discount)
-    offered = {**(finite.vectors if finite is not None else {"observations": True}), **carried}
-    of = chosen(config.of, offered, ("hidden", "features", *_order(session.env.spec)))
+    order = _order(session.env.spec)
+    offered = [*(order if finite is None else finite.vectors), *carried]
+    of = chosen(config.of, offered, ("hidden", "features", *order))
     title = (
         f"{record.run}: {session.config.agent} in {session.config.env}, seed {player.seed}, {len(moments):,} moments"
     )
@@ -287,9 +298,10 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
         numbers.append(atlas.meet(moment.obs, moment.t))
     visits, steps = atlas.times()
     first = np.array([numbers.index(state) for state in range(len(atlas.observations))])
-    vectors = _observed(spec, atlas.observations)
     adjacency = _graph(atlas)
-    if finite is not None:
+    if finite is None:
+        vectors = _vectors_met(spec, atlas, config.discount)[of]
+    else:
         number = finite.number_by_observation()
         rows = np.array([number[np.ascontiguousarray(obs).tobytes()] for obs in atlas.observations])
         vectors = finite.vectors[of][rows]

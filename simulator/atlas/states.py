@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -177,7 +177,7 @@ def flat(observations: Sequence[Array]) -> Array:
 MAX_SIDE = 32  # pixels
 
 
-def chosen(of: str, offered: Mapping[str, Any], order: Sequence[str]) -> str:
+def chosen(of: str, offered: Collection[str], order: Sequence[str]) -> str:
     """Return the numbers that stand for a state: those asked for, or the first of ``order`` that is offered.
 
     Raises:
