@@ -20,11 +20,13 @@ Clusters are those of the smooth functions (``of = walks``, spectral clustering:
 observations themselves. ``engram atlas`` draws such features. :mod:`agents.components.true_state` has the same smooth
 functions of the true graph: what these come to with enough steps.
 
-A discrete observation that was never collected has features 0; another one is the landmark it is nearest to.
+A discrete observation that was never collected has features 0, which leaves a linear agent its constant alone; so
+collect until all are met. Another observation is the landmark it is nearest to.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -107,6 +109,7 @@ class Atlas:
             np.zeros(n_seeds, np.int64),
             np.zeros((n_seeds, n_landmarks + 1, config.size), np.float32),
         )
+        self._of_class = self._look_up_classes()
         self.space = spaces.Box(-np.inf, np.inf, (config.size,), np.float32)
 
     def make_carry(self) -> Carry:
@@ -123,11 +126,23 @@ class Atlas:
 
     def encode(self, obs: Array, carry: Carry) -> Array:
         """Look the features float32 [S, F] of obs [S, *obs] up."""
+        if self._of_class is not None:
+            own: Array = self._of_class[np.arange(len(self._seeds)), np.asarray(obs, np.int64)]
+            return own
         return self._features(self._adapter.encode(obs)[:, None])[:, 0]
 
     def features(self, obs: Array) -> Array | None:
         """Look the features [S, B, F] of obs [B, *obs] up."""
+        if self._of_class is not None:
+            return self._of_class[:, np.asarray(obs, np.int64)]
         return self._features(np.repeat(self._adapter.encode(obs)[None], len(self._seeds), axis=0))
+
+    def _look_up_classes(self) -> Array | None:
+        """Return the features [S, n, F] of every class where observations are classes: a look-up table."""
+        if not self._adapter.is_class:
+            return None
+        patterns = self._adapter.encode(np.arange(self._adapter.n))
+        return self._features(np.repeat(patterns[None], len(self._seeds), axis=0))
 
     def _features(self, patterns: Array) -> Array:
         rows = []
@@ -148,6 +163,7 @@ class Atlas:
             self._fit(i, seed)
         self._collected = self._collected[:, :0].copy()
         self._ended = self._ended[:, :0].copy()
+        self._of_class = self._look_up_classes()
         return True
 
     def _fit(self, i: int, seed: int) -> None:
@@ -184,6 +200,7 @@ class Atlas:
         """Continue from ``state``; without what was collected, collecting begins anew where it was not over."""
         for name, array in self._landmarks._asdict().items():
             array[...] = state["landmarks"][name]
+        self._of_class = self._look_up_classes()
         self._n_seen = state["n_seen"]
         if "replay" in state:
             self._collected = np.array(state["replay"]["collected"])
@@ -214,9 +231,12 @@ def cluster(points: Array, n_clusters: int, stream: np.random.Generator) -> tupl
     """
     from scipy.cluster.vq import kmeans2
 
+    n_clusters = min(n_clusters, len(np.unique(points, axis=0)))
     best: tuple[float, Array] | None = None
-    for start in stream.integers(2**63, size=STARTS):
-        means, labels = kmeans2(points, n_clusters, minit="++", seed=np.random.default_rng(start), missing="warn")
+    for _ in range(STARTS):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "One of the clusters is empty")
+            means, labels = kmeans2(points, n_clusters, minit="++", seed=stream, missing="warn")
         error = float(((points - means[labels]) ** 2).sum())
         if best is None or error < best[0]:
             best = (error, labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +21,16 @@ COLUMNS = 46
 MAX_MAP_LINES = 40
 NO_GROUP = -1
 MAX_BRANCHES = 12  # of a tree that are drawn
+
+
+_ONE_OF = {
+    "observations": "observation",
+    "successor": "row of the successor representation",
+    "codes": "code",
+    "patterns": "pattern",
+    "recalled": "recalled pattern",
+    "hidden": "hidden units",
+}
 
 
 class Groups(NamedTuple):
@@ -42,19 +52,26 @@ def groups_of(data: Mapping[str, Any], found: Mapping[str, Any]) -> Groups:
     if color in ("value", "step", "visits"):
         return _by_number(np.asarray(data[{"value": "values", "step": "steps"}.get(color, color)], np.float64))
     if color == "action":
-        actions = np.asarray(data["actions"])
-        names = [str(name) for name in data["action_names"]]
-        return Groups(actions, tuple(names[: actions.max(initial=-1) + 1]), is_number=False)
+        return _by_kind(np.asarray(data["actions"]), lambda action: str(data["action_names"][action]))
     if color == "cluster":
         labels = np.asarray(found["clusters"])
         return Groups(labels, tuple(f"cluster {k + 1}" for k in range(labels.max() + 1)), is_number=False)
-    key = {"room": "rooms", "class": "classes"}[color]
-    numbers = np.asarray(data[key])
+    if color == "room":
+        return _by_kind(np.asarray(data["rooms"]), lambda room: f"room {room + 1}")
+    return _by_kind(np.asarray(data["classes"]), lambda kind: f"class {kind}")
+
+
+def shown_as(data: Mapping[str, Any]) -> str:
+    """Say what stands for a state, and what it is coloured by."""
+    return f"a state is its {_ONE_OF.get(data['of'], data['of'])}, coloured by {data['color']}"
+
+
+def _by_kind(numbers: Array, name: Callable[[int], str]) -> Groups:
+    """Make a group of every number from 0 that occurs."""
     kinds, group = np.unique(numbers[numbers >= 0], return_inverse=True)
     of_state = np.full(len(numbers), NO_GROUP)
     of_state[numbers >= 0] = group
-    first = 1 if color == "room" else 0
-    return Groups(of_state, tuple(f"{color} {kind + first}" for kind in kinds), is_number=False)
+    return Groups(of_state, tuple(name(int(kind)) for kind in kinds), is_number=False)
 
 
 def _by_number(numbers: Array) -> Groups:
@@ -82,7 +99,7 @@ def show(data: Mapping[str, Any]) -> None:
 
     terminal = Console()
     look = style_of(terminal)
-    console.print_result(f"{data['atlas']}; a state is its {data['of']}; coloured by {data['color']}")
+    console.print_result(f"{data['atlas']}; {shown_as(data)}")
     for note in data["notes"]:
         console.print_result(note)
     for found in data["maps"]:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.reporting.atlas import Groups, groups_of, leaves
+from simulator.reporting.atlas import Groups, groups_of, leaves, shown_as
 from simulator.reporting.figures import COLOURS, INK, Ax, LegendEntry, Margin, Panel, Picture, Size
 
 SIDE = 2.9  # inches of a plot
 MARGIN = Margin(0.5, 0.45, 0.25, 0.35)
 GREY = "#b9b9c0"  # states of no group
 WALL = "#5a5a64"
+DARK = 0.5  # mean of the colours of a room, below which its number is white
 MAX_LEGEND = 12  # groups with a line of their own
 MAX_BRANCHES = 30  # of a tree that are drawn
 COLOUR_MAP = "viridis"
@@ -48,7 +49,8 @@ def _picture(data: Mapping[str, Any], maps: Sequence[Mapping[str, Any]]) -> Pict
     for found in maps:
         if found["tree"] is not None:
             panels.append(Panel("the tree of hac", size, MARGIN, partial(_paint_tree, found=found)))
-    note = f"A state is its {data['of']}; coloured by {data['color']}."
+    said = shown_as(data)
+    note = f"{said[0].upper()}{said[1:]}."
     return Picture("atlas", data["atlas"], note, panels, _legend(groups))
 
 
@@ -117,8 +119,9 @@ def _paint_map(ax: Ax, data: Mapping[str, Any], colours: Array) -> None:
             ax.plot(*rooms[[first, second]].T, color=GREY, linewidth=1.0, zorder=0)
         at = rooms[np.maximum(places[:, 0], 0)]
         ax.scatter(at[:, 0], at[:, 1], s=160, c=colours, edgecolors=INK, linewidths=0.6)
-        for room in np.unique(places[:, 0]):
-            ax.annotate(str(room), rooms[room], ha="center", va="center", fontsize=7)
+        for room, colour in zip(places[:, 0], colours, strict=True):
+            ink = "white" if colour[:3].mean() < DARK else INK
+            ax.annotate(str(room), rooms[room], ha="center", va="center", fontsize=7, color=ink)
         ax.margins(0.12)
         return
     from matplotlib.colors import to_rgba

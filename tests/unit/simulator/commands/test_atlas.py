@@ -32,7 +32,7 @@ def test_maps_of_the_four_rooms(engram: Engram):
 
 def test_the_text_has_the_same_signs_on_the_map(engram: Engram):
     out = engram(*FOUR, "--method", "hac").out
-    assert "all 104 states; a state is its successor; coloured by room" in out
+    assert "all 104 states; a state is its row of the successor representation, coloured by room" in out
     assert "0000000000##1111111111" in out.replace("█", "#")
     assert re.search(r"cluster 1, \d+ states", out)
     assert re.search(r"hac +4 +1 ", out)
