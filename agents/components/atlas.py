@@ -16,9 +16,9 @@ follows what on the walk gives every landmark its features, and these stay:
 ``hac``        the same by merging landmarks (Ward 1963)
 =============  ======================================================================================================
 
-Clusters are those of the smooth functions (``of = walks``, spectral clustering: Ng, Jordan and Weiss 2001), or of the
-observations themselves. ``engram atlas`` draws such features. :mod:`agents.components.true_state` has the same smooth
-functions of the true graph: what these come to with enough steps.
+k clusters are those of the first k - 1 smooth functions (``of = walks``, spectral clustering: Ng, Jordan and Weiss
+2001), or of the observations themselves. ``engram atlas`` draws such features. :mod:`agents.components.true_state` has
+the smooth functions of the true graph, to which these come with enough steps.
 
 A discrete observation that was never collected has features 0, which leaves a linear agent its constant alone; so
 collect until all are met. Another observation is the landmark it is nearest to.
@@ -269,7 +269,7 @@ def features_of(walks: Array, landmarks: Array, config: Config, seed: int, strea
     smooth = laplacian_eigenvectors(undirected(transitions_met(walks, n)))[:, 1 : 1 + size] * np.sqrt(n)
     if config.method == "laplacian":
         return smooth
-    points = landmarks if config.of == "observations" else smooth
+    points = landmarks if config.of == "observations" else smooth[:, : max(size - 1, 1)]
     if n < 2:
         labels = np.zeros(n, np.int64)
     elif config.method == "kmeans":

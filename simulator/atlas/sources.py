@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from gymnasium import spaces
 
-from simulator.atlas.states import Atlas, ExactValues, States, chosen, flat, rooms_at
+from simulator.atlas.states import ExactValues, MetStates, States, chosen, flat, rooms_at
 from simulator.config.atlas import AtlasConfig
 from simulator.core import registry
 from simulator.core.embeddings.graph import adjacency_of, successor, undirected
@@ -52,22 +52,22 @@ def of_env(name: str, env: Env, config: AtlasConfig, seed: int) -> States:
     spec = env.spec
     if (finite := _finite(env, config.discount)) is not None:
         return _of_finite(name, env, finite, config, seed)
-    atlas = Atlas(config.max_states)
+    met = MetStates(config.max_states)
     n_steps = config.steps or STEPS
-    _random_play(env, atlas, n_steps, seed)
-    visits, steps = atlas.times()
-    vectors = _vectors_met(spec, atlas, config.discount)
+    _random_play(env, met, n_steps, seed)
+    visits = met.visits()
+    vectors = _vectors_met(spec, met, config.discount)
     of = chosen(config.of, vectors, _order(spec))
     return States(
         title=f"{name}, met in {n_steps:,} steps of random play",
         kind="env",
         of=of,
         vectors=vectors[of],
-        walks=atlas.walks,
-        adjacency=_graph(atlas),
-        steps=steps,
-        visits=visits,
-        notes=_left_out(atlas),
+        walks=met.walks,
+        adjacency=_graph(met),
+        steps=visits.mean_step,
+        visits=visits.count,
+        notes=_left_out(met),
     )
 
 
@@ -145,9 +145,9 @@ def _order(spec: EnvSpec) -> tuple[str, ...]:
 
 
 def _of_finite(name: str, env: Env, finite: Finite, config: AtlasConfig, seed: int) -> States:
-    atlas = Atlas.of_all(finite.observations)
-    _random_play(env, atlas, config.steps or STEPS, seed)
-    visits, steps = atlas.times()
+    met = MetStates.of_all(finite.observations)
+    _random_play(env, met, config.steps or STEPS, seed)
+    visits = met.visits()
     of = chosen(config.of, finite.vectors, _order(env.spec))
     env.reset()
     scene = env.scene(0)
@@ -158,7 +158,7 @@ def _of_finite(name: str, env: Env, finite: Finite, config: AtlasConfig, seed: i
         kind="env",
         of=of,
         vectors=finite.vectors[of],
-        walks=atlas.walks,
+        walks=met.walks,
         chain=finite.chain,
         adjacency=finite.adjacency,
         scene=None if finite.places is None else scene,
@@ -167,8 +167,8 @@ def _of_finite(name: str, env: Env, finite: Finite, config: AtlasConfig, seed: i
         values=None if exact is None else exact.values,
         actions=None if exact is None else np.where(exact.judged, exact.greedy.argmax(axis=1), -1),
         action_names=_action_names(scene, env.spec.mdp.legal.shape[1]),
-        steps=steps,
-        visits=visits,
+        steps=visits.mean_step,
+        visits=visits.count,
         exact=exact,
     )
 
@@ -195,24 +195,24 @@ def exact_values(mdp: FiniteMDP, met: Array, gamma: float) -> ExactValues | None
     )
 
 
-def _random_play(env: Env, atlas: Atlas, n_steps: int, seed: int) -> None:
+def _random_play(env: Env, met: MetStates, n_steps: int, seed: int) -> None:
     """Let the random walk play one copy of an environment, and note what it meets."""
     player = registry.load("agents", "random_walk")
     walker = player.make(env.spec, [seed], player.Config())
     obs = env.reset()
     time = 0
-    atlas.meet(np.asarray(obs)[0], time)
+    met.meet(np.asarray(obs)[0], time)
     for _ in range(n_steps):
         step = env.step(walker.act(obs))
         obs = step.obs
         time += 1
-        atlas.meet(np.asarray(step.final_obs)[0], time)
+        met.meet(np.asarray(step.final_obs)[0], time)
         if step.terminated[0] or step.truncated[0]:
-            atlas.end()
+            met.end()
             time = 0
-            atlas.meet(np.asarray(obs)[0], time)
+            met.meet(np.asarray(obs)[0], time)
         elif time % MAX_WALK == 0:
-            atlas.end()
+            met.end()
 
 
 def _observed(spec: EnvSpec, observations: list[Array]) -> Array:
@@ -222,30 +222,29 @@ def _observed(spec: EnvSpec, observations: list[Array]) -> Array:
     return flat(observations)
 
 
-def _vectors_met(spec: EnvSpec, atlas: Atlas, discount: float) -> dict[str, Array]:
+def _vectors_met(spec: EnvSpec, met: MetStates, discount: float) -> dict[str, Array]:
     """Return the numbers that stand for states of which only walks are known; discrete ones have successors too."""
-    vectors = {"observations": _observed(spec, atlas.observations)}
+    vectors = {"observations": _observed(spec, met.observations)}
     if isinstance(spec.observation, spaces.Discrete):
-        counts = transitions_met(atlas.walks, len(atlas.observations))
+        counts = transitions_met(met.walks, len(met.observations))
         vectors["successor"] = successor(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0), discount)
     return vectors
 
 
-def _graph(atlas: Atlas) -> Array | None:
+def _graph(met: MetStates) -> Array | None:
     """Return the graph of steps, where states are met again and all hang together; None elsewhere."""
     from scipy.sparse.csgraph import connected_components
 
-    n_states = len(atlas.observations)
-    visits, _ = atlas.times()
-    adjacency = undirected(transitions_met(atlas.walks, n_states))
+    n_states = len(met.observations)
+    adjacency = undirected(transitions_met(met.walks, n_states))
     joined = connected_components(adjacency, directed=False)[0] == 1
-    return adjacency if joined and visits.sum() >= 2 * n_states else None
+    return adjacency if joined and met.visits().count.sum() >= 2 * n_states else None
 
 
-def _left_out(atlas: Atlas) -> tuple[str, ...]:
-    if not atlas.n_left_out:
+def _left_out(met: MetStates) -> tuple[str, ...]:
+    if not met.n_left_out:
         return ()
-    return (f"{atlas.n_left_out:,} visits of other states are left out: --max-states {atlas.max_states} are drawn",)
+    return (f"{met.n_left_out:,} visits of other states are left out: --max-states {met.max_states} are drawn",)
 
 
 def _action_names(scene: Scene, n_actions: int) -> tuple[str, ...]:
@@ -290,20 +289,20 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
     names = _action_names(moments[0].view.scene, int(getattr(spec.action, "n", 0)))
     if of in carried:
         return _of_moments(title, of, moments, names, config.max_states)
-    atlas = Atlas(config.max_states)
+    met = MetStates(config.max_states)
     numbers = []
     for moment in moments:
         if moment.t == 0:
-            atlas.end()
-        numbers.append(atlas.meet(moment.obs, moment.t))
-    visits, steps = atlas.times()
-    first = np.array([numbers.index(state) for state in range(len(atlas.observations))])
-    adjacency = _graph(atlas)
+            met.end()
+        numbers.append(met.meet(moment.obs, moment.t))
+    visits = met.visits()
+    first = np.array([numbers.index(state) for state in range(len(met.observations))])
+    adjacency = _graph(met)
     if finite is None:
-        vectors = _vectors_met(spec, atlas, config.discount)[of]
+        vectors = _vectors_met(spec, met, config.discount)[of]
     else:
         number = finite.number_by_observation()
-        rows = np.array([number[np.ascontiguousarray(obs).tobytes()] for obs in atlas.observations])
+        rows = np.array([number[np.ascontiguousarray(obs).tobytes()] for obs in met.observations])
         vectors = finite.vectors[of][rows]
         adjacency = finite.adjacency[np.ix_(rows, rows)]
     return States(
@@ -311,11 +310,11 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
         kind="run",
         of=of,
         vectors=vectors,
-        walks=atlas.walks,
+        walks=met.walks,
         adjacency=adjacency,
-        steps=steps,
-        visits=visits,
-        notes=_left_out(atlas),
+        steps=visits.mean_step,
+        visits=visits.count,
+        notes=_left_out(met),
         **_known([moments[i] for i in first], names),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,8 +73,15 @@ class ExactValues:
     judged: Array  # bool [N], states in which an action is chosen
 
 
-class Atlas:
-    """States by what they look like, numbered as they are met.
+class Visits(NamedTuple):
+    """Visits of N states on walks."""
+
+    count: Array  # int64 [N]
+    mean_step: Array  # float64 [N], mean time step of the episode; NaN where a state was not met
+
+
+class MetStates:
+    """States by what they look like, numbered as they are met, and the walks that met them.
 
     Args:
         max_states: those met later count as not met.
@@ -89,12 +96,12 @@ class Atlas:
         self._times: list[list[int]] = [[]]
 
     @classmethod
-    def of_all(cls, observations: Array) -> Atlas:
-        """Begin with all states of an environment, [N, *obs]; None met so far."""
-        atlas = cls(len(observations))
+    def of_all(cls, observations: Array) -> MetStates:
+        """Begin with all states of an environment, [N, *obs], none of them met so far."""
+        states = cls(len(observations))
         for obs in observations:
-            atlas.number_of(np.asarray(obs))
-        return atlas
+            states.number_of(np.asarray(obs))
+        return states
 
     def number_of(self, obs: Array) -> int:
         """Return the number of an observation; -1 where there are too many."""
@@ -129,13 +136,13 @@ class Atlas:
         """The walks so far, int64 [W, L]."""
         return rows_of([np.array(walk) for walk in self._walks if walk])
 
-    def times(self) -> tuple[Array, Array]:
-        """Return visits int64 [N] and the mean time step of them, NaN where a state was not met."""
+    def visits(self) -> Visits:
+        """Count the visits of every state."""
         states = np.array([state for walk in self._walks for state in walk], np.int64)
         at = np.array([time for times in self._times for time in times], np.float64)
         visits = np.bincount(states, minlength=len(self.observations))
         total = np.bincount(states, weights=at, minlength=len(self.observations))
-        return visits, np.where(visits > 0, total / np.maximum(visits, 1), np.nan)
+        return Visits(visits, np.where(visits > 0, total / np.maximum(visits, 1), np.nan))
 
 
 def rooms_on_map(scene: Scene) -> Array | None:

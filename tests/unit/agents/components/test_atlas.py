@@ -34,7 +34,7 @@ def _taught(config, walk, spec=ROOMS, ends=()):
 
 @pytest.mark.slow
 def test_with_enough_steps_smooth_functions_are_those_of_the_true_graph():
-    encoder = _taught(atlas.Config(size=8, collect=40_000), _walk(40_000))
+    encoder = _taught(atlas.Config(size=8, collect=12_000), _walk(12_000))
     found = encoder.features(np.arange(104))[0]
     expected = laplacian_eigenvectors(adjacency_of(GOAL))[:, 1:9] * np.sqrt(104)
     np.testing.assert_allclose(np.abs(found), np.abs(expected), atol=1e-4)

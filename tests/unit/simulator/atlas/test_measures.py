@@ -64,8 +64,8 @@ def test_all_features_explain_everything_and_a_constant_nothing():
 @pytest.mark.parametrize(
     ("name", "quality"),  # share of the variance of V*, share of optimal actions, by k: computed apart
     [
-        ("Laplacian", {2: (0.39, 0.73), 4: (0.75, 0.90), 8: (0.79, 0.94), 16: (0.82, 0.95)}),
-        ("DeepWalk matrix, no constant", {2: (0.19, 0.83), 4: (0.76, 0.92), 8: (0.79, 0.95), 16: (0.81, 0.97)}),
+        ("Laplacian", {2: (0.39, 0.73), 8: (0.79, 0.94)}),
+        ("DeepWalk matrix, no constant", {2: (0.19, 0.83), 8: (0.79, 0.95)}),
         ("PCA of the 5x5 window", {2: (0.06, 0.57), 16: (0.21, 0.66)}),
         ("k-means of x, y", {4: (0.70, 0.47)}),
     ],
