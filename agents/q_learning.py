@@ -893,8 +893,13 @@ class QLearning:
         return Rollout(reward, ended, self._metrics())
 
     def last_update(self, index: int) -> Update | None:
-        """Return the latest update by a step in the environment, of one seed; None before it, and after a failure."""
+        """Return the latest update by a step in the environment, of one seed.
+
+        None before it, after a failure, and of real-valued features, which all change at once.
+        """
         last = self._workspace.last_update
+        if self._features.activations is not None:
+            return None
         if last.feature[index] < 0 or not np.isfinite(last.td_error[index]):
             return None
         return Update(int(last.feature[index]), int(last.action[index]), float(last.td_error[index]))
