@@ -9,7 +9,8 @@ from typing import Any
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.commands.parsing.help import PlayerHelp, player_help
-from simulator.config.atlas import AtlasConfig
+from simulator.commands.parsing.parser import option_of
+from simulator.config.atlas import SETTINGS_OF, AtlasConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
 from simulator.core.files.escaping import visible
@@ -20,6 +21,7 @@ CHALLENGE = "digits"  # of a memory, by default
 def act(args: ParsedArgs) -> CommandResult:
     """Draw the states of what is named."""
     from simulator.atlas.atlas import atlas_of
+    from simulator.commands.live.driver import Wait, telling
     from simulator.core.files.writing import check_place
     from simulator.reporting import atlas as tables
     from simulator.reporting.figures import check_ending
@@ -30,8 +32,9 @@ def act(args: ParsedArgs) -> CommandResult:
         check_ending(path)
         check_place(path, force=options.force)
     config = merge(AtlasConfig(), args.settings)
-    states = _states(args, config)
-    data = atlas_of(states, config, options.seed or 0)
+    _refuse_unused(args, config)
+    with telling(Wait(unseen=True, doing=f"atlas of {args.names[0]}")):
+        data = atlas_of(_states(args, config), config, options.seed or 0)
     if path is not None:
         from simulator.reporting.atlas_figures import pictures_of
         from simulator.reporting.figures import save_pictures
@@ -46,6 +49,18 @@ def act(args: ParsedArgs) -> CommandResult:
             console.print_result(visible(f"{data['picture']} is written"))
 
     return CommandResult(data, show)
+
+
+def _refuse_unused(args: ParsedArgs, config: AtlasConfig) -> None:
+    """Refuse settings of methods that are not asked for.
+
+    Raises:
+        ValueError: one was given; one line.
+    """
+    for setting, methods in SETTINGS_OF.items():
+        if setting in args.given and not set(methods) & set(config.method):
+            option = option_of((setting,))
+            raise ValueError(f"{option}: not for --method {' '.join(config.method)}, expected {' or '.join(methods)}")
 
 
 def _states(args: ParsedArgs, config: AtlasConfig) -> Any:

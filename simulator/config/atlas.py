@@ -26,6 +26,20 @@ Method = Literal[
     "cbow",
     "skip_gram",
 ]
+_NEURAL = ("skip_gram", "cbow")
+SETTINGS_OF: dict[str, tuple[str, ...]] = {  # methods that a setting counts in, where it is not all of them
+    "linkage": ("hac",),
+    "perplexity": ("tsne",),
+    "window": ("cooccurrence", "svd", "deepwalk", "glove", *_NEURAL),
+    "ngram": ("ngram",),
+    "objective": _NEURAL,
+    "negatives": _NEURAL,
+    "power": _NEURAL,
+    "subsample": _NEURAL,
+    "shift": ("svd", "deepwalk"),
+    "epochs": ("glove", *_NEURAL),
+    "learning_rate": ("glove", *_NEURAL),
+}
 Color = Literal["auto", "value", "action", "room", "class", "cluster", "step", "visits"]
 
 

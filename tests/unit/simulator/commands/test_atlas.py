@@ -103,6 +103,7 @@ def test_states_that_are_not_finitely_many(engram: Engram):
         (("rooms", "--clusters", "7"), "--clusters 7"),
         (("rooms", "--color", "class"), "--color class: not known of"),
         (("rooms", "--of", "hidden"), "--of hidden: expected observations, successor, place"),
+        (("rooms", "--perplexity", "5"), "--perplexity: not for --method laplacian, expected tsne"),
         (("rooms", "--method", "foo"), "--method foo: expected a list"),
     ],
 )
