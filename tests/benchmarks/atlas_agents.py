@@ -19,9 +19,20 @@ from typing import Any
 
 import numpy as np
 
+from envs import rooms
 from simulator.config.run import build
+from simulator.core.embeddings.graph import adjacency_of, laplacian_eigenvectors
 from simulator.core.jit import set_threads
-from simulator.core.mdp.model import FiniteMDP, uniform_over
+from simulator.core.mdp.model import (
+    TERMINATES,
+    TRUNCATES,
+    FiniteMDP,
+    expected_reward,
+    policy_chain,
+    transitions,
+    uniform_over,
+    uniform_policy,
+)
 from simulator.core.mdp.solve import Solution, evaluate_finite, value_iteration
 from simulator.core.protocols import Array
 from simulator.statistics.estimates import confidence_interval
@@ -32,6 +43,7 @@ SEEDS = 16
 COLLECT = 20_000
 STEPS = 200_000
 SIZES = (16, 32)
+SWEEPS = 3_000  # of fitted Q-iteration
 STEP_SIZES = (0.05, 0.2)
 STEP_SIZE = 0.05
 TABLE_STEP_SIZE = 0.5
@@ -65,6 +77,30 @@ def choose() -> None:
     for step_size in STEP_SIZES:
         encoder = sized(ENCODERS["laplacian"], 32)
         print(step_size, _shown(measured(encoder, step_size, first_seed=1000)), flush=True)
+
+
+def fixed_points() -> None:
+    """Print what linear Q-learning comes to on smooth functions of the true graph, exactly: its fixed point.
+
+    Q = x w with w the least-squares fit of R + gamma P max_a Q over the pairs of random play, each by its share of
+    visits, iterated (fitted Q-iteration with all data; Ernst, Geurts and Wehenkel 2005).
+    """
+    mdp = rooms.make([0], rooms.Config(layout="four")).spec.mdp
+    best = value_iteration(mdp, GAMMA)
+    judged = ~_ends(mdp)
+    smooth = laplacian_eigenvectors(adjacency_of(mdp))
+    within = policy_chain(uniform_policy(mdp), transitions(mdp, (TERMINATES, TRUNCATES))).toarray()
+    visits = np.linalg.solve(np.eye(len(within)) - within.T, mdp.start)[judged, None]
+    lead_on = transitions(mdp, (TERMINATES,))
+    for k in SIZES:
+        inputs = smooth[:, : k + 1]  # the first one is constant
+        weighted = inputs[judged] * visits
+        fitting = np.linalg.solve(weighted.T @ inputs[judged], weighted.T)
+        q = np.zeros(best.q.shape)
+        for _ in range(SWEEPS):
+            target = expected_reward(mdp) + GAMMA * (lead_on @ q.max(axis=1)).reshape(q.shape)
+            q = inputs @ (fitting @ target[judged])
+        print(f"k = {k}: {quality(mdp, best, q)}")
 
 
 def sized(encoder: dict[str, Any], k: int) -> dict[str, Any]:
