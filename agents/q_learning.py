@@ -1,6 +1,6 @@
-"""Q-learning, Sarsa and Expected Sarsa, each single or double, on tables, bins or tiles.
+"""Q-learning, Sarsa and Expected Sarsa, each single or double, on tables, bins, tiles or linear features.
 
-One update after every step from s by a to s' with reward R, where Q is one table or a sum over active tiles:
+One update after every step from s by a to s' with reward R, where Q is one table, a sum over active tiles, or linear:
 
     Q(s, a) <- Q(s, a) + alpha * (R + gamma * V(s') - Q(s, a)),   V(s') = 0 where the episode terminates
 
@@ -15,6 +15,13 @@ target         V(s')                                                 source
 With ``double`` a coin chooses which of two tables is updated. That table selects a' and the other one gives its
 value (van Hasselt 2010; SB (6.10)); the behaviour policy uses their sum. With tiles alpha is divided by the number of
 tilings (SB 9.5.4). SB is Sutton and Barto, Reinforcement Learning, 2nd edition, 2018.
+
+With real-valued features x(s), those of an ``encoder`` or the observation's own numbers, Q(s, a) = w_a . x(s) and
+
+    w_a <- w_a + alpha * delta * x(s) / |x(s)|^2
+
+which is normalized least mean squares (Haykin 2002, chapter 6): alpha = 1 moves Q(s, a) to its target, as in a table
+and with tiles. The first number of x is a constant 1. Off-policy it may diverge (SB 11.2), and then the seed fails.
 
 With ``trace_decay`` lambda above 0 every TD error delta goes to all pairs by their eligibility e (SB 12.1 to 12.10):
 
@@ -43,7 +50,7 @@ bootstraps from the observation that the step led to; planning with ``sarsa`` ta
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, Literal, NamedTuple
 
@@ -56,11 +63,12 @@ from agents.common.changeable import (
     exploration_name,
     exploration_now,
 )
+from agents.common.encoders.encoded import EncodedAgent, FirstLayers, with_encoder
 from agents.common.exploration import Explore, ExploreSettings, argmax, choose, expectation, highest, make_explore
 from agents.common.inside import MAX_POINTS, MAX_ROWS, exploration_panel, learned_rows, table_panel
 from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, with_bonus
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
-from agents.common.tabular import GreedyTable, check_memory, load, save, trace_buffers
+from agents.common.tabular import GreedyTable, activation_of, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
 from agents.common.transition_panels import Transitions, imagined_panels
 from agents.common.transitions import KeepsTransitions, TransitionModel, fail_diverged
@@ -80,7 +88,7 @@ from agents.components.table import (
     true_model_of,
 )
 from simulator.core import registry, rng
-from simulator.core.components import Intrinsic, Model
+from simulator.core.components import Encoder, Intrinsic, Model
 from simulator.core.field_types import CountOrZero, PositiveShare, Share
 from simulator.core.jit import compiled_only, jit, jit_implementation, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
@@ -109,6 +117,9 @@ class Config:
     """lambda: eligibility of a pair falls by gamma * lambda a step; 0: a step updates its own pair alone"""
     traces: Literal["accumulating", "replacing", "dutch"] = "replacing"
     """eligibility of a pair at a visit: one more, one, or in between; counts only with trace_decay above 0"""
+    encoder: Encoder = None
+    """features in place of the observation, in which values are linear: atlas, pca, true_state and others; none: a
+    table, bins or tiles"""
     model: Model = None
     """model of transitions to plan with: table, replay, gan or vae; none: no planning"""
     planning_steps: CountOrZero | None = None
@@ -221,6 +232,8 @@ class QLearningWorkspace(NamedTuple):
 
     features: Array  # int64 [S, K], active at the observation
     next_features: Array  # int64 [S, K], active at the observation that the step led to
+    activation: Array  # float64 [S, K], how active they are; 1 but for real-valued features
+    next_activation: Array  # float64 [S, K], likewise
     selection: Array  # float64 [S, A], the values by which an action is selected
     evaluation: Array  # float64 [S, A], the values of the selected action
     legal_actions: Array  # int64 [n_observations or 1, 1 + A], how many actions are legal, and which
@@ -278,13 +291,13 @@ def _is_lookup(state, work):
 
 
 @jit_inline
-def _sum_values(out, q, features, first_table, last_table):
-    """Fill out [A] with the sum over features and over tables first_table to last_table - 1 of q [D, F, A]."""
+def _sum_values(out, q, features, activation, first_table, last_table):
+    """Fill out [A] with the sum over active features and over tables first_table to last_table - 1 of q [D, F, A]."""
     for action in range(out.shape[0]):
         out[action] = 0.0
         for table in range(first_table, last_table):
             for k in range(features.shape[0]):
-                out[action] += q[table, features[k], action]
+                out[action] += q[table, features[k], action] * activation[k]
 
 
 @jit_inline
@@ -297,7 +310,7 @@ def select_action(state, hyper, work, i, feature):
     legal_actions = work.legal_actions[feature if work.legal_actions.shape[0] > 1 else np.uint64(0)]
     if _is_lookup(state, work):
         return choose(state.stream, i, state.q[i, 0, feature], legal_actions, hyper.explore, state.env_steps[i])
-    _sum_values(work.selection[i], state.q[i], work.features[i], 0, state.q.shape[1])
+    _sum_values(work.selection[i], state.q[i], work.features[i], work.activation[i], 0, state.q.shape[1])
     return choose(state.stream, i, work.selection[i], legal_actions, hyper.explore, state.env_steps[i])
 
 
@@ -326,11 +339,13 @@ def bootstrap_value(state, hyper, work, i, table, next_feature):
         return _policy_value(state, hyper, i, q_t, q_t, legal_actions)
     n_tables = state.q.shape[1]
     other = 1 - table if n_tables == 2 else table
-    _sum_values(work.evaluation[i], state.q[i], work.next_features[i], other, other + 1)
+    features = work.next_features[i]
+    activation = work.next_activation[i]
+    _sum_values(work.evaluation[i], state.q[i], features, activation, other, other + 1)
     if hyper.target == MAX:
-        _sum_values(work.selection[i], state.q[i], work.next_features[i], table, table + 1)
+        _sum_values(work.selection[i], state.q[i], features, activation, table, table + 1)
     else:
-        _sum_values(work.selection[i], state.q[i], work.next_features[i], 0, n_tables)
+        _sum_values(work.selection[i], state.q[i], features, activation, 0, n_tables)
     return _policy_value(state, hyper, i, work.selection[i], work.evaluation[i], legal_actions)
 
 
@@ -367,11 +382,13 @@ def _assign_to_pair(traces, state, hyper, work, i, td_error, pair, ended):
     if _is_lookup(state, work):
         _add(state, i, 0, feature, action, _step_size(state, hyper, i, 0, feature, action) * td_error)
     else:
-        n_active = work.features.shape[1]
-        for k in range(n_active):
+        squares = 0.0
+        for k in range(work.features.shape[1]):
+            squares += work.activation[i, k] * work.activation[i, k]
+        for k in range(work.features.shape[1]):
             active = work.features[i, k]
-            step_size = _step_size(state, hyper, i, table, active, action) / n_active
-            _add(state, i, table, active, action, step_size * td_error)
+            step_size = _step_size(state, hyper, i, table, active, action) / squares
+            _add(state, i, table, active, action, step_size * td_error * work.activation[i, k])
 
 
 @jit_implementation(assign_credit, inline=True, of=Traces)
@@ -435,7 +452,7 @@ def _is_greedy(state, work, i, feature, action):
     legal_actions = work.legal_actions[feature if work.legal_actions.shape[0] > 1 else np.uint64(0)]
     if _is_lookup(state, work):
         return state.q[i, 0, feature, action] == highest(state.q[i, 0, feature], legal_actions)
-    _sum_values(work.selection[i], state.q[i], work.features[i], 0, 1)
+    _sum_values(work.selection[i], state.q[i], work.features[i], work.activation[i], 0, 1)
     return work.selection[i, action] == highest(work.selection[i], legal_actions)
 
 
@@ -650,7 +667,7 @@ def update(additions, state, hyper, work, i, feature, action, reward, terminated
         td_error -= state.q[i, 0, feature, action]
     else:
         for k in range(work.features.shape[1]):
-            td_error -= state.q[i, table, work.features[i, k], action]
+            td_error -= state.q[i, table, work.features[i, k], action] * work.activation[i, k]
     assign_credit(additions.traces, state, hyper, work, i, td_error, (table, feature, action), ended)
     if state.failed_at[i] == 0:
         state.td_error[i] += 0.01 * (abs(td_error) - state.td_error[i])
@@ -811,6 +828,8 @@ class QLearning:
         self._workspace = QLearningWorkspace(
             features=np.zeros((n_seeds, features.n_active), np.int64),
             next_features=np.zeros((n_seeds, features.n_active), np.int64),
+            activation=np.ones((n_seeds, features.n_active)),
+            next_activation=np.ones((n_seeds, features.n_active)),
             selection=np.zeros((n_seeds, n_actions)),
             evaluation=np.zeros((n_seeds, n_actions)),
             legal_actions=action_lists(legal),
@@ -825,7 +844,7 @@ class QLearning:
     def act(self, obs: Array) -> Array:
         """Sample actions from the behaviour policy, int64 [S]."""
         actions = np.zeros(len(self._seeds), np.int64)
-        self._workspace.features[:] = self._features.encode(obs)
+        self._encode(obs, self._workspace.features, self._workspace.activation)
         act_all(self._train_state, self._hyper, self._workspace, actions)
         return actions
 
@@ -837,8 +856,8 @@ class QLearning:
         """
         if self._imagination:
             self._imagination.learn(obs, np.asarray(actions, np.int64), step, self.failed_at)
-        self._workspace.features[:] = self._features.encode(obs)
-        self._workspace.next_features[:] = self._features.encode(step.final_obs)
+        self._encode(obs, self._workspace.features, self._workspace.activation)
+        self._encode(step.final_obs, self._workspace.next_features, self._workspace.next_activation)
         update_all(
             self._additions,
             self._train_state,
@@ -850,6 +869,12 @@ class QLearning:
             step.truncated,
         )
         return self._metrics()
+
+    def _encode(self, obs: Array, features: Array, activation: Array) -> None:
+        """Fill in the active features of obs [S, *obs], and how active they are."""
+        features[:] = self._features.encode(obs)
+        if self._features.activations is not None:
+            activation[:] = activation_of(self._features, obs, features)
 
     def _rollout(self, env_batch: TabularBatch, n: int) -> Rollout:
         """Play n steps of a tabular environment in one call, with the bits of n rounds of act, step and learn."""
@@ -872,8 +897,13 @@ class QLearning:
         return Rollout(reward, ended, self._metrics())
 
     def last_update(self, index: int) -> Update | None:
-        """Return the latest update by a step in the environment, of one seed; None before it, and after a failure."""
+        """Return the latest update by a step in the environment, of one seed.
+
+        None before it, after a failure, and of real-valued features, which all change at once.
+        """
         last = self._workspace.last_update
+        if self._features.activations is not None:
+            return None
         if last.feature[index] < 0 or not np.isfinite(last.td_error[index]):
             return None
         return Update(int(last.feature[index]), int(last.action[index]), float(last.td_error[index]))
@@ -885,9 +915,12 @@ class QLearning:
         rows = learned_rows(q, self._first_value)
         legal = self._legal if self._features.discrete else None
         is_table = self._features.n_active == 1
-        title = "Q-table" if is_table else "weights of tiles"
+        title, name = "weights of tiles", "tile"
+        if is_table:
+            title, name = "Q-table", "state"
+        elif self._features.activations is not None:
+            title, name = "weights of features, the first of a constant", "feature"
         title += "" if len(tables) == 1 else ", mean of both tables"
-        name = "state" if is_table else "tile"
         panels = [table_panel(title, q, rows, legal=legal, row_name=name)]
         last = self.last_update(index)
         if last is not None and is_table:
@@ -1019,12 +1052,35 @@ class QLearning:
         return added
 
 
-def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning | CuriousAgent:
-    """Make learners for an environment of discrete actions, behind a bonus if one was chosen.
+def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning | EncodedAgent | CuriousAgent:
+    """Make learners for an environment of discrete actions, behind an encoder and a bonus if they were chosen.
 
     Raises:
         ValueError: a space or a setting that this agent cannot have.
     """
+    if config.encoder is None:
+        return _build(spec, seed_list, config)
+    bonus = bonus_of(spec, seed_list, config.intrinsic)
+    made: EncodedAgent | CuriousAgent = with_bonus(
+        with_encoder(spec, seed_list, config.encoder, lambda seen, layers: _behind(seen, seed_list, config, layers)),
+        bonus,
+    )
+    return made
+
+
+def _behind(spec: EnvSpec, seed_list: Sequence[int], config: Config, layers: FirstLayers | None) -> QLearning:
+    """Make learners whose observations are an encoder's features.
+
+    Raises:
+        ValueError: the encoder's layers would be in the agent's networks, or a setting that does not go with features.
+    """
+    if layers is not None:
+        raise ValueError(f"{layers.field}: q_learning has no network, expected agent.encoder.stop_gradient = true")
+    box = config.box if config.box.kind else replace(config.box, kind="linear")
+    return _build(spec, seed_list, replace(config, encoder=None, intrinsic=None, box=box))
+
+
+def _build(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning | CuriousAgent:
     _check(config)
     n = n_actions(spec, "q_learning")
     features = make_features(spec, config.box)
@@ -1035,7 +1091,12 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning |
         1 + (config.step_size_exponent > 0) + 2 * (config.trace_decay > 0)
     )  # values, visits, traces and their list
     check_memory("q_learning", spec, 8 * prod(shape) * n_tables)
+    if features.activations is not None and config.trace_decay:
+        raise ValueError(f"agent.trace_decay = {config.trace_decay} with real-valued features: expected 0")
     q = np.full(shape, config.init_value / features.n_active)
+    if features.activations is not None:  # only the constant one has the same activation everywhere
+        q[:] = 0.0
+        q[:, :, 0] = config.init_value
     if features.discrete:
         q *= legal[None, None]
     train_state = QLearningTrainState(
@@ -1110,7 +1171,9 @@ def _planning(
             f"agent.model = {name!r}: q_learning plans with table, replay, gan or vae, expected one of them"
         )
     if features.n_active > 1:
-        raise ValueError(f"agent.model = {name!r} with agent.box.kind = 'tiles': it looks states up, expected 'bins'")
+        raise ValueError(
+            f"agent.model = {name!r} with agent.box.kind = {config.box.kind!r}: it looks states up, expected 'bins'"
+        )
     n_steps = 5 if config.planning_steps is None else config.planning_steps
     if isinstance(made, TableModel):
         return made.for_env(spec, features, n_actions, seed_list, n_steps, gamma, config.init_value)

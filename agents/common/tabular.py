@@ -34,6 +34,11 @@ def _uniform_over_best(values: Array) -> Array:
     return best / best.sum(axis=-1, keepdims=True)
 
 
+def activation_of(features: Features, obs: Array, active: Array) -> Array:
+    """Return how active the features [B, K] of obs [B, *obs] are, float64 [B, K]."""
+    return np.ones(active.shape) if features.activations is None else features.activations(obs)
+
+
 def trace_buffers(held: tuple[Array, Array] | None, n_seeds: int, n_steps: int) -> tuple[Array, Array]:
     """Return buffers of rewards float32 and ends bool, [S, T]: those held where they fit (new memory costs time)."""
     if held is not None and held[0].shape == (n_seeds, n_steps):
@@ -74,13 +79,17 @@ class GreedyTable:
         """Return one of the best actions at obs [S, *obs], int64 [S]."""
         actions = np.zeros(len(self._q), np.int64)
         active = self._features.encode(obs)
-        _greedy_actions(self._stream, self._q, active, self._legal_actions, self._values_buffer, actions)
+        activation = activation_of(self._features, obs, active)
+        _greedy_actions(self._stream, self._q, active, activation, self._legal_actions, self._values_buffer, actions)
         return actions
 
     def values(self, obs: Array) -> Array:
         """Return action values [S, B, A] at obs [B, *obs]; 0 for illegal actions."""
         active = self._features.encode(obs)  # [B, K]
-        return np.where(self._legal_at(active), self._q[:, active].sum(axis=2), 0.0)
+        weights = self._q[:, active]  # [S, B, K, A]
+        if self._features.activations is not None:
+            weights = weights * self._features.activations(obs)[:, :, None]
+        return np.where(self._legal_at(active), weights.sum(axis=2), 0.0)
 
     def probs(self, obs: Array) -> Array:
         """Return probabilities [S, B, A], uniform over the best actions."""
@@ -88,7 +97,13 @@ class GreedyTable:
         return _uniform_over_best(np.where(legal, self.values(obs), -np.inf))
 
     def arrays(self) -> PolicyArrays:
-        """Return the table, the legal actions, and the encoding of observations."""
+        """Return the table, the legal actions, and the encoding of observations; linear values as a network's layer."""
+        if self._features.activations is not None:
+            n_numbers = self._q.shape[1] - 1
+            weights = {"network.0.weight": self._q[:, 1:].transpose(0, 2, 1), "network.0.bias": self._q[:, 0]}
+            numbers = {"encoding": "vector", "offset": np.zeros(n_numbers), "factor": np.ones(n_numbers)}
+            how = {"output": "argmax", "activation": "relu", "legal": self._legal}
+            return PolicyArrays("network", weights, {**numbers, **how})
         return PolicyArrays("table", {"q": self._q}, {"legal": self._legal, **self._features.arrays})
 
     def _legal_at(self, active: Array) -> Array:
@@ -96,10 +111,10 @@ class GreedyTable:
 
 
 @jit
-def _greedy_actions(stream, q, active, legal_actions, values, actions):
+def _greedy_actions(stream, q, active, activation, legal_actions, values, actions):
     for i in range(len(actions)):
         for action in range(len(values)):
             values[action] = 0.0
             for k in range(active.shape[1]):
-                values[action] += q[i, active[i, k], action]
+                values[action] += q[i, active[i, k], action] * activation[i, k]
         actions[i] = argmax(stream, i, values, legal_actions[active[i, 0] if legal_actions.shape[0] > 1 else 0])

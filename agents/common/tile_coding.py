@@ -1,7 +1,8 @@
-"""Tile coding and binning: observations as the indices of a few active features out of many.
+"""Linear features: observations as the indices of a few active features out of many, or as numbers.
 
 A discrete observation is one feature, itself. A box is cut into bins (one feature) or covered by tilings (one
-feature each; Sutton and Barto 2018, section 9.5.4).
+feature each; Sutton and Barto 2018, section 9.5.4). Or its numbers are the features themselves, all of them active,
+each as much as the number says, beside a constant one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ MAX_FEATURES = 20_000_000
 class BoxFeatures:
     """Discretization of a box of real observations; discrete observations need none of it."""
 
-    kind: Literal["bins", "tiles"] = "bins"
-    """bins: one cell of a grid; tiles: several shifted grids, one active tile in each"""
+    kind: Literal["bins", "tiles", "linear"] | None = None
+    """bins: one cell of a grid; tiles: several shifted grids, one active tile in each; linear: the numbers as they are,
+    and a constant 1; none: linear behind an encoder, bins elsewhere"""
     n_bins: Count = 10
     """cells along every dimension; no more than values where these are whole numbers"""
     n_tilings: Count = 8
@@ -37,7 +39,8 @@ class BoxFeatures:
 class Features(NamedTuple):
     """An encoding of observations.
 
-    ``encode`` maps [B, *obs] to int64 [B, n_active], each in [0, n_features).
+    ``encode`` maps [B, *obs] to int64 [B, n_active], each in [0, n_features). ``activations`` maps it to float64
+    [B, n_active], how active each of them is; None: all are 1.
     """
 
     n_features: int
@@ -45,6 +48,7 @@ class Features(NamedTuple):
     encode: Callable[[Array], Array]
     discrete: bool  # the observation is its own feature
     arrays: Mapping[str, Array | str]  # what encode computes with, for exports
+    activations: Callable[[Array], Array] | None = None
 
 
 def make_features(spec: EnvSpec, box: BoxFeatures) -> Features:
@@ -61,6 +65,8 @@ def make_features(spec: EnvSpec, box: BoxFeatures) -> Features:
         sizes = space.nvec if isinstance(space, spaces.MultiDiscrete) else np.full(space.shape, 2)
         return _product(spec, [int(n) for n in np.ravel(sizes)])
     if isinstance(space, spaces.Box) and len(space.shape) <= 1:
+        if box.kind == "linear":
+            return _linear(spec, space)
         return _grid(spec, space, box)
     raise ValueError(
         f"{spec.id}: observation {space} cannot be cut into features; expected a discrete one or a flat box of numbers"
@@ -75,6 +81,21 @@ def _product(spec: EnvSpec, sizes: list[int]) -> Features:
         return (np.asarray(obs, np.int64).reshape(-1, len(sizes)) @ strides)[:, None]
 
     return Features(prod(sizes), 1, encode, False, {"encoding": "product", "strides": strides})
+
+
+def _linear(spec: EnvSpec, space: spaces.Box) -> Features:
+    """Take the numbers of a box as features, behind a constant one."""
+    n_features = 1 + prod(space.shape)
+    _check_size(spec, n_features)
+
+    def encode(obs: Array) -> Array:
+        return np.tile(np.arange(n_features), (len(np.asarray(obs)), 1))
+
+    def activations(obs: Array) -> Array:
+        rows = np.asarray(obs, np.float64).reshape(-1, n_features - 1)
+        return np.column_stack([np.ones(len(rows)), rows])
+
+    return Features(n_features, n_features, encode, False, {"encoding": "linear"}, activations)
 
 
 def _grid(spec: EnvSpec, space: spaces.Box, box: BoxFeatures) -> Features:

@@ -16,8 +16,8 @@ import numpy as np
 from gymnasium import spaces
 
 from agents.common.encoders.encoded import Carry, Seen, code_bars, code_plane
+from simulator.core.embeddings.graph import adjacency_of, laplacian_eigenvectors
 from simulator.core.field_types import CountOrZero
-from simulator.core.mdp.model import FiniteMDP
 from simulator.core.protocols import Array, EnvSpec, State
 from simulator.core.scene import Panel, TextPanel
 
@@ -68,7 +68,7 @@ class TrueState:
             )
         self._features = np.eye(n_states, dtype=np.float32)
         if config.laplacian:
-            vectors = laplacian_eigenvectors(spec.mdp)[:, 1 : 1 + config.laplacian]
+            vectors = laplacian_eigenvectors(adjacency_of(spec.mdp))[:, 1 : 1 + config.laplacian]
             self._features = (vectors * np.sqrt(n_states)).astype(np.float32)
         bound = max(1.0, float(np.abs(self._features).max()))
         self.space = spaces.Box(0.0 if not config.laplacian else -bound, bound, self._features.shape[1:], np.float32)
@@ -112,24 +112,6 @@ class TrueState:
 
     def restore(self, state: State) -> None:
         """Do nothing."""
-
-
-def laplacian_eigenvectors(mdp: FiniteMDP) -> Array:
-    """Compute the eigenvectors of the graph of states, smallest eigenvalue first: float64 [N, N].
-
-    States are joined where an action leads from one to the other, either way, whatever its probability and whether
-    the episode ends with it. L = D - A with the degrees D. The largest entry of a vector is positive.
-    """
-    n_states = len(mdp.prob)
-    used = mdp.legal[..., None] & (mdp.prob > 0)
-    state, _, _ = np.nonzero(used)
-    adjacency = np.zeros((n_states, n_states))
-    adjacency[state, mdp.next[used]] = 1.0
-    adjacency = np.maximum(adjacency, adjacency.T)
-    np.fill_diagonal(adjacency, 0.0)
-    vectors: Array = np.linalg.eigh(np.diag(adjacency.sum(axis=1)) - adjacency)[1]
-    largest = np.abs(vectors).argmax(axis=0)
-    return vectors * np.where(vectors[largest, np.arange(n_states)] < 0.0, -1.0, 1.0)
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     return [player_help(("env",), "envs", name) for name in args.names[:1]]
 
 
-def make_env(name: str, env_settings: Mapping[str, Any]) -> Env:
+def make_env(name: str, env_settings: Mapping[str, Any], seed: int = 0) -> Env:
     """Make one copy of an environment, with settings as they were typed.
 
     Raises:
@@ -53,7 +53,7 @@ def make_env(name: str, env_settings: Mapping[str, Any]) -> Env:
     """
     player = registry.load("envs", name)
     chosen = check(settings(player.Config), env_settings, ConfigSource(env_settings, flags=True), ("env",))
-    env: Env = player.make([0], merge(player.Config(), chosen))
+    env: Env = player.make([seed], merge(player.Config(), chosen))
     return env
 
 

@@ -17,7 +17,7 @@ PURPOSES = (  # new ones at the end: the streams of the others stay as they are
     *("env", "exploration", "replay", "weights", "evaluation", "ties", "layout", "bootstrap", "sensor"),
     *("patterns", "corruption", "training", "recall"),
     *("permutation", "first", "second", "noise", "ending"),
-    *("recurrence", "encoder", "model", "planning", "intrinsic"),
+    *("recurrence", "encoder", "model", "planning", "intrinsic", "embedding"),
 )
 _MASK = (1 << 64) - 1
 

@@ -29,7 +29,6 @@ import numpy as np
 import torch
 
 from agents.common.encoders.learned_torch import PictureCode
-from agents.components.true_state import laplacian_eigenvectors
 from envs import rooms
 from memory.autoencoder.model_torch import Autoencoder
 from memory.common.networks.layers_torch import mlp
@@ -38,6 +37,7 @@ from simulator.config.codec import assemble
 from simulator.config.tournament import TournamentConfig, preset
 from simulator.core import registry
 from simulator.core.components import Component
+from simulator.core.embeddings.graph import adjacency_of, laplacian_eigenvectors
 from simulator.core.jit import set_threads
 from simulator.core.mdp.model import FiniteMDP, policy_chain, transitions, uniform_policy
 from simulator.core.mdp.solve import value_iteration
@@ -74,7 +74,7 @@ def main(json: bool) -> dict[str, Any]:
         if encoder is not None and encoder.name != "true_state":
             encoders[tournament.contestants[pair.contestant].label] = encoder
     sizes = sorted({int(label.rpartition("-")[2]) for label in encoders})
-    laplacian = laplacian_eigenvectors(goals[0])
+    laplacian = laplacian_eigenvectors(adjacency_of(goals[0]))
     representation = successor_eigenvectors(goals)
     patterns = pictures[:, 1::3, 1::3].reshape(len(pictures), -1)  # the middle of every square
     found: dict[str, Any] = {

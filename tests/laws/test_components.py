@@ -18,6 +18,7 @@ SMALL = {  # what else would take long
     "pca": {"components": 2},
     "random_projection": {"components": 2},
     "recall": {"signs": True, "capacity": 4},
+    "atlas": {"size": 3, "landmarks": 12},
 }
 MODEL = {"hidden": [8], "batch_size": 8, "imagined": 8, "warmup": 30}
 COLLECT = {"collect": 40}
@@ -46,6 +47,8 @@ CASES = {
         "recurrence": {"name": "gru", "units": 4},
         "sequence": {"length": 12, "overlap": 4, "burn_in": 2},
     },
+    "atlas of skip-gram": {"encoder": {"name": "atlas", "method": "skip_gram", "size": 3, **COLLECT}},
+    "atlas of clusters": {"encoder": {"name": "atlas", "method": "kmeans", "size": 3, "landmarks": 8, **COLLECT}},
     **{f"model {name}": {"model": {"name": name, **MODEL}} for name in MODELS},
 }
 LAWS = [
@@ -72,6 +75,12 @@ def test_the_rewards_of_one_seed_change_no_other_seeds_model(case):
 def test_reinforce_with_an_encoder(case):
     for law in LAWS:
         law(partial(session, "reinforce", "CartPole-v1", agent_=CASES[case]))
+
+
+@pytest.mark.parametrize("case", ["atlas", "atlas of clusters", "pca", "true_state"])
+def test_q_learning_on_features(case):
+    for law in LAWS:
+        law(partial(session, "q_learning", "FrozenLake-v1", agent_=CASES[case]))
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,14 @@ class Encoder(Protocol):
         """Continue from ``state``."""
 
 
+@runtime_checkable
+class SeesEnds(Protocol):
+    """An encoder that learns from what follows what, and has to know where episodes end."""
+
+    def see_ends(self, ended: Array) -> None:
+        """See in which seeds, bool [S], the step from the observation that is learned from next ended an episode."""
+
+
 class Seen(NamedTuple):
     """Observation of one seed and its code, for the views."""
 
@@ -230,6 +238,8 @@ class EncodedAgent:
         if self._clock >= self._encoder.n_collected:
             metrics = self._learn(obs, actions, step)
         self._clock += 1
+        if isinstance(self._encoder, SeesEnds):
+            self._encoder.see_ends(step.terminated | step.truncated)
         if self._encoder.learn(obs, self._clock) and self._begun:
             carry = _copied(self._carry_before)
             self._features = self._encoder.encode(self._obs, carry)

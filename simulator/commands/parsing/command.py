@@ -61,7 +61,8 @@ class Options:
     picture: str = ""
     """draw the figures into this file: .svg, .png or .pdf"""
     seed: Annotated[int, Meta(ge=0, le=10**15)] | None = None
-    """take this seed alone; none: export writes all of them, show --values, show --inside and record take the first"""
+    """take this seed alone; none: export writes all of them, show --values, show --inside, record and atlas of a run
+    take the first; of other atlases the seed of all that is random, 0 by default"""
     values: bool = False
     """show what one seed has learned: action values, policy and map, beside the exact values"""
     inside: bool = False

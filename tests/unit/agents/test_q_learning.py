@@ -9,7 +9,7 @@ from gymnasium import spaces
 from agents import q_learning
 from agents.common.exploration import ExploreSettings
 from agents.common.tile_coding import BoxFeatures, make_features
-from simulator.core.protocols import EnvSpec
+from simulator.core.protocols import EnvSpec, Step
 from tests.helpers.small_envs import discrete, step
 
 GREEDY = ExploreSettings(epsilon_start=0.0)
@@ -214,3 +214,43 @@ def test_too_large_tables_are_refused():
     spec = EnvSpec("box", spaces.Box(0.0, 1.0, (6,)), spaces.Discrete(4))
     with pytest.raises(ValueError, match=r"q_learning on box: tables of 2\.4 GiB"):
         q_learning.make(spec, list(range(80)), q_learning.Config())
+
+
+LINEAR = EnvSpec("numbers", spaces.Box(-np.inf, np.inf, (2,), np.float32), spaces.Discrete(2))
+
+
+def _linear_step(reward, then, *, terminated=False):
+    obs = np.array([then], np.float32)
+    return Step(obs, np.array([reward], np.float32), np.array([terminated]), np.array([False]), obs)
+
+
+def test_linear_features_by_hand():
+    config = q_learning.Config(step_size=0.5, gamma=0.5, init_value=2.0, explore=GREEDY, box=BoxFeatures(kind="linear"))
+    agent = q_learning.make(LINEAR, [0], config)
+    assert agent.state()["q"][0, 0].tolist() == [[2.0, 2.0], [0.0, 0.0], [0.0, 0.0]]
+    agent.learn(np.array([[1.0, -2.0]], np.float32), np.array([1]), _linear_step(3.0, [0.0, 1.0]))
+    # delta = 3 + .5 * 2 - 2 = 2; x = (1, 1, -2), |x|^2 = 6; w += .5 * 2 / 6 x
+    weights = agent.state()["q"][0, 0]
+    np.testing.assert_allclose(weights, [[2.0, 2.0 + 1 / 6], [0.0, 1 / 6], [0.0, -1 / 3]])
+    # a step size of 1/2 goes half of the way to the target 4
+    policy = agent.policy()
+    np.testing.assert_allclose(policy.values(np.array([[1.0, -2.0]], np.float32)), [[[2.0, 3.0]]])
+    assert policy.act(np.array([[1.0, -2.0]], np.float32), np.array([True])).tolist() == [1]
+    assert policy.act(np.array([[-3.0, 1.0]], np.float32), np.array([True])).tolist() == [0]
+
+
+def test_a_linear_policy_is_exported_as_a_layer():
+    agent = q_learning.make(LINEAR, [0], q_learning.Config(box=BoxFeatures(kind="linear")))
+    for t in range(20):
+        agent.learn(np.array([[t % 3, t % 2]], np.float32), np.array([t % 2]), _linear_step(t % 5, [1.0, t % 4]))
+    arrays = agent.policy().arrays()
+    obs = np.array([[0.5, -1.5]], np.float32)
+    out = obs @ arrays.per_seed["network.0.weight"][0].T + arrays.per_seed["network.0.bias"][0]
+    np.testing.assert_allclose(out, agent.policy().values(obs)[0])
+    assert arrays.kind == "network"
+
+
+def test_linear_features_refuse_what_needs_a_table():
+    box = BoxFeatures(kind="linear")
+    with pytest.raises(ValueError, match=r"trace_decay = 0\.5 with real-valued features"):
+        q_learning.make(LINEAR, [0], q_learning.Config(trace_decay=0.5, box=box))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from agents.components.true_state import laplacian_eigenvectors
 from envs import rooms
+from simulator.core.embeddings.graph import adjacency_of, laplacian_eigenvectors
 from tests.benchmarks import linear_values
 
 GOALS = linear_values.every_goal()
@@ -24,7 +24,7 @@ def test_the_rooms_are_those_of_the_environment_with_every_cell_as_the_goal():
     ("k", "explained", "optimal"), [(2, 0.39, 0.73), (4, 0.75, 0.90), (8, 0.79, 0.94), (16, 0.82, 0.95)]
 )
 def test_eigenvectors_of_the_graph_have_the_quality_that_was_computed_apart(k, explained, optimal):
-    found = linear_values.quality(GOALS, laplacian_eigenvectors(GOALS[0])[:, :k])
+    found = linear_values.quality(GOALS, laplacian_eigenvectors(adjacency_of(GOALS[0]))[:, :k])
     assert found["explained"] == pytest.approx(explained, abs=0.006)
     assert found["optimal"] == pytest.approx(optimal, abs=0.02)
 
@@ -41,6 +41,6 @@ def test_the_true_state_explains_everything_and_a_constant_nothing():
 
 
 def test_eigenvectors_of_the_successor_representation_are_those_of_the_laplacian():
-    smooth = laplacian_eigenvectors(GOALS[0])[:, :4]
+    smooth = laplacian_eigenvectors(adjacency_of(GOALS[0]))[:, :4]
     found = linear_values.successor_eigenvectors(GOALS)[:, :4]
     np.testing.assert_allclose(np.abs(found.T @ smooth), np.eye(4), atol=1e-6)

@@ -1,0 +1,266 @@
+"""An atlas in the terminal: each map of states beside the map of rooms, with the same signs and colours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from rich.text import Text
+
+from simulator import console
+from simulator.core.protocols import Array
+from simulator.views.grid import SHADES
+from simulator.views.style import TerminalStyle, beside, fit, flow, number
+
+SIGNS = "0123456789abcdefghijklmnopqrstuvwxyz"
+INKS = ("#56b4e9", "#e69f00", "#2ec27e", "#d16bb0", "#e0c000", "#9a9aa8", "#e05a50", "#7f8cff")  # on either background
+N_SHADES = 6  # groups of a number
+LINES = 16  # of a map of states
+COLUMNS = 46
+MAX_MAP_LINES = 40
+NO_GROUP = -1
+MAX_BRANCHES = 12  # of a tree that are drawn
+
+
+_ONE_OF = {
+    "observations": "observation",
+    "successor": "row of the successor representation",
+    "codes": "code",
+    "patterns": "pattern",
+    "recalled": "recalled pattern",
+    "hidden": "hidden units",
+}
+
+
+class Groups(NamedTuple):
+    """Parts of the states that are drawn alike."""
+
+    of_state: Array  # int64 [N]; -1: in none
+    names: tuple[str, ...]
+    is_number: bool  # groups are ranges of a number, the smallest first
+
+
+def groups_of(data: Mapping[str, Any], found: Mapping[str, Any]) -> Groups:
+    """Part states by what they are coloured by.
+
+    Args:
+        data: the JSON object of ``engram atlas``.
+        found: one of its maps.
+    """
+    color = data["color"]
+    if color in ("value", "step", "visits"):
+        return _by_number(np.asarray(data[{"value": "values", "step": "steps"}.get(color, color)], np.float64))
+    if color == "action":
+        return _by_kind(np.asarray(data["actions"]), lambda action: str(data["action_names"][action]))
+    if color == "cluster":
+        labels = np.asarray(found["clusters"])
+        return Groups(labels, tuple(f"cluster {k + 1}" for k in range(labels.max() + 1)), is_number=False)
+    if color == "room":
+        return _by_kind(np.asarray(data["rooms"]), lambda room: f"room {room + 1}")
+    return _by_kind(np.asarray(data["classes"]), lambda kind: f"class {kind}")
+
+
+def shown_as(data: Mapping[str, Any]) -> str:
+    """Say what stands for a state, and what it is coloured by."""
+    return f"a state is its {_ONE_OF.get(data['of'], data['of'])}, coloured by {data['color']}"
+
+
+def _by_kind(numbers: Array, name: Callable[[int], str]) -> Groups:
+    """Make a group of every number from 0 that occurs."""
+    kinds, group = np.unique(numbers[numbers >= 0], return_inverse=True)
+    of_state = np.full(len(numbers), NO_GROUP)
+    of_state[numbers >= 0] = group
+    return Groups(of_state, tuple(name(int(kind)) for kind in kinds), is_number=False)
+
+
+def _by_number(numbers: Array) -> Groups:
+    """Part by quantiles, equal numbers together."""
+    known = np.isfinite(numbers)
+    of_state = np.full(len(numbers), NO_GROUP)
+    if not known.any():
+        return Groups(of_state, (), is_number=True)
+    edges = np.unique(np.quantile(numbers[known], np.linspace(0.0, 1.0, N_SHADES + 1)[1:-1]))
+    group = np.searchsorted(edges, numbers[known], side="right")
+    kinds, of_state[known] = np.unique(group, return_inverse=True)
+    names = []
+    for k in range(len(kinds)):
+        part = numbers[of_state == k]
+        low, high = number(part.min()), number(part.max())
+        names.append(low if low == high else f"{low} to {high}")
+    return Groups(of_state, tuple(names), is_number=True)
+
+
+def show(data: Mapping[str, Any]) -> None:
+    """Print every map, its measures, and a line of what they mean."""
+    from rich.console import Console
+
+    from simulator.views.style import style_of
+
+    terminal = Console()
+    look = style_of(terminal)
+    console.print_result(f"{data['atlas']}; {shown_as(data)}")
+    for note in data["notes"]:
+        console.print_result(note)
+    for found in data["maps"]:
+        console.print_result()
+        for line in lines_of(data, found, terminal.width, look):
+            terminal.print(line)
+    console.print_result()
+    _show_measures(data)
+
+
+def lines_of(data: Mapping[str, Any], found: Mapping[str, Any], width: int, look: TerminalStyle) -> list[Text]:
+    """Draw a map of states, the map of rooms beside or below it, the legend, and a tree where there is one."""
+    groups = groups_of(data, found)
+    inks = _inks(groups, look)
+    left = _plane(found, groups, inks, width)
+    right = _rooms(data, groups, inks, look)
+    is_wide = right and max(map(len, left)) + 3 + max(map(len, right)) <= width
+    drawn = beside(left, right, max(map(len, left)), "   ") if is_wide else [*left, *right]
+    title = fit(width, (f"{found['method']}", "bold"), (", ".join(axis for axis in found["axes"] if axis), "dim"))
+    legend = [Text.assemble((_sign(k), inks[k]), (f" {name}", "dim")) for k, name in enumerate(groups.names)]
+    several = [Text("* several", "dim")] if any("*" in line.plain for line in left) else []
+    tree = _tree(found, inks if data["color"] == "cluster" else [], width, look) if found["tree"] is not None else []
+    lines = [title, *drawn, *flow(width, [*legend, *several]), *tree]
+    for line in lines:
+        line.no_wrap = True
+        line.truncate(width)
+    return lines
+
+
+def _sign(group: int) -> str:
+    return SIGNS[group % len(SIGNS)] if group >= 0 else "."
+
+
+def _inks(groups: Groups, look: TerminalStyle) -> list[str]:
+    """Return the style of every group."""
+    if not look.colour:
+        return [""] * len(groups.names)
+    n = len(groups.names)
+    if groups.is_number:
+        shades = [SHADES[round(k * (len(SHADES) - 1) / max(n - 1, 1))] for k in range(n)]
+        return [f"{'white' if SHADES.index(shade) < len(SHADES) // 2 else 'black'} on {shade}" for shade in shades]
+    return [f"bold {INKS[k % len(INKS)]}" for k in range(n)]
+
+
+def _plane(found: Mapping[str, Any], groups: Groups, inks: Sequence[str], width: int) -> list[Text]:
+    """Draw the states in the plane: a sign each, a star where those of different groups share a place."""
+    points = np.asarray(found["plane"], np.float64)
+    n_columns = max(min(COLUMNS, width), 1)
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = np.where(high > low, high - low, 1.0)
+    column = np.minimum(((points[:, 0] - low[0]) / size[0] * n_columns).astype(np.int64), n_columns - 1)
+    row = np.minimum(((high[1] - points[:, 1]) / size[1] * LINES).astype(np.int64), LINES - 1)
+    cells: dict[tuple[int, int], int | None] = {}
+    for at, group in zip(zip(row, column, strict=True), groups.of_state, strict=True):
+        there = (int(at[0]), int(at[1]))
+        cells[there] = int(group) if cells.get(there, int(group)) == int(group) else None
+    lines = []
+    for r in range(LINES):
+        line = Text()
+        for c in range(n_columns):
+            if (r, c) not in cells:
+                line.append(" ")
+                continue
+            group = cells[r, c]
+            line.append("*" if group is None else _sign(group), "" if group is None or group < 0 else inks[group])
+        lines.append(line)
+    return lines
+
+
+def _rooms(data: Mapping[str, Any], groups: Groups, inks: Sequence[str], look: TerminalStyle) -> list[Text]:
+    """Draw the map of a grid, each cell with its group's sign; nothing where there is no grid, or a large one."""
+    if data["map"] is None or data["map"]["walls"] is None:
+        return []
+    walls = np.asarray(data["map"]["walls"], np.bool_)
+    if len(walls) > MAX_MAP_LINES:
+        return []
+    group_at = {}
+    for place, group in zip(np.asarray(data["places"]), groups.of_state, strict=True):
+        group_at.setdefault((int(place[0]), int(place[1])), int(group))
+    wall = "#" if look.ascii else "█"
+    lines = []
+    for r, row in enumerate(walls):
+        line = Text()
+        for c, is_wall in enumerate(row):
+            if (r, c) in group_at:
+                group = group_at[r, c]
+                line.append(_sign(group) * 2, inks[group] if group >= 0 else "")
+            else:
+                line.append(wall * 2 if is_wall else "  ", "grey50" if is_wall else "")
+        lines.append(line)
+    return lines
+
+
+def _tree(found: Mapping[str, Any], inks: Sequence[str], width: int, look: TerminalStyle) -> list[Text]:
+    """Draw the last merges of a tree sideways: a branch a line, its height and how many states it holds."""
+    tree = np.asarray(found["tree"], np.float64)
+    labels = np.asarray(found["clusters"])
+    n_states = len(tree) + 1
+    n_shown = min(MAX_BRANCHES, max(int(found["n_clusters"]), 2))
+    first = n_states + len(tree) - (n_shown - 1)  # merges from this node on are drawn
+    corner, down, end = ("+- ", "|  ", "`- ") if look.ascii else ("├─ ", "│  ", "└─ ")
+    lines = [Text(f"tree, {found['facts'].get('linkage', '')} distance of the last {n_shown - 1} merges", "dim")]
+
+    def draw(node: int, lead: str, own: str) -> None:
+        if node >= first:
+            merge = tree[node - n_states]
+            lines.append(Text.assemble((lead + own, "dim"), (number(merge[2]), "")))
+            deeper = lead + {corner: down, end: "   ", "": ""}[own]
+            draw(int(merge[0]), deeper, corner)
+            draw(int(merge[1]), deeper, end)
+            return
+        states = leaves(tree, node)
+        cluster = int(labels[states[0]])
+        ink = inks[cluster] if inks else ""
+        count = f"cluster {cluster + 1}, {len(states)} state{'s' * (len(states) != 1)}"
+        lines.append(Text.assemble((lead + own, "dim"), (count, ink)))
+
+    draw(n_states + len(tree) - 1, "", "")
+    return lines
+
+
+def leaves(tree: Array, node: int) -> list[int]:
+    """Return the states below a node of a tree of scipy's ``linkage``."""
+    n_states = len(tree) + 1
+    waiting = [node]
+    found = []
+    while waiting:
+        at = waiting.pop()
+        if at < n_states:
+            found.append(at)
+        else:
+            waiting += [int(tree[at - n_states][1]), int(tree[at - n_states][0])]
+    return found
+
+
+def _show_measures(data: Mapping[str, Any]) -> None:
+    """Print what every map keeps; columns of what is not known are left out."""
+    columns = {
+        "numbers": lambda found: None if found["points"] is None else np.shape(found["points"])[1],
+        "trustworthiness": lambda found: (found["neighbours"] or {}).get("trustworthiness"),
+        "continuity": lambda found: (found["neighbours"] or {}).get("continuity"),
+        "trust by steps": lambda found: (found["neighbours_by_steps"] or {}).get("trustworthiness"),
+        "clusters": lambda found: found["n_clusters"],
+        "Rand index": lambda found: found["agreement"],
+        "V* explained": lambda found: (found["linear"] or {}).get("explained"),
+        "optimal actions": lambda found: (found["linear"] or {}).get("optimal"),
+    }
+    cells = {name: [of(found) for found in data["maps"]] for name, of in columns.items()}
+    cells = {name: column for name, column in cells.items() if any(cell is not None for cell in column)}
+    rows = [[found["method"], *row] for found, *row in zip(data["maps"], *cells.values(), strict=True)]
+    console.print_table(f"what is kept of {data['states']:,} states", ("map", *cells), rows)
+    for found in data["maps"]:
+        facts = [f"{name.replace('_', ' ')} {_said(value)}" for name, value in found["facts"].items() if _said(value)]
+        if facts:
+            console.print_result(f"{found['method']}: {', '.join(facts)}")
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    numbers = np.asarray(value) if not isinstance(value, list) else np.zeros(0)
+    if numbers.dtype.kind not in "iuf" or numbers.size > 8 or not numbers.size:
+        return ""
+    return ", ".join(console.format_cell(each) for each in numbers.ravel().tolist())
