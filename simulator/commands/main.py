@@ -51,6 +51,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),
     "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
+    "race": Summary("engram race [RULE ...]", "compare optimisers on functions with known minima"),
     "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),
     "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),
     "plot": Summary("engram plot RUN|TOURNAMENT ... -o FILE", "draw curves, recall and tiers as SVG, PNG or PDF"),

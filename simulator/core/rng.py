@@ -18,6 +18,7 @@ PURPOSES = (  # new ones at the end: the streams of the others stay as they are
     *("patterns", "corruption", "training", "recall"),
     *("permutation", "first", "second", "noise", "ending"),
     *("recurrence", "encoder", "model", "planning", "intrinsic"),
+    *("start", "search"),
 )
 _MASK = (1 << 64) - 1
 
