@@ -72,6 +72,8 @@ def _by_kind(names: Sequence[str], lab: str) -> dict[str, list[str]]:
     names_of: dict[str, list[str]] = {} if names else {report.RUNS: []}
     for name in dict.fromkeys(names):
         kind = kind_of(name, lab)
+        if kind == report.TUNE:
+            raise ValueError(f"{name} is a tuning, which has no picture, expected runs or tournaments")
         if kind == report.PLAY:
             raise ValueError(f"{name} is recorded play, which has no picture, expected runs or tournaments")
         names_of.setdefault(kind, []).append(name)
