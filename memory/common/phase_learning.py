@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from simulator.core.field_types import Count, NonNegative
-from simulator.core.optimizers import RuleSettings
+from simulator.core.optimizers import RuleConfig
 
 
 @dataclass(frozen=True)
 class PhaseLearning:
     """Learning along <s s'>_data - <s s'>_model (Ackley, Hinton and Sejnowski 1985, equation 6)."""
 
-    optimizer: RuleSettings = field(default_factory=lambda: RuleSettings(kind="momentum"))
+    optimizer: RuleConfig = field(default_factory=lambda: RuleConfig(kind="momentum"))
     """update rule; momentum has the learning rate within the running sum (Hinton 2012, section 9)"""
     weight_decay: NonNegative = 0.0
     """L2 decay of the weights per step, as a fraction of the learning rate"""

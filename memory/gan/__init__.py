@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal
 from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig, check_training
 from simulator.core.field_types import Count, CountOrZero, Positive
 from simulator.core.memories import PatternSpec
-from simulator.core.optimizers import RuleSettings
+from simulator.core.optimizers import RuleConfig
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import NetworkMemory
@@ -38,7 +38,7 @@ class Config(TrainingConfig):
     """patterns per update, sampled uniformly with replacement, and as many generated ones"""
     learning_rate: Positive = 2e-3
     """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
-    optimizer: RuleSettings = field(default_factory=lambda: RuleSettings(beta1=0.5))
+    optimizer: RuleConfig = field(default_factory=lambda: RuleConfig(beta1=0.5))
     """update rule of both networks; the search of a code is always by Adam"""
     recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
     """fixed_point: search with every unit of the cue wrong with probability `assumed_flip_prob`; noise_aware: search

@@ -28,7 +28,7 @@ _EPS = {"adagrad": 1e-10, "adadelta": 1e-6}
 
 
 @dataclass(frozen=True)
-class RuleSettings:
+class RuleConfig:
     """Update rule of gradient descent and its constants."""
 
     kind: Kind = "adam"
@@ -41,7 +41,7 @@ class RuleSettings:
     """added to the root of the running squares, with adadelta below it; none: 1e-8, adagrad 1e-10, adadelta 1e-6"""
 
 
-def check_rule(settings: RuleSettings, place: str) -> None:
+def check_rule(settings: RuleConfig, place: str) -> None:
     """Refuse a constant that the rule does not have.
 
     Args:
@@ -87,7 +87,7 @@ class Update(NamedTuple):
     second: Any
 
 
-def rule_of(settings: RuleSettings) -> Rule:
+def rule_of(settings: RuleConfig) -> Rule:
     """Fill in the constants that are none."""
     beta2 = _BETA2.get(settings.kind, 0.0) if settings.beta2 is None else settings.beta2
     eps = _EPS.get(settings.kind, 1e-8) if settings.eps is None else settings.eps

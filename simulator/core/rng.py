@@ -23,9 +23,9 @@ PURPOSES = (  # new ones at the end: the streams of the others stay as they are
 _MASK = (1 << 64) - 1
 
 
-def sequence(seed: int, purpose: str) -> np.random.SeedSequence:
-    """Return the entropy of one seed for one purpose (a name in ``PURPOSES``)."""
-    return np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
+def sequence(seed: int, purpose: str, *numbers: int) -> np.random.SeedSequence:
+    """Return the entropy of one seed for one purpose (a name in ``PURPOSES``), or of its children of these numbers."""
+    return np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *numbers))
 
 
 def generators(seeds: Sequence[int], purpose: str) -> list[np.random.Generator]:

@@ -14,7 +14,7 @@ from scipy.stats import quantile_test
 
 from simulator.config.race import RaceConfig
 from simulator.core import rng
-from simulator.core.optimizers import KINDS, Kind, Rule, RuleSettings, coefficients, rule_of, update
+from simulator.core.optimizers import KINDS, Kind, Rule, RuleConfig, coefficients, rule_of, update
 from simulator.core.protocols import Array
 from simulator.race.objectives import OBJECTIVES, Objective
 from simulator.statistics.estimates import confidence_interval
@@ -155,7 +155,7 @@ def _result_of(
     objective: Objective, kind: Kind, config: RaceConfig, reported: range, chosen_on: range
 ) -> dict[str, Any]:
     """Choose a rule's step size on some starting points, and descend from others with it."""
-    rule = rule_of(RuleSettings(kind, config.beta1, config.beta2, config.eps))
+    rule = rule_of(RuleConfig(kind, config.beta1, config.beta2, config.eps))
     step_sizes = np.array(sorted(set(config.step_sizes)))
     tried = descend(objective, rule, step_sizes, starting_points(objective, chosen_on), config.steps, config.tolerance)
     best = best_step_size(tried)

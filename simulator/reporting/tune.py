@@ -68,7 +68,11 @@ def _state(trial: Mapping[str, Any]) -> str:
 
 def _cells(trial: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     values = [trial["point"].get(name) for name in names]
-    return [",".join(map(str, value)) if isinstance(value, list) else console.format_cell(value) for value in values]
+    return [_plain(value) if isinstance(value, list) else console.format_cell(value) for value in values]
+
+
+def _plain(value: Any) -> Any:
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def ranked(trials: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -131,7 +135,7 @@ def records(summary: Summary) -> Iterator[dict[str, Any]]:
             "trial": trial["trial"],
             "round": trial["round"],
             "state": trial["state"],
-            **dict(zip(names, _cells(trial, names), strict=True)),
+            **{name: _plain(trial["point"].get(name)) for name in names},
             **{f"{summary['objective']}_{k + 1}": value for k, value in enumerate(values)},
             "reason": trial["reason"],
         }

@@ -95,7 +95,9 @@ class TuneLoop:
         self._store = lease.store
         self._retry = retry
         same = [tuning for tuning in self._store.tournaments(TUNE) if tuning.settings_hash == identity]
-        self._plan: dict[str, Any] = {"pairs": [], "trials": same[0].plan["trials"] if same else []}
+        before = same[0].plan if same else {"pairs": [], "trials": []}
+        self._pairs_before: list[dict[str, Any]] = before["pairs"]  # their cells stay until the search is over
+        self._plan: dict[str, Any] = {"pairs": [], "trials": before["trials"]}
         self._search = search(config, self._plan["trials"])
         self._wanted = next(self._search)  # the first round: a search that cannot be leaves nothing in the lab
         self._matchups: dict[tuple[int, int], Matchup] = {}  # by trial and steps
@@ -110,7 +112,7 @@ class TuneLoop:
         self._planned: dict[JobKey, None] = {}  # so far, in order
         try_pair(self._matchup(Wanted(DEFAULT, {}, config.steps, 0, 1, 0)), {}, 1)  # it can be built at all
         self._plan_cells(self._wanted)
-        self.id = self._store.begin(to_toml(config), identity, self._plan, label, installed(), TUNE)
+        self.id = self._store.begin(to_toml(config), identity, self._stored_plan(), label, installed(), TUNE)
         lease.id = self.id
         record = self._store.find(self.id)
         self._cpu_seconds_before = record.cpu_seconds
@@ -153,7 +155,12 @@ class TuneLoop:
         except StopIteration:
             self._wanted = []
         self._plan_cells(self._wanted)
-        self._store.keep_plan(self.id, self._plan)
+        self._store.keep_plan(self.id, self._stored_plan() if self._wanted else self._plan)
+
+    def _stored_plan(self) -> dict[str, Any]:
+        """Return the plan with the cells of an earlier process that this one has not come to yet."""
+        pairs = self._plan["pairs"]
+        return {**self._plan, "pairs": [*pairs, *(pair for pair in self._pairs_before if pair not in pairs)]}
 
     def _plan_cells(self, wanted: list[Wanted]) -> None:
         """Add the cells of what is wanted to the plan, and read those that are stored."""

@@ -75,7 +75,7 @@ def levels_of(dimension: Dimension, n: int) -> list[Any]:
 
 def random_point(config: TuneConfig, number: int) -> Point:
     """Draw the point of a trial from a stream of its own."""
-    stream = np.random.default_rng(rng.sequence(config.search_seed, "search").spawn(number + 1)[number])
+    stream = np.random.default_rng(rng.sequence(config.search_seed, "search", number))
     return {dimension.name: _drawn(dimension, stream) for dimension in config.space}
 
 
@@ -103,7 +103,7 @@ def parzen_points(config: TuneConfig, round_number: int, tried: Sequence[Tried],
         import optuna
     except ImportError:
         raise ValueError("search = 'tpe': Optuna is not installed, expected pip install 'engram-rl[tune]'") from None
-    entropy = rng.sequence(config.search_seed, "search").spawn(round_number + 1)[round_number]
+    entropy = rng.sequence(config.search_seed, "search", round_number)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

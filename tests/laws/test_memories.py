@@ -146,7 +146,7 @@ def test_every_variant_is_made_or_refused_with_a_reason(name):
 def rule_of(name: str) -> str | None:
     """Return where a memory has its update rule among its settings, or None for one that learns without."""
     config = registry.load("memories", name).Config()
-    return next((path for path in ("optimizer", "learn") if "RuleSettings" in repr(getattr(config, path, ""))), None)
+    return next((path for path in ("optimizer", "learn") if "RuleConfig" in repr(getattr(config, path, ""))), None)
 
 
 LEARNED = [name for name in NAMES if rule_of(name)]

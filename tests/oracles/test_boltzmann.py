@@ -13,7 +13,7 @@ from memory.boltzmann.gibbs import anneal, geometric_schedule, gibbs_sweep, make
 from memory.boltzmann.training import BoltzmannLearning
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
-from simulator.core.optimizers import RuleSettings
+from simulator.core.optimizers import RuleConfig
 from tests.helpers.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -162,7 +162,7 @@ def test_sampled_and_exact_phases_learn_the_same_law():
             phases=phases,
             updates=300,
             learning_rate=0.04,
-            optimizer=RuleSettings(kind="sgd"),
+            optimizer=RuleConfig(kind="sgd"),
             n_chains=400,
             batch_likelihood_weight=0.0,
         )

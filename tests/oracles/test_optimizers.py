@@ -33,7 +33,7 @@ def _gradients(sizes, t):
 @pytest.mark.parametrize("rule", RULES)
 def test_the_formulas_are_torchs_to_the_last_digits_over_300_steps(rule):
     """In float64, on arrays and on tensors; gradients over four decades, with zeros among them."""
-    settings = optimizers.RuleSettings(kind=rule)
+    settings = optimizers.RuleConfig(kind=rule)
     draws = np.random.Generator(np.random.PCG64(4))
     gradients = draws.normal(size=(300, 7)) * 10.0 ** (np.arange(300) % 5 - 2)[:, None]
     gradients[::7, 2] = 0.0
@@ -59,7 +59,7 @@ def test_the_memories_optimizer_is_torchs(rule):
     start = {"a": draws.normal(size=(2, 3, 5)), "b": draws.normal(size=(2, 1, 70))}
     mine = {name: torch.tensor(value, dtype=torch.float32) for name, value in start.items()}
     theirs = [torch.nn.Parameter(weight.clone()) for weight in mine.values()]
-    ours, peer = Optimizer(mine, optimizers.RuleSettings(kind=rule)), PEERS[rule](theirs, 1e-2)
+    ours, peer = Optimizer(mine, optimizers.RuleConfig(kind=rule)), PEERS[rule](theirs, 1e-2)
     for _ in range(50):
         ours.minimize(sum((w * w).flatten(1).sum(1) + w.cos().flatten(1).sum(1) for w in mine.values()), 1e-2)
         peer.zero_grad()

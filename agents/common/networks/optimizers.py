@@ -13,14 +13,14 @@ import numpy as np
 
 from simulator.core.field_types import CountOrZero, NonNegative, Positive
 from simulator.core.jit import jit, jit_blas, jit_inline
-from simulator.core.optimizers import Rule, RuleSettings, apply_rule, compiled_coefficients, rule_of
+from simulator.core.optimizers import Rule, RuleConfig, apply_rule, compiled_coefficients, rule_of
 from simulator.core.protocols import Array
 
 DEFAULT_RATE = 1e-3  # learning rate where neither settings nor agent give one
 
 
 @dataclass(frozen=True)
-class OptimizerSettings(RuleSettings):
+class OptimizerSettings(RuleConfig):
     """Rule, learning rate and gradient clipping."""
 
     learning_rate: Positive | None = None

@@ -24,14 +24,14 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, pad
 from torch.optim.adam import adam
 
-from simulator.core.optimizers import RuleSettings, coefficients, rule_of
+from simulator.core.optimizers import RuleConfig, coefficients, rule_of
 from simulator.core.optimizers import update as rule_update
 from simulator.core.protocols import State
 
 CACHE_LINE = 16  # float32 numbers
 MIN_ROWS = 16  # of a product
 VECTOR = 64  # numbers that vectorized code processes at once, at most
-ADAM = RuleSettings()
+ADAM = RuleConfig()
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -84,7 +84,7 @@ class Optimizer:
         settings: the rule and its constants.
     """
 
-    def __init__(self, weights: dict[str, Tensor], settings: RuleSettings = ADAM) -> None:
+    def __init__(self, weights: dict[str, Tensor], settings: RuleConfig = ADAM) -> None:
         self._rule = rule_of(settings)
         self._is_adam = settings.kind == "adam"
         self._names = list(weights)

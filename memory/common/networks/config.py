@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from simulator.core.field_types import Count, NonNegative, Positive
-from simulator.core.optimizers import RuleSettings, check_rule
+from simulator.core.optimizers import RuleConfig, check_rule
 
 LayerWidth = Annotated[int, Meta(ge=1, le=65_536)]
 """Units of one layer."""
@@ -28,7 +28,7 @@ class TrainingConfig:
     """patterns per update, sampled uniformly with replacement"""
     learning_rate: Positive = 5e-3
     """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
-    optimizer: RuleSettings = field(default_factory=RuleSettings)
+    optimizer: RuleConfig = field(default_factory=RuleConfig)
     """update rule"""
 
 

@@ -104,8 +104,8 @@ class Options:
     init: bool = False
     """write a commented example of a tournament into the file, by default tournament.toml"""
     output: str = ""
-    """write into this: the picture's file, .svg, .png or .pdf; the best settings, .toml; or the new lab's folder, missing
-    or empty"""
+    """write into this: the picture's file, .svg, .png or .pdf; the best settings, .toml; or the new lab's folder, which
+    is missing or empty"""
     keep_replay: bool = False
     """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
     at: Annotated[int, Meta(ge=0, le=10**12)] | None = None

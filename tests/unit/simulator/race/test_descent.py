@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.config.race import RaceConfig
-from simulator.core.optimizers import KINDS, RuleSettings, rule_of
+from simulator.core.optimizers import KINDS, RuleConfig, rule_of
 from simulator.race.descent import Descents, best_step_size, descend, path, race, starting_points
 from simulator.race.objectives import OBJECTIVES
 
@@ -19,7 +19,7 @@ STARTS = starting_points(RAVINE, range(4))
 
 def _norms(kind, step_size, n, **constants):
     """Return the distance from the minimum after each step, [n, 4]."""
-    rule = rule_of(RuleSettings(kind, **constants))
+    rule = rule_of(RuleConfig(kind, **constants))
     points = islice(path(RAVINE, rule, np.full((4, 1), step_size), STARTS), n)
     return np.array([np.linalg.norm(point, axis=1) for point in points])
 
@@ -49,19 +49,19 @@ def test_momentums_best_rate_is_polyaks():
 
 def test_adagrads_step_shrinks_as_one_over_the_root_of_t():
     slope = OBJECTIVES["ravine"]._replace(gradient=lambda points: np.full_like(points, 3.0))
-    points = np.array(list(islice(path(slope, rule_of(RuleSettings("adagrad")), np.full((1, 1), 0.5), STARTS[:1]), 50)))
+    points = np.array(list(islice(path(slope, rule_of(RuleConfig("adagrad")), np.full((1, 1), 0.5), STARTS[:1]), 50)))
     steps = points[:-1, 0, 0] - points[1:, 0, 0]
     np.testing.assert_allclose(steps, 0.5 / np.sqrt(np.arange(1, 50)))
 
 
 def test_adams_first_step_is_the_step_size_whatever_the_gradient():
-    points = list(islice(path(RAVINE, rule_of(RuleSettings("adam")), np.full((4, 1), 0.25), STARTS), 2))
+    points = list(islice(path(RAVINE, rule_of(RuleConfig("adam")), np.full((4, 1), 0.25), STARTS), 2))
     np.testing.assert_allclose(np.abs(points[1] - points[0]), 0.25, rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_at_once_equals_one_by_one(kind):
-    rule = rule_of(RuleSettings(kind))
+    rule = rule_of(RuleConfig(kind))
     step_sizes = np.array([0.001, 0.015, 0.05, 0.3])
     together = descend(RAVINE, rule, step_sizes, STARTS, 300, 1e-2)
     for k, step_size in enumerate(step_sizes):

@@ -23,7 +23,7 @@ from memory.common.rbm.layers import (
 )
 from memory.common.rbm.recall import compute_energies, make_workspace
 from simulator.core import optimizers, rng
-from simulator.core.optimizers import RuleSettings
+from simulator.core.optimizers import RuleConfig
 from tests.helpers.jit_entries import from_python
 from tests.helpers.seeding import FIRST_SEED, seed_list
 
@@ -188,11 +188,11 @@ def test_training_equals_a_plain_loop(kind):
     stack = make_stack((9, 5), False, 1)
     init_weights(stack, [0], 0.5)
     init_visible_bias(stack.layers[0], False, data)
-    plain = _Plain(seed_params(stack, 0)[0], data[0], 0.1, RuleSettings(kind, 0.8), 0.01, 0.7)
+    plain = _Plain(seed_params(stack, 0)[0], data[0], 0.1, RuleConfig(kind, 0.8), 0.01, 0.7)
     settings = RBMLearning(
         updates=6,
         learning_rate=0.1,
-        optimizer=RuleSettings(kind, 0.8),
+        optimizer=RuleConfig(kind, 0.8),
         weight_decay=0.01,
         batch_likelihood_weight=0.7,
         input_noise=0.0,
@@ -217,7 +217,7 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     init_visible_bias(stack.layers[0], gaussian, data)
     reached = []
     for updates in (1, 1_500):
-        plain = {"batch_likelihood_weight": 0.0, "input_noise": 0.0, "optimizer": RuleSettings("momentum", 0.5)}
+        plain = {"batch_likelihood_weight": 0.0, "input_noise": 0.0, "optimizer": RuleConfig("momentum", 0.5)}
         learn = RBMLearning(updates=updates, batch_size=20, learning_rate=0.02, persistent=persistent, **plain)
         train(stack.layers[0], gaussian, data, rng.pcg64_states(seed_list(2), "training"), learn)
         layers = [seed_params(stack, i)[0] for i in range(2)]
