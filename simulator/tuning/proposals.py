@@ -75,7 +75,7 @@ def levels_of(dimension: Dimension, n: int) -> list[Any]:
 
 def random_point(config: TuneConfig, number: int) -> Point:
     """Draw the point of a trial from a stream of its own."""
-    stream = np.random.default_rng(rng.sequence(config.search_seed, "search", number))
+    stream = np.random.Generator(np.random.PCG64(rng.sequence(config.search_seed, "search", number)))
     return {dimension.name: _drawn(dimension, stream) for dimension in config.space}
 
 

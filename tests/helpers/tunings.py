@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from simulator.config.tune import build
+from simulator.console import as_json
 from simulator.core.snapshots import TuneSnapshot
 from simulator.store.cell_store import CellStore
 from simulator.tournaments.workers.local import Here
@@ -16,10 +18,10 @@ SMALL: dict[str, Any] = {
     "batch": 3,
     "seeds": 4,
     "judge_seeds": 3,
-    "steps": 300,
+    "steps": 600,
     "eval_episodes": 5,
     "agent": {"name": "q_learning"},
-    "env": {"name": "rooms", "layout": "four"},
+    "env": {"name": "FrozenLake-v1"},
     "space": {"agent": {"step_size": {"low": 0.01, "high": 1.0, "log": True}, "gamma": [0.5, 0.9, 0.99]}},
 }
 MEMORY: dict[str, Any] = {
@@ -47,4 +49,4 @@ def summary_of(lab: Path, name: str = "t1") -> dict[str, Any]:
     """Return the summary of a tuning without times and machines."""
     with CellStore(lab) as store:
         found = summary.summary(store, name)
-    return {key: value for key, value in found.items() if key not in TIMES}
+    return {key: value for key, value in json.loads(as_json(found)).items() if key not in TIMES}

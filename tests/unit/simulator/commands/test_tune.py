@@ -34,7 +34,9 @@ def test_a_line_gives_one_json_object_and_writes_the_best_settings(tmp_path, cap
     run = json.loads(capsys.readouterr().out)
     assert run["agent"] == "q_learning"
     assert run["seeds"] == [1000, 1001]
-    assert main([*QUICK, *SPACE, *lab, "--json", "-o", str(best)]) == 0  # a file of Engram's is replaced
+    assert main([*QUICK, *SPACE, *lab, "--json", "-o", str(best)]) == 2  # before anything is run
+    assert "already exists" in capsys.readouterr().err
+    assert main([*QUICK, *SPACE, *lab, "--json", "-o", str(best), "--force"]) == 0
     assert json.loads(capsys.readouterr().out)["trials"] == data["trials"]
 
 
@@ -56,7 +58,7 @@ def test_a_file_says_what_a_line_says(tmp_path, capsys):
 def test_other_commands_know_a_tuning(lab, capsys):
     assert main(["list", "tunings", "--lab", lab, "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)["tunings"]
-    assert (row["tune"], row["what"], row["trials"], row["status"]) == ("t1", "q_learning in rooms", 6, "done")
+    assert (row["tune"], row["what"], row["trials"], row["status"]) == ("t1", "q_learning in FrozenLake-v1", 6, "done")
     assert main(["list", "tournaments", "--lab", lab, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tournaments"] == []
     assert main(["show", "latest", "--lab", lab]) == 0
@@ -98,10 +100,10 @@ def test_a_tuning_is_deleted_with_its_cells(tmp_path, capsys):
         (["tune", "q_learning", "rooms"], "expected at least one setting to search"),
         (["tune", "rooms", "q_learning", *SPACE], "engram tune q_learning rooms"),
         (["tune", "rbm", "rooms", *SPACE], "expected a recall challenge beside the memory rbm"),
-        ([*QUICK, "--space.agent.step-size", "1:0.1"], "--space.agent.step-size: low = 1 and high = 0.1"),
+        ([*QUICK, "--space.agent.step-size", "1:0.1"], "--space.agent.step-size: low = 1.0 and high = 0.1"),
         ([*QUICK, "--space.agent.step-size", "a:b"], "--space.agent.step-size a: expected a number"),
         ([*QUICK, "--space.agent.step-sizes", "0.1:1"], "did you mean --space.agent.step-size?"),
-        ([*QUICK, "--space.agent.gamma", "0:0.9:log"], "low = 0 with log, expected a number above 0"),
+        ([*QUICK, "--space.agent.gamma", "0:0.9:log"], "low = 0.0 with log, expected a number above 0"),
         ([*QUICK, "--space.env.layout", "six,four"], "expected a setting of q_learning"),
         ([*QUICK, *SPACE, "-o", "best.txt"], "expected a file that ends in .toml"),
         ([*QUICK, *SPACE, "--patterns", "30"], "patterns = 30: not for an agent"),

@@ -60,7 +60,7 @@ def test_the_best_settings_are_a_config_of_run_and_of_recall(lab):
     found = summary_of(lab)
     config = from_toml(RunConfig, found["best_settings"], "best.toml")
     assert config.agent_settings.step_size == found["best"]["point"]["agent.step_size"]
-    assert (config.seeds, config.first_seed, config.steps) == (3, 1000, 300)
+    assert (config.seeds, config.first_seed, config.steps) == (3, 1000, 600)
     recalled = summary_of(lab, "t2")
     config = from_toml(RecallConfig, recalled["best_settings"], "best.toml")
     assert config.contestants[0].settings.rule == recalled["best"]["point"]["memory.rule"]
@@ -75,7 +75,7 @@ def test_the_best_settings_are_a_config_of_run_and_of_recall(lab):
 )
 @pytest.mark.slow
 def test_workers_change_nothing_and_neither_do_interruptions(changes, tmp_path):
-    values = {**SMALL, "steps": 90, **changes}
+    values = {**SMALL, **changes}
     tuned(tmp_path / "one", values)
     tuned(tmp_path / "two", values, workers=lambda: Processes(2))
     assert summary_of(tmp_path / "one") == summary_of(tmp_path / "two")
@@ -118,7 +118,7 @@ def test_halving_over_seeds_evaluates_no_seed_twice(tmp_path):
 
 
 def test_a_trial_whose_seed_fails_is_failed_and_no_other(tmp_path):
-    values = {**SMALL, "agent": {"name": BREAKING}, "env": {"name": "rooms"}}
+    values = {**SMALL, "agent": {"name": BREAKING}}
     values["space"] = {"agent": {"fails": [{}, {"2": 100}], "strength": [1.0, 2.0]}}
     tuned(tmp_path, {**values, "search": "grid"})
     found = summary_of(tmp_path)
@@ -128,7 +128,8 @@ def test_a_trial_whose_seed_fails_is_failed_and_no_other(tmp_path):
 
 
 def test_players_that_do_not_fit_are_refused_and_leave_nothing(tmp_path):
-    values = {**SMALL, "env": {"name": "CartPole-v1"}}
+    values = {**SMALL, "agent": {"name": "planner"}, "env": {"name": "CartPole-v1"}}
+    values["space"] = {"agent": {"gamma": [0.9, 0.99]}}
     with pytest.raises(ValueError, match="expected"):
         tuned(tmp_path / "lab", values)
     with CellStore(tmp_path / "lab") as store:

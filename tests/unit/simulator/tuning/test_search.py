@@ -30,7 +30,7 @@ def _by_number(each):
 
 def test_without_halving_every_trial_is_complete_and_the_best_is_judged_beside_the_default():
     trials, asked = _run(build(SMALL), _by_number)
-    assert asked == [(0, [0, 1, 2], 300, 4), (0, [3, 4, 5], 300, 4), (1, [5, DEFAULT], 300, 3)]
+    assert asked == [(0, [0, 1, 2], 600, 4), (0, [3, 4, 5], 600, 4), (1, [5, DEFAULT], 600, 3)]
     assert {trial["state"] for trial in trials} == {"complete"}
 
 
