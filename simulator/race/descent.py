@@ -21,7 +21,7 @@ from simulator.statistics.estimates import confidence_interval
 
 SHARED = ("beta1", "beta2", "eps")  # settings of the race that every rule has that uses them
 _FORGET_EVERY = 128  # steps after which paths that are over are left out
-_MAX_POINTS = 400  # of a path that is drawn
+_MAX_POINTS = 150  # of a path that is drawn
 Progress = Callable[[int, int, str], None]  # descents that are done, of how many, and the one that begins
 
 

@@ -12,12 +12,12 @@ from simulator.core.protocols import Array
 from simulator.race.objectives import OBJECTIVES, Objective
 from simulator.reporting.figures import COLOURS, DASHES, Ax, LegendEntry, Margin, Panel, Picture, Size
 
-N_CONTOURS = 14  # lines of a picture
+N_CONTOURS = 11  # lines of a picture
 N_CONTOURS_OF_TEXT = 7
 LOWEST_CONTOUR = 1e-3  # over the minimum, as a part of the highest
 MAX_WIDTH = 76  # characters of a picture in the terminal
 HEIGHT = 20  # lines of it
-_GRID = 200  # points of a side that contours are drawn through
+_GRID = 90  # points of a side that contours are drawn through
 _AXES = Size(3.5, 2.5)  # inches
 _MARGIN = Margin(0.6, 0.5, 0.25, 0.4)  # inches
 

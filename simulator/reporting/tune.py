@@ -52,10 +52,14 @@ def tables(summary: Summary, n: int) -> list[Table]:
     )
     columns = ["trial", summary["objective"], *(one_line(name.partition(".")[2]) for name in names), "state"]
     rows = []
-    for trial in trials[:n]:
+    different = list({repr(trial["point"]): trial for trial in reversed(trials)}.values())[::-1]  # the best of each
+    if len(different) < len(trials):
+        title += f"; {len(different)} different points"
+    shown = different if n < len(trials) else trials
+    for trial in shown[:n]:
         value = trial["values"][-1] if trial["values"] else None
         rows.append([str(trial["trial"]), console.format_cell(value), *_cells(trial, names), _state(trial)])
-    more = [f"{len(trials) - n:,} more: engram report {summary['tune']} --csv"] if len(trials) > n else []
+    more = [f"{len(shown) - n:,} more: engram report {summary['tune']} --csv"] if len(shown) > n else []
     found = [Table(title, columns, rows, more, labels=(*columns[2:-1], "state"))]
     return [*found, *_judgement(summary)]
 
