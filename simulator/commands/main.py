@@ -55,7 +55,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "race": Summary("engram race [RULE ...]", "compare optimisers on functions with known minima"),
     "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),
     "report": Summary("engram report RUN|TOURNAMENT|TUNE ...", "compare runs, or report a tournament or a tuning"),
-    "plot": Summary("engram plot RUN|TOURNAMENT ... -o FILE", "draw curves, recall and tiers as SVG, PNG or PDF"),
+    "plot": Summary("engram plot RUN|TOURNAMENT|TUNE ... -o FILE", "draw stored experiments as SVG, PNG or PDF"),
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
     "new": Summary("engram new agent|memory|env NAME", "write the file of your own player, which runs as it is"),

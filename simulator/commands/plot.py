@@ -22,7 +22,7 @@ def act(args: ParsedArgs) -> CommandResult:
     if not options.output:
         raise ValueError("expected -o FILE, a file that ends in .svg, .png or .pdf (engram plot --help)")
     if not (args.names or options.agent or options.env):
-        raise ValueError("expected engram plot RUN|TOURNAMENT ..., or latest, or --agent NAME, or --env NAME")
+        raise ValueError("expected engram plot RUN|TOURNAMENT|TUNE ..., or latest, or --agent NAME, or --env NAME")
     path = Path(options.output)
     check_ending(path)
     check_place(path, force=options.force)
@@ -72,8 +72,6 @@ def _by_kind(names: Sequence[str], lab: str) -> dict[str, list[str]]:
     names_of: dict[str, list[str]] = {} if names else {report.RUNS: []}
     for name in dict.fromkeys(names):
         kind = kind_of(name, lab)
-        if kind == report.TUNE:
-            raise ValueError(f"{name} is a tuning, which has no picture, expected runs or tournaments")
         if kind == report.PLAY:
             raise ValueError(f"{name} is recorded play, which has no picture, expected runs or tournaments")
         names_of.setdefault(kind, []).append(name)
@@ -103,8 +101,8 @@ def _checked(options: Options, kinds: Mapping[str, Sequence[str]]) -> list[str]:
     if options.x == "seconds" and plot.TOURNAMENT in kinds:
         raise ValueError("--x seconds: a tournament stores no time of an evaluation, expected --x steps")
     for option, given in (("--x seconds", options.x == "seconds"), ("--smooth", options.smooth > 1)):
-        if given and plot.RECALL in kinds:
-            raise ValueError(f"{option}: not for a recall benchmark, expected training runs")
+        if given and (other := next((kind for kind in (plot.RECALL, plot.TUNE) if kind in kinds), "")):
+            raise ValueError(f"{option}: not for {other}, expected training runs")
     if (options.agent or options.env) and plot.RUNS not in kinds:
         raise ValueError("--agent, --env: they select training runs, and none is named")
     return what

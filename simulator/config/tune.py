@@ -250,7 +250,7 @@ def _space(sources: Sequence[ConfigSource], config: TuneConfig) -> tuple[Dimensi
             if table != config.table:
                 expected = source.name(("space", config.table, "SETTING")).removeprefix(f"{source.where}: ")
                 raise ValueError(f"{source.name(('space', table))}: expected a setting of {config.player}, {expected}")
-        for path, entry in _leaves(space):
+        for path, entry in leaves(space):
             found[".".join(path)] = _dimension(source, path, entry, config)
     if not found:
         example = f"--space.{config.table}.SETTING LOW:HIGH" if not any(s.where for s in sources) else "[space]"
@@ -258,11 +258,11 @@ def _space(sources: Sequence[ConfigSource], config: TuneConfig) -> tuple[Dimensi
     return tuple(found[name] for name in sorted(found))  # in an order that TOML cannot change
 
 
-def _leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+def leaves(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Iterate over the dimensions in nested tables, with their paths."""
     for key, value in table.items():
         if isinstance(value, Mapping) and not _RANGE & value.keys():
-            yield from _leaves(value, (*path, key))
+            yield from leaves(value, (*path, key))
         else:
             yield (*path, key), value
 

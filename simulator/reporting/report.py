@@ -26,7 +26,7 @@ OPTIONS = {  # kind of experiment -> options of the command that mean something 
     RUNS: (*_FORMS, "agent", "env"),
     RECALL: _FORMS,
     TOURNAMENT: (*_FORMS, "force"),
-    TUNE: ("table", "csv", "latex"),
+    TUNE: ("table", "csv", "latex", "picture"),
     PLAY: ("table", "csv", "latex"),
 }
 FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printer

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from simulator.config.codec import of_record, stored_tables, to_toml
-from simulator.config.tune import TuneConfig, with_point
+from simulator.config.tune import TuneConfig, leaves, with_point
 from simulator.core.protocols import Array
 from simulator.statistics.estimates import area_under_curve, estimate, iqm
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, TournamentRecord
@@ -94,6 +94,7 @@ def summary(store: CellStore, name: str) -> dict[str, Any]:
         "player": settings[table]["name"],
         "place": settings["env" if table == "agent" else "challenge"]["name"],
         "search": settings["search"],
+        "space": list(space_of(settings["space"])),
         "objective": settings["objective"],
         "seeds": list(range(settings["first_seed"], settings["first_seed"] + settings["seeds"])),
         "cells": {
@@ -109,6 +110,14 @@ def summary(store: CellStore, name: str) -> dict[str, Any]:
         "best_settings": best and best_settings(record, best["point"]),
         "judged": best and judged(record, settings, cells, best["trial"]),
     }
+
+
+def space_of(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the dimensions of a stored space, by name."""
+    for path, entry in sorted(leaves(table)):
+        of_range = entry if isinstance(entry, Mapping) else {}
+        ends = {"low": of_range.get("low"), "high": of_range.get("high"), "log": bool(of_range.get("log"))}
+        yield {"name": ".".join(path), **ends, "values": [] if of_range else entry}
 
 
 def best_settings(record: TournamentRecord, point: Mapping[str, Any]) -> str | None:

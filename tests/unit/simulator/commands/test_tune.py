@@ -73,12 +73,23 @@ def test_other_commands_know_a_tuning(lab, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == "done"
 
 
-@pytest.mark.parametrize("command", [["plot", "-o", "t.svg"], ["watch"], ["reproduce"], ["export", "a.npz"]])
+@pytest.mark.parametrize(
+    "command", [["plot", "-o", "t.svg", "--smooth", "2"], ["watch"], ["reproduce"], ["export", "a.npz"]]
+)
 def test_commands_without_a_use_for_a_tuning_say_so(command, lab, capsys, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     word, *rest = command
     assert main([word, "t1", *rest, "--lab", lab]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_tuning_is_drawn_by_trial_and_by_setting(lab, tmp_path, capsys):
+    path = tmp_path / "t1.svg"
+    assert main(["plot", "t1", "-o", str(path), "--lab", lab, "--json"]) == 0
+    pictures = json.loads(capsys.readouterr().out)["pictures"]
+    assert [picture["kind"] for picture in pictures] == ["trials", "settings"]
+    assert pictures[1]["panels"] == ["gamma", "step_size"]
+    assert path.read_text("utf-8").startswith("<?xml")
 
 
 def test_a_tuning_is_deleted_with_its_cells(tmp_path, capsys):
