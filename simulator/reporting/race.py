@@ -12,12 +12,12 @@ from simulator.core.protocols import Array
 from simulator.race.objectives import OBJECTIVES, Objective
 from simulator.reporting.figures import COLOURS, DASHES, Ax, LegendEntry, Margin, Panel, Picture, Size
 
-N_CONTOURS = 11  # lines of a picture
+N_CONTOURS = 9  # lines of a picture
 N_CONTOURS_OF_TEXT = 7
 LOWEST_CONTOUR = 1e-3  # over the minimum, as a part of the highest
 MAX_WIDTH = 76  # characters of a picture in the terminal
 HEIGHT = 20  # lines of it
-_GRID = 90  # points of a side that contours are drawn through
+_GRID = 60  # points of a side that contours are drawn through
 _AXES = Size(3.5, 2.5)  # inches
 _MARGIN = Margin(0.6, 0.5, 0.25, 0.4)  # inches
 
@@ -194,22 +194,16 @@ def _steps_painter(
     def paint(ax: Ax) -> None:
         for row, entry in zip(found["rules"], entries, strict=True):
             median = np.array([_number(value) for value in row["grid"]["median_steps"]])
-            median[np.isinf(median)] = np.nan
-            ax.plot(
-                data["step_sizes"],
-                np.maximum(median, 1.0),
-                color=entry.colour,
-                linestyle=entry.dash,
-                marker="o",
-                markersize=2.5,
-                linewidth=1.2,
-            )
+            steps = np.where(np.isinf(median), np.nan, np.maximum(median, 1.0))
+            ax.plot(data["step_sizes"], steps, color=entry.colour, linestyle=entry.dash, linewidth=1.3)
+            is_alone = ~np.isnan(steps) & np.isnan([np.nan, *steps[:-1]]) & np.isnan([*steps[1:], np.nan])
+            ax.plot(np.array(data["step_sizes"])[is_alone], steps[is_alone], "o", color=entry.colour, markersize=3)
         ax.set_xscale("log")
         ax.set_yscale("log")
         for axis in (ax.xaxis, ax.yaxis):  # matplotlib's own labels of powers are markup
             axis.set_major_formatter(lambda value, _: f"{value:g}")
-            axis.set_minor_formatter(lambda value, _: "")
             axis.set_tick_params(labelsize=7)
+        ax.minorticks_off()
         ax.set_xlim(data["step_sizes"][0] / 1.5, data["step_sizes"][-1] * 1.5)
         ax.set_ylim(1.0, 1.3 * data["steps"])
         ax.set_xlabel("step size")
