@@ -13,14 +13,12 @@ from simulator.commands.parsing.command import Command, CommandResult, Options, 
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.codec import assemble, of_record, own_settings, read, stored_notes
-from simulator.config.presets import find_memory, memory_presets
-from simulator.config.tune import TuneConfig
+from simulator.config.presets import find_memory
+from simulator.config.tune import TuneConfig, named
 from simulator.config.validation import ConfigSource
-from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place as check_file
 from simulator.core.files.writing import write_file
-from simulator.core.foreign.python_files import is_path
 from simulator.core.snapshots import TUNE, TuneSnapshot
 from simulator.store.cell_store import CellStore
 from simulator.store.database import NAME
@@ -57,30 +55,7 @@ def sources_of(args: ParsedArgs) -> list[ConfigSource]:
     players = [name for name in args.names if not name.endswith(".toml")]
     if len(files) > 1 or len(players) not in (0, 2) or not args.names:
         raise ValueError("expected engram tune FILE.toml, engram tune AGENT ENV, or engram tune MEMORY CHALLENGE")
-    return [*files, *args.sources(named(players) if players else {})]
-
-
-def named(players: Sequence[str]) -> dict[str, Any]:
-    """Return the tables that name an agent and an environment, or a memory and a challenge.
-
-    Raises:
-        ValueError: they are neither; one line.
-    """
-    first, second = (kinds_of(name) for name in players)
-    if "memories" in first and "challenges" in second:
-        return {"memory": {"name": players[0]}, "challenge": {"name": players[1]}}
-    if "memories" in first and "agents" not in first:
-        raise ValueError(f"{players[1]}: expected a recall challenge beside the memory {players[0]}")
-    if "challenges" in first or ("envs" in first and "agents" in second):
-        raise ValueError(f"{' '.join(players)}: expected the other order, engram tune {players[1]} {players[0]}")
-    return {"agent": {"name": players[0]}, "env": {"name": players[1]}}
-
-
-def kinds_of(name: str) -> list[str]:
-    """Return the kinds of players of a name: of a file by what is in it, of a preset those of its memory."""
-    if is_path(name):
-        return [kind] if (kind := registry.kind_of(name)) else []
-    return [*registry.kinds_of(name), *(["memories"] if name.replace("_", "-") in memory_presets() else [])]
+    return [*files, *args.sources(named(*players) if players else {})]
 
 
 def begin(config: TuneConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
@@ -237,7 +212,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     players = [name for name in args.names if not name.endswith(".toml")]
     if len(players) != 2:
         return []
-    tables = named(players)
+    tables = named(*players)
     table = "agent" if "agent" in tables else "memory"
     if table == "agent":
         return [player_help(("agent",), "agents", players[0])]

@@ -16,11 +16,13 @@ from msgspec import Meta
 
 from simulator.config import codec
 from simulator.config.codec import Format, choose, forget_place, table_of
-from simulator.config.presets import find_memory
+from simulator.config.presets import find_memory, memory_presets
 from simulator.config.recall import PatternCount, RecallConfig
 from simulator.config.run import RunConfig
 from simulator.config.validation import ConfigSource, check, current_settings, merge
+from simulator.core import registry
 from simulator.core.field_types import Count, CountOrZero
+from simulator.core.foreign.python_files import is_path
 
 TRAINING = "agent"  # tables of the player that is tuned
 RECALL = "memory"
@@ -143,6 +145,29 @@ def build(values: Mapping[str, Any]) -> TuneConfig:
     return codec.build(TuneConfig, values)
 
 
+def named(player: str, place: str) -> dict[str, Any]:
+    """Return the tables that name an agent and an environment, or a memory and a challenge.
+
+    Raises:
+        ValueError: they are neither; one line.
+    """
+    first, second = _kinds_of(player), _kinds_of(place)
+    if "memories" in first and "challenges" in second:
+        return {"memory": {"name": player}, "challenge": {"name": place}}
+    if "memories" in first and "agents" not in first:
+        raise ValueError(f"{place}: expected a recall challenge beside the memory {player}")
+    if "challenges" in first or ("envs" in first and "agents" in second):
+        raise ValueError(f"{player} {place}: expected the other order, engram tune {place} {player}")
+    return {"agent": {"name": player}, "env": {"name": place}}
+
+
+def _kinds_of(name: str) -> list[str]:
+    """Return the kinds of players of a name: of a file by what is in it, of a preset those of its memory."""
+    if is_path(name):
+        return [kind] if (kind := registry.kind_of(name)) else []
+    return [*registry.kinds_of(name), *(["memories"] if name.replace("_", "-") in memory_presets() else [])]
+
+
 def with_point(config: TuneConfig, point: Mapping[str, Any]) -> RunConfig | RecallConfig:
     """Return the run or the benchmark with the settings of a point, by dotted names.
 
@@ -159,6 +184,14 @@ def with_point(config: TuneConfig, point: Mapping[str, Any]) -> RunConfig | Reca
         return dataclasses.replace(config.base, agent_settings=chosen)
     (contestant,) = config.base.contestants
     return dataclasses.replace(config.base, contestants=(contestant._replace(settings=chosen),))
+
+
+def nested_space(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return dimensions by dotted name as nested tables, as a file has them."""
+    nested: dict[str, Any] = {}
+    for name, entry in space.items():
+        _put(nested, name, entry)
+    return nested
 
 
 def _put(tables: dict[str, Any], name: str, value: Any) -> None:
@@ -335,9 +368,7 @@ def _checked(source: ConfigSource, path: tuple[str, ...], value: Any, config: Tu
 
 
 def _tables(config: TuneConfig) -> dict[str, Any]:
-    space: dict[str, Any] = {}
-    for dimension in config.space:
-        _put(space, dimension.name, dimension.table())
+    space = nested_space({dimension.name: dimension.table() for dimension in config.space})
     if isinstance(config.base, RunConfig):
         agent = table_of(config.base.agent, config.base.agent_settings)
         return {"agent": agent, "env": table_of(config.base.env, config.base.env_settings), "space": space}

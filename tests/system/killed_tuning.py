@@ -12,11 +12,12 @@ from tests.helpers.tunings import SMALL, tuned
 CONFIG: dict[str, Any] = {
     **SMALL,
     "search": "tpe",
-    "trials": 16,
+    "trials": 12,
     "batch": 4,
-    "steps": 2_700,
-    "eval_every": 900,
+    "steps": 1_800,
+    "eval_every": 450,
     "halving": "steps",
+    "rungs": 2,
     "seeds_per_cell": 2,
     "retries": 100,
 }

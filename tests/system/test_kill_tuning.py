@@ -18,7 +18,7 @@ from tests.system import killed_tuning
 
 pytestmark = pytest.mark.kill
 
-KILLS = 6
+KILLS = 5
 
 
 @cache
