@@ -22,7 +22,7 @@ from simulator.store.run_records import installed
 from simulator.tournaments.feasibility import try_pair
 from simulator.tournaments.jobs import CHECKPOINT_EVERY, Job, JobRunner
 from simulator.tournaments.loop import TournamentLease
-from simulator.tournaments.plan import Matchup, keyed, spans_of
+from simulator.tournaments.plan import Matchup, fitted, keyed, spans_of
 from simulator.tournaments.workers.base import Workers
 from simulator.tuning.proposals import n_trials
 from simulator.tuning.search import DEFAULT, Wanted, n_rounds, rungs_of, search, survivors
@@ -95,6 +95,7 @@ class TuneLoop:
         self._store = lease.store
         self._retry = retry
         same = [tuning for tuning in self._store.tournaments(TUNE) if tuning.settings_hash == identity]
+        self._is_new = not same
         before = same[0].plan if same else {"pairs": [], "trials": []}
         self._pairs_before: list[dict[str, Any]] = before["pairs"]  # their cells stay until the search is over
         self._plan: dict[str, Any] = {"pairs": [], "trials": before["trials"]}
@@ -102,6 +103,7 @@ class TuneLoop:
         self._wanted = next(self._search)  # the first round: a search that cannot be leaves nothing in the lab
         self._matchups: dict[tuple[int, int], Matchup] = {}  # by trial and steps
         self._by_key: dict[str, Matchup] = {}
+        self._keys: dict[tuple[int, int], list[JobKey]] = {}  # by trial and rung
         self._words: dict[JobKey, str] = {}
         self._cells: dict[JobKey, JobRecord] = {}
         self._jobs = JobRunner(
@@ -146,10 +148,10 @@ class TuneLoop:
 
     def _advance(self) -> None:
         """Tell the search what came of what it wanted, and plan what it wants next."""
-        measured = {
-            wanted.trial: measured_of(self._config.objective, [self._cells[key] for key in self._keys_of(wanted)])
-            for wanted in self._wanted
-        }
+        measured = {}
+        for wanted in self._wanted:
+            cells = [self._cells[key] for key in self._keys[wanted.trial, wanted.rung]]
+            measured[wanted.trial] = measured_of(self._config.objective, cells)
         try:
             self._wanted = self._search.send(measured)
         except StopIteration:
@@ -163,24 +165,41 @@ class TuneLoop:
         return {**self._plan, "pairs": [*pairs, *(pair for pair in self._pairs_before if pair not in pairs)]}
 
     def _plan_cells(self, wanted: list[Wanted]) -> None:
-        """Add the cells of what is wanted to the plan, and read those that are stored."""
+        """Add the cells of what is wanted to the plan, and take those that are stored."""
+        stored = self._store.cells([self._matchup(each).key for each in wanted])
+        if self._is_new:  # where another experiment's cell failed, its time or its machine may have been the reason
+            stored = {key: cell for key, cell in stored.items() if cell.status == "done"}
         for each in wanted:
             matchup = self._matchup(each)
-            keys = self._keys_of(each)
+            keys = self._cut(each, [key.span for key in stored if key.pair == matchup.key])
+            self._keys[each.trial, each.rung] = keys
             entry = {"trial": each.trial, "rung": each.rung, "kind": matchup.kind, "key": matchup.key}
-            entry["spans"] = [list(key.span) for key in keys]
-            self._plan["pairs"].append(entry)
+            self._plan["pairs"].append({**entry, "spans": [list(key.span) for key in keys]})
             for key in keys:
                 self._planned[key] = None
                 self._words[key] = words_of(each.trial, key.span)
-        stored = self._store.cells([self._matchup(each).key for each in wanted])
-        for key in (key for each in wanted for key in self._keys_of(each)):
-            if key in stored and key not in self._cells:
-                if stored[key].status != "done" and self._retry:
-                    self._store.forget(*key)
-                    continue
-                self._cells[key] = stored[key]
-                self._reused += 1
+                if key in stored and key not in self._cells:
+                    self._take(stored[key], key)
+
+    def _take(self, cell: JobRecord, key: JobKey) -> None:
+        """Take a stored cell, or forget one that failed and is to be run again."""
+        if cell.status != "done" and self._retry:
+            self._store.forget(*key)
+        else:
+            self._cells[key] = cell
+            self._reused += 1
+
+    def _cut(self, wanted: Wanted, known: list[SeedRange]) -> list[JobKey]:
+        """Cut the seeds of an evaluation into cells: stored ones, and those of smaller rungs, are among them."""
+        rungs = rungs_of(self._config)
+        ends = [wanted.seeds]
+        if self._config.halving == "seeds" and wanted.rung < len(rungs):
+            ends = [rung.seeds for rung in rungs[: wanted.rung + 1]]
+        spans: list[SeedRange] = []
+        for first, last in pairwise([0, *ends]):
+            part = SeedRange(wanted.first_seed + first, last - first)
+            spans += fitted(part, self._config.seeds_per_cell, [span for span in known if span.first >= part.first])
+        return [JobKey(self._matchup(wanted).key, span) for span in spans]
 
     def _matchup(self, wanted: Wanted) -> Matchup:
         """Return what is run for an evaluation, without its seeds."""
@@ -196,20 +215,8 @@ class TuneLoop:
         self._by_key[matchup.key] = matchup
         return matchup
 
-    def _keys_of(self, wanted: Wanted) -> list[JobKey]:
-        """Return the cells of an evaluation: those of smaller rungs of seeds are among them."""
-        key = self._matchup(wanted).key
-        rungs = rungs_of(self._config)
-        ends = [wanted.seeds]
-        if self._config.halving == "seeds" and wanted.rung < len(rungs):
-            ends = [rung.seeds for rung in rungs[: wanted.rung + 1]]
-        spans: list[SeedRange] = []
-        for first, last in pairwise([0, *ends]):
-            spans += spans_of(wanted.first_seed + first, last - first, self._config.seeds_per_cell)
-        return [JobKey(key, span) for span in spans]
-
     def _missing(self) -> list[JobKey]:
-        keys = dict.fromkeys(key for wanted in self._wanted for key in self._keys_of(wanted))
+        keys = dict.fromkeys(key for wanted in self._wanted for key in self._keys[wanted.trial, wanted.rung])
         return [key for key in keys if key not in self._cells]
 
     def _job(self, key: JobKey) -> Job:

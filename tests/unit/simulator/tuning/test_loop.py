@@ -106,6 +106,8 @@ def test_nothing_is_evaluated_twice(lab):
     with CellStore(lab) as store:
         assert [tuning.name for tuning in store.tournaments(TUNE)] == ["t2", "t1"]
         assert store.tournaments() == []
+    cut = tuned(lab, {**SMALL, "seeds_per_cell": 2})  # blocks that are stored stay as they are
+    assert (cut.id, cut.reused) == ("t1", cut.done)
     longer = tuned(lab, {**SMALL, "trials": 9})  # a random trial is the same in a longer search
     assert longer.id == "t3"
     assert longer.reused >= 6
