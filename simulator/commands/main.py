@@ -41,21 +41,23 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
-    "tune": Summary("engram tune FILE.toml|AGENT ENV|MEMORY CHALLENGE", "search settings, judged on fresh seeds"),
+    "tune": Summary(
+        "engram tune AGENT|MEMORY ENV|CHALLENGE", "search settings, also by FILE.toml; judge on fresh seeds"
+    ),
     "play": Summary("engram play ENV|GAME", "play an environment or a game yourself, beside agents and optimum"),
     "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),
     "record": Summary("engram record RUN|latest [FILE]", "draw a run's episodes as GIF, APNG, PNG, MP4 or asciicast"),
-    "resume": Summary("engram resume RUN|TOURNAMENT|TUNE|latest", "continue an experiment, or train a run on"),
+    "resume": Summary("engram resume RUN|TOURNAMENT|latest", "continue an experiment, or train a run on (--steps)"),
     "fork": Summary("engram fork RUN", "begin a run that is a stored one up to a step, then changes of its own"),
-    "delete": Summary("engram delete RUN|TOURNAMENT|TUNE ...", "delete stored experiments, after asking"),
+    "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),
     "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
     "race": Summary("engram race [RULE ...]", "compare optimisers on functions with known minima"),
     "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),
-    "report": Summary("engram report RUN|TOURNAMENT|TUNE ...", "compare runs, or report a tournament or a tuning"),
-    "plot": Summary("engram plot RUN|TOURNAMENT|TUNE ... -o FILE", "draw stored experiments as SVG, PNG or PDF"),
+    "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report another experiment"),
+    "plot": Summary("engram plot RUN|TOURNAMENT ... -o FILE", "draw stored experiments as SVG, PNG or PDF"),
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
     "new": Summary("engram new agent|memory|env NAME", "write the file of your own player, which runs as it is"),
@@ -149,7 +151,7 @@ def parsed_args(command: Command, words: Sequence[str]) -> ParsedArgs:
 
 
 def _print_overview() -> None:
-    lines = [f"  {command.usage:<36} {command.description}" for command in COMMANDS.values()]
+    lines = [f"  {command.usage:<38} {command.description}" for command in COMMANDS.values()]
     console.print_result(
         "usage: engram COMMAND ...\n\n"
         "Benchmark learning agents and associative memories over many seeds, with confidence intervals.\n\n"

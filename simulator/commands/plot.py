@@ -22,7 +22,7 @@ def act(args: ParsedArgs) -> CommandResult:
     if not options.output:
         raise ValueError("expected -o FILE, a file that ends in .svg, .png or .pdf (engram plot --help)")
     if not (args.names or options.agent or options.env):
-        raise ValueError("expected engram plot RUN|TOURNAMENT|TUNE ..., or latest, or --agent NAME, or --env NAME")
+        raise ValueError("expected engram plot RUN|TOURNAMENT ..., or latest, or --agent NAME, or --env NAME")
     path = Path(options.output)
     check_ending(path)
     check_place(path, force=options.force)

@@ -78,8 +78,7 @@ _PLACES = {  # word of a command's usage -> kinds of names that it stands for
     "MEMORY": ("memories",),
     "CHALLENGE": ("challenges",),
     "RUN": ("runs",),
-    "TOURNAMENT": ("tournaments",),
-    "TUNE": ("tunings",),
+    "TOURNAMENT": ("tournaments", "tunings"),
     "KIND": ("kinds",),
     "NAME": ("agents", "envs", "memories", "challenges", "games", "runs", "tournaments", "tunings"),
 }
