@@ -41,9 +41,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
-    "tune": Summary(
-        "engram tune AGENT|MEMORY ENV|CHALLENGE", "search settings; judge the best on fresh seeds"
-    ),
+    "tune": Summary("engram tune AGENT|MEMORY ENV|CHALLENGE", "search settings; judge the best on fresh seeds"),
     "play": Summary("engram play ENV|GAME", "play an environment or a game yourself, beside agents and optimum"),
     "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),
     "record": Summary("engram record RUN|latest [FILE]", "draw a run's episodes as GIF, APNG, PNG, MP4 or asciicast"),
