@@ -15,6 +15,7 @@
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ sequences STUDY }}``       the table of a task or a series of ``engram bench sequences --store``
+``{{ optimizers OBJECTIVE }}``  the table of a function of ``engram bench optimizers --store``
 ``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
 ``{{ machine NAME }}``          the machine and the versions that they were measured with
 ==============================  ==================================================================
@@ -42,7 +43,7 @@ from simulator.commands.parsing.parser import SHORT, format_value, option_of
 from simulator.config.presets import strategies
 from simulator.config.validation import describe
 from simulator.machine import described
-from simulator.reporting import recall, runs, tournament
+from simulator.reporting import race, recall, runs, tournament
 from simulator.reporting.tables import Table, significant
 
 ROOT = Path(__file__).parents[1]
@@ -225,6 +226,26 @@ def _sequences(study: str) -> str:
     return _table(("", exact, "skill over persistence", "better than AR(p)"), rows)
 
 
+def _optimizers(objective: str) -> str:
+    """Table of the update rules on one function."""
+    data = _stored("optimizers")["measured"]
+    found = next(each for each in data["objectives"] if each["objective"] == objective)
+    rows = [
+        [
+            row["rule"],
+            f"{row['step_size']:g}",
+            race.steps_text(row["median_steps"], data["steps"]),
+            _share(row["reached"]),
+        ]
+        for row in found["rules"]
+    ]
+    return _table(("rule", "step size", "steps, median", "reached"), rows)
+
+
+def _share(reached: dict[str, float]) -> str:
+    return f"{reached['share']:.2f} [{reached['low']:.2f}, {reached['high']:.2f}]"
+
+
 def _bench(name: str) -> str:
     """Numbers of a measurement: a table for each group, with a row for each number."""
     return "\n\n".join(_group(name, group) for name, group in _groups(_stored(name)["measured"]))
@@ -368,6 +389,7 @@ MACROS: dict[str, Callable[..., str]] = {
     "runs": _runs,
     "recall": _recall,
     "sequences": _sequences,
+    "optimizers": _optimizers,
     "bench": _bench,
     "group_means": _group_means,
     "machine": _machine,

@@ -20,7 +20,18 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 own_packages.install()
 
 if TYPE_CHECKING:
-    from simulator.api import RecallResult, RunResult, TournamentResult, Trainer, load, recall, run, tournament
+    from simulator.api import (
+        RecallResult,
+        RunResult,
+        TournamentResult,
+        Trainer,
+        TuneResult,
+        load,
+        recall,
+        run,
+        tournament,
+        tune,
+    )
     from simulator.core.foreign.per_seed import per_seed
 
 __all__ = [
@@ -28,11 +39,13 @@ __all__ = [
     "RunResult",
     "TournamentResult",
     "Trainer",
+    "TuneResult",
     "load",
     "per_seed",
     "recall",
     "run",
     "tournament",
+    "tune",
 ]
 
 

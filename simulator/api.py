@@ -1,4 +1,4 @@
-"""Engram from Python: ``run``, ``recall`` and ``tournament`` for experiments, ``load`` for stored ones, ``Trainer``.
+"""Engram from Python: ``run``, ``recall``, ``tournament`` and ``tune``, ``load`` for what is stored, ``Trainer``.
 
 All of them take players alike, by name or as a dict with settings (:mod:`simulator.arguments`), and share ``lab``,
 ``label``, ``progress`` and ``callback``; the other keywords are the experiment's own settings, as in its TOML file.
@@ -14,19 +14,38 @@ from typing import Any
 from simulator.arguments import Player, Players, one, run_config, several
 from simulator.config.tournament import PLACES, SIDES
 from simulator.core.notices import forget_notices
-from simulator.core.snapshots import RECALL, TOURNAMENT, RecallSnapshot, RunSnapshot, TournamentSnapshot
+from simulator.core.snapshots import (
+    RECALL,
+    TOURNAMENT,
+    TUNE,
+    RecallSnapshot,
+    RunSnapshot,
+    TournamentSnapshot,
+    TuneSnapshot,
+)
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
-from simulator.results import RecallResult, RunResult, TournamentResult
+from simulator.results import RecallResult, RunResult, TournamentResult, TuneResult
 from simulator.store.cell_store import CellStore, kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 from simulator.trainer import Trainer
 from simulator.training import loop
 
-__all__ = ["RecallResult", "RunResult", "TournamentResult", "Trainer", "load", "recall", "run", "tournament"]
+__all__ = [
+    "RecallResult",
+    "RunResult",
+    "TournamentResult",
+    "Trainer",
+    "TuneResult",
+    "load",
+    "recall",
+    "run",
+    "tournament",
+    "tune",
+]
 
-Result = RunResult | RecallResult | TournamentResult
+Result = RunResult | RecallResult | TournamentResult | TuneResult
 
 
 def run(
@@ -196,8 +215,60 @@ def tournament(
     return TournamentResult(lab, name)
 
 
+def tune(
+    player: Player,
+    place: Player,
+    space: Mapping[str, Any],
+    *,
+    lab: str | Path | None = "lab",
+    label: str = "",
+    workers: str | int = "0",
+    progress: bool = False,
+    callback: Callable[[TuneSnapshot], Any] | None = None,
+    **settings: Any,
+) -> TuneResult:
+    """Search settings of an agent or a memory, and judge the best on fresh seeds; or go on with the same search.
+
+    Args:
+        player: agent or memory, by name or as a dict of name and settings.
+        place: its environment or challenge, likewise.
+        space: name of a setting -> a list of values, or a dict of ``low``, ``high`` and ``log``; the names of settings
+            in tables are dotted: ``{"explore.epsilon_start": [0.1, 0.3]}``.
+        lab: folder of the stored experiments, whose cells are reused; None: "lab".
+        label: name for people in lists and reports.
+        workers: where cells run, as ``--workers``: a number of processes, ``ray`` or ``ray://ADDRESS``.
+        progress: show a progress bar.
+        callback: called with a :class:`simulator.core.snapshots.TuneSnapshot` whenever a cell has ended and in between;
+            where it returns False the search is interrupted, and the same call, or ``engram resume``, continues it.
+        **settings: ``search``, ``trials``, ``seeds``, ``steps`` and so on, as in a file of ``engram tune``.
+
+    Returns:
+        The stored search; as a dict it is the JSON object of ``engram tune``, see
+        :func:`simulator.tuning.summary.summary`.
+
+    Raises:
+        ValueError: an unknown name, a bad value or a bad range, in one line.
+    """
+    from simulator.config import tune as tune_config
+    from simulator.tournaments.workers.local import workers_of
+    from simulator.tuning import loop as tune_loop
+
+    lab = "lab" if lab is None else lab
+    (table, _), (of_place, _) = tune_config.named(_name_of(player), _name_of(place)).items()
+    nested = tune_config.nested_space({f"{table}.{name}": entry for name, entry in space.items()})
+    config = tune_config.build({**settings, table: one(table, player), of_place: one(of_place, place), "space": nested})
+    with CellStore(lab) as store:
+        snapshots = tune_loop.tune(config, store, lambda n: workers_of(str(workers), n), label=label)
+        name = _drive(snapshots, progress, callback)
+    return TuneResult(lab, name)
+
+
+def _name_of(player: Player) -> str:
+    return str(player["name"]) if isinstance(player, Mapping) else str(player)
+
+
 def load(run: str | Path = "latest", name: str | None = None, *, lab: str | Path | None = None) -> Result:
-    """Load a stored run, recall benchmark or tournament: ``load("r5")``, ``load("t1", lab="mylab")``, ``load()``.
+    """Load a stored experiment of any kind: ``load("r5")``, ``load("t1", lab="mylab")``, ``load()``.
 
     Args:
         run: its id, or "latest"; or the folder of a lab, with the id behind it: ``load("mylab", "r5")``.
@@ -213,6 +284,8 @@ def load(run: str | Path = "latest", name: str | None = None, *, lab: str | Path
     kind = kind_of(existing(str(where)), str(wanted))
     if kind == TOURNAMENT:
         return TournamentResult(where, str(wanted))
+    if kind == TUNE:
+        return TuneResult(where, str(wanted))
     return RecallResult(where, str(wanted)) if kind == RECALL else RunResult(where, str(wanted))
 
 

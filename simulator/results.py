@@ -330,7 +330,7 @@ class TournamentResult:
 
         with CellStore(_lab_of(lab)) as store:
             known = store.tournaments() if name == "latest" else []
-            self.summary = summary.summary(store, known[-1].name if known else name)
+            self.summary = summary.summary(store, known[0].name if known else name)
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:
@@ -388,6 +388,78 @@ class TournamentResult:
         summary = self.summary
         n = len(summary["contestants"])
         return f"<{self.tournament}: {n} contestants, {len(summary['seeds'])} seeds, {summary['status']}>"
+
+
+class TuneResult:
+    """A stored search of settings. It can be used as its summary: ``result["best"]``, ``dict(result)``.
+
+    Args:
+        lab: the lab's folder.
+        name: its id, such as "t1", or "latest".
+
+    Raises:
+        ValueError: there is no such lab or search; nothing is created.
+    """
+
+    def __init__(self, lab: str | Path, name: str = "latest") -> None:
+        from simulator.core.snapshots import TUNE
+        from simulator.store.cell_store import CellStore
+        from simulator.tuning import summary
+
+        with CellStore(_lab_of(lab)) as store:
+            known = store.tournaments(TUNE) if name == "latest" else []
+            self.summary = summary.summary(store, known[0].name if known else name)
+        self.tune = str(self.summary["tune"])
+
+    def records(self) -> Records:
+        """Return every trial as a dict: its settings, its state, and the objective at every rung."""
+        from simulator.reporting import tune
+
+        return list(tune.records(self.summary))
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed; the line names the command.
+        """
+        return _data_frame(self.records())
+
+    def plot(self, what: str = "all") -> Any:
+        """Return a figure of matplotlib; ``what``: "trials", "settings", or "all", both on one sheet.
+
+        Raises:
+            ValueError: an unknown kind, or nothing to draw.
+        """
+        from simulator.reporting import plot
+        from simulator.reporting.report import TUNE
+
+        kinds = () if what == "all" else (what,)
+        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TUNE, self.summary, kinds)))
+
+    def __getitem__(self, key: str) -> Any:
+        return self.summary[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.summary)
+
+    def __len__(self) -> int:
+        return len(self.summary)
+
+    def keys(self) -> Sequence[str]:
+        """Return the names of the summary."""
+        return list(self.summary)
+
+    def _repr_html_(self) -> str:
+        from simulator.reporting import tune
+
+        shown = tune.tables(self.summary, tune.SHOWN)[0]
+        return _html(shown.title, shown.columns, shown.rows)
+
+    def __repr__(self) -> str:
+        summary = self.summary
+        what = f"{summary['player']} in {summary['place']}"
+        return f"<{self.tune}: {what}, {len(summary['trials'])} trials, {summary['status']}>"
 
 
 def _lab_of(lab: str | Path) -> Path:

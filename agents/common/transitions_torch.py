@@ -30,7 +30,7 @@ from agents.common.encoders.patterns import make_pattern_adapter
 from agents.common.memory_check import check_fits
 from agents.common.spaces import is_image, legal_rows, n_actions
 from agents.common.transitions import ImaginationSettings, RealTransitions, TransitionBatch
-from memory.common.networks.arithmetic_torch import Adam
+from memory.common.networks.arithmetic_torch import Optimizer
 from memory.common.networks.layers_torch import Weights
 from simulator.core import rng
 from simulator.core.devices import device, hold_torch
@@ -87,7 +87,7 @@ class GenerativeTransitions:
         streams = rng.generators(seed_list, "model")
         self._weights: Weights = self._network.init_weights(streams)
         self._stream = packed(streams)
-        self._optimizers: dict[str, Adam] = self._network.make_optimizers(self._weights)
+        self._optimizers: dict[str, Optimizer] = self._network.make_optimizers(self._weights)
 
     def learn(self, obs: Array, actions: Array, reward: Array, next_obs: Array, done: Array) -> None:
         """Keep one step of every seed, and update the networks where it is time."""

@@ -13,6 +13,7 @@ from typing import Any
 from agents.common.transitions import TransitionModel, Width, imagination_of
 from simulator.core.field_types import Count, CountOrZero, PartShare, Positive
 from simulator.core.memories import PatternSpec
+from simulator.core.optimizers import RuleConfig
 from simulator.core.protocols import EnvSpec
 
 SOCKETS = ("model",)
@@ -67,7 +68,7 @@ class GanComponent:
 
         own = memory.gan.Config(
             batch_size=config.batch_size,
-            beta1=config.beta1,
+            optimizer=RuleConfig(beta1=config.beta1),
             latent_dim=config.latent_dim,
             generator_hidden=config.hidden,
             discriminator_hidden=config.hidden,

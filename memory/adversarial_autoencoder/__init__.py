@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from memory.common.networks.config import DenoisingConfig, LayerWidth, check_training
 from simulator.core.field_types import NonNegative, Positive
 from simulator.core.memories import PatternSpec
 
@@ -32,7 +32,7 @@ class Config(DenoisingConfig):
     """Settings of an adversarial autoencoder."""
 
     learning_rate: Positive = 3e-3
-    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
     hidden: tuple[LayerWidth, ...] = (192,)
     """hidden units of the encoder, layer by layer; the decoder mirrors them"""
     latent_dim: LayerWidth = 16
@@ -49,7 +49,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     Raises:
         ValueError: settings that contradict each other.
     """
-    check_noise(config)
+    check_training(config)
     from memory.adversarial_autoencoder.model_torch import AdversarialAutoencoder  # loads torch
     from memory.common.networks.memory_torch import NetworkMemory
 

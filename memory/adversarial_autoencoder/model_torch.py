@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from memory.common.networks.arithmetic_torch import Adam
+from memory.common.networks.arithmetic_torch import Optimizer
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
 from memory.common.networks.memory_torch import (
     CueBatch,
@@ -80,8 +80,8 @@ class AdversarialAutoencoder:
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
-        autoencoder_optimizer = Adam(subset(weights, "encoder", "decoder"))
-        discriminator_optimizer = Adam(subset(weights, "discriminator"))
+        autoencoder_optimizer = Optimizer(subset(weights, "encoder", "decoder"), config.optimizer)
+        discriminator_optimizer = Optimizer(subset(weights, "discriminator"), config.optimizer)
 
         def update(_: int, learning_rate: float) -> None:
             x = sample_rows(patterns, config.batch_size, streams)

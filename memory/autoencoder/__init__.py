@@ -11,7 +11,7 @@ Srivastava et al. 2014 (dropout). Every variant is a setting, and settings can b
   was learned); noise-aware recall adds the cue's evidence to the logits every time.
 * Energy: the reconstruction error.
 
-Differences from the papers: Adam throughout, with a learning rate that decays to 0; every row of a batch has its own
+Differences from the papers: Adam by default, with a learning rate that decays to 0; every row of a batch has its own
 noise level; the code has the activation of all hidden layers; the contractive penalty is the exact one of a single
 hidden layer, and refused for more.
 """
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from memory.common.networks.config import DenoisingConfig, LayerWidth, check_training
 from simulator.core.field_types import Count, NonNegative, PartShare, Positive
 from simulator.core.memories import PatternSpec
 
@@ -35,7 +35,7 @@ class Config(DenoisingConfig):
     """Settings of an autoencoder."""
 
     learning_rate: Positive = 8e-3
-    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
     hidden: tuple[LayerWidth, ...] = (192, 192)
     """units of the layers from the pattern to the code, which is the last; the layers back mirror them"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
@@ -84,7 +84,7 @@ PRESETS = {
 def _check(config: Config) -> None:
     if not config.hidden:
         raise ValueError("memory.hidden = (): expected at least one layer")
-    check_noise(config)
+    check_training(config)
     if config.contractive_weight and (len(config.hidden) > 1 or config.activation == "relu"):
         raise ValueError(
             f"memory.contractive_weight = {config.contractive_weight} with {len(config.hidden)} layers of "

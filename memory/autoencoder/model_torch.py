@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from memory.autoencoder.pretraining_torch import pretrain
-from memory.common.networks.arithmetic_torch import Adam, atanh, product
+from memory.common.networks.arithmetic_torch import Optimizer, atanh, product
 from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, tensor, uniforms
 from memory.common.networks.memory_torch import (
     CueBatch,
@@ -181,14 +181,14 @@ class Autoencoder:
 
         yield from training(weights, update, config.updates, config.learning_rate)
 
-    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+    def make_optimizers(self, weights: Weights) -> dict[str, Optimizer]:
         """Make the optimizers that :meth:`update` steps."""
-        return {"all": Adam(weights)}
+        return {"all": Optimizer(weights, self._config.optimizer)}
 
     def update(
         self,
         weights: Weights,
-        optimizers: dict[str, Adam],
+        optimizers: dict[str, Optimizer],
         patterns: Array,
         streams: Streams,
         learning_rate: float,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from memory.common.networks.arithmetic_torch import Adam, product, sigmoid, softplus
+from memory.common.networks.arithmetic_torch import Optimizer, product, sigmoid, softplus
 from memory.common.networks.layers_torch import ACTIVATIONS, Streams, Weights, init_mlp, tensor, uniforms
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
 from simulator.core.devices import device
@@ -61,7 +61,7 @@ def autoencoder_layer(inputs: Array, width: int, is_first: bool, config: Config,
     weights = init_mlp("encoder", sizes, config.activation, streams)
     weights |= init_mlp("decoder", sizes[::-1], config.activation, streams)
     trained = {name: weight for name, weight in weights.items() if not config.tied or name != "decoder.0.weight"}
-    optimizer = Adam(trained)
+    optimizer = Optimizer(trained, config.optimizer)
 
     def update(_: int, learning_rate: float) -> None:
         x = sample_rows(inputs, config.batch_size, streams)
@@ -93,7 +93,7 @@ def rbm_layer(inputs: Array, width: int, is_first: bool, config: Config, streams
     """
     weights = init_mlp("rbm", (inputs.shape[2], width), "sigmoid", streams)
     weights["visible_bias"] = torch.zeros(len(streams), 1, inputs.shape[2], device=device())
-    optimizer = Adam(weights)
+    optimizer = Optimizer(weights, config.optimizer)
 
     def update(_: int, learning_rate: float) -> None:
         x = tensor(sample_rows(inputs, config.batch_size, streams))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig
+from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig, check_training
 from simulator.core.field_types import Count, Share
 from simulator.core.memories import PatternSpec
 
@@ -61,8 +61,9 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     """Make autoregressive memories of bipolar patterns of any shape.
 
     Raises:
-        ValueError: continuous patterns, or patterns of a single unit.
+        ValueError: continuous patterns, patterns of a single unit, or settings that contradict each other.
     """
+    check_training(config)
     if not spec.is_bipolar:
         raise ValueError("autoregressive: continuous patterns, expected -1 and +1 only")
     if spec.n < 2:

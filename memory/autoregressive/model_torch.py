@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from memory.common.networks.arithmetic_torch import Adam, product, sigmoid
+from memory.common.networks.arithmetic_torch import Optimizer, product, sigmoid
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, subset, tensor, uniforms
 from memory.common.networks.memory_torch import CueBatch, Iteration, Restoration, cue_evidence
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
@@ -89,7 +89,7 @@ class AutoregressiveNetwork:
         config = self._config
         ordered = np.take_along_axis(patterns, weights["order"].cpu().numpy()[:, None], 2)
         layers = subset(weights, "net")
-        optimizer = Adam(layers)
+        optimizer = Optimizer(layers, config.optimizer)
 
         def update(_: int, learning_rate: float) -> None:
             x = sample_rows(ordered, config.batch_size, streams)

@@ -19,6 +19,7 @@ from simulator.core import rng
 from simulator.core.field_types import Count, CountOrZero, Positive
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec, Recall, RecallStep
+from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, State
 
 MAX_SUMMED_HIDDEN = 12  # hidden units that are summed out of the energy exactly
@@ -90,6 +91,7 @@ class BoltzmannMemory:
         if 4 * n * n * n_seeds > MAX_WEIGHT_BYTES:
             size = 4 * n * n * n_seeds / 2**30
             raise ValueError(f"boltzmann: weights of {size:,.1f} GiB for all seeds, expected at most 2")
+        check_rule(config.learn.optimizer, "boltzmann.learn.optimizer")
         is_exact(config.learn, n)  # raises where exact phases are impossible
         self.recall_mode: str = config.recall_mode
         self._spec = spec

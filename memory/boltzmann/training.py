@@ -22,9 +22,11 @@ import numpy as np
 from memory.boltzmann.enumeration import MAX_ENUMERATED_UNITS, clamped_phase, free_moments
 from memory.boltzmann.gibbs import gibbs_sweep, make_chains
 from memory.common.kernels import copy_row, matmul
-from memory.common.phase_learning import PhaseLearning
+from memory.common.phase_learning import PhaseLearning, momentum_of
 from simulator.core.field_types import Count, Positive
 from simulator.core.jit import jit, jit_inline
+from simulator.core.optimizers import Rule, apply_rule, coefficients, compiled_coefficients, rule_of
+from simulator.core.optimizers import update as rule_update
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import uniform
 
@@ -59,7 +61,9 @@ class BoltzmannHyperparams(NamedTuple):
     """:class:`BoltzmannLearning` as compiled code takes it."""
 
     learning_rate: float
-    momentum: float
+    rule: Rule
+    is_plain: bool  # steps by sgd or momentum
+    momentum: float  # of plain steps
     weight_decay: float
     k: int
     persistent: bool
@@ -70,8 +74,10 @@ class BoltzmannHyperparams(NamedTuple):
 class BoltzmannTrainState(NamedTuple):
     """State and buffers of learning one seed, from P patterns and C chains of n units."""
 
-    weights_velocity: Array  # float32 [n, n]
+    weights_velocity: Array  # float32 [n, n], or the first moment of another rule
     bias_velocity: Array  # float32 [n]
+    weights_second: Array  # float32 [n, n], the second moment of another rule
+    bias_second: Array  # float32 [n]
     data_mean: Array  # float32 [n], of the patterns; 0 for hidden units
     energies: Array  # float64 [P], of the clamped states
     pattern_probs: Array  # float64 [P], exp(-E) among the patterns, not normalised
@@ -80,6 +86,8 @@ class BoltzmannTrainState(NamedTuple):
     weighted_states: Array  # float32 [P + C, n], times their weights, negative in the negative phase
     weights_grad: Array  # float32 [n, n], not centred
     bias_grad: Array  # float32 [n], not centred
+    weights_descent: Array  # float32 [n, n], minus the centred gradient, for another rule
+    bias_descent: Array  # float32 [n]
 
 
 def is_exact(settings: BoltzmannLearning, n: int) -> bool:
@@ -118,7 +126,11 @@ def _train_exactly(
     bias = params.bias.astype(np.float64)
     weights_velocity = np.zeros_like(weights)
     bias_velocity = np.zeros_like(bias)
+    weights_second = np.zeros_like(weights)
+    bias_second = np.zeros_like(bias)
     rate = settings.learning_rate
+    momentum = momentum_of(settings)
+    rule = rule_of(settings.optimizer)
     for update in range(1, settings.updates + 1):
         positive = clamped_phase(weights, bias, patterns).moments
         negative = free_moments(weights, bias)
@@ -126,12 +138,21 @@ def _train_exactly(
         centering = np.outer(bias_grad, data_mean)
         weights_grad = positive.second - negative.second - centering - centering.T
         np.fill_diagonal(weights_grad, 0.0)
-        weights_velocity = settings.momentum * weights_velocity + rate * (
-            weights_grad - settings.weight_decay * weights
-        )
-        bias_velocity = settings.momentum * bias_velocity + rate * (bias_grad - weights_grad @ data_mean)
-        weights = weights + weights_velocity
-        bias = bias + bias_velocity
+        bias_grad = bias_grad - weights_grad @ data_mean
+        weights_grad = weights_grad - settings.weight_decay * weights
+        if momentum is not None:
+            weights_velocity = momentum * weights_velocity + rate * weights_grad
+            bias_velocity = momentum * bias_velocity + rate * bias_grad
+            weights = weights + weights_velocity
+            bias = bias + bias_velocity
+        else:  # the rule goes down
+            c = coefficients(rule, rate, update)
+            step, weights_velocity, weights_second = rule_update(
+                rule, -weights_grad, weights_velocity, weights_second, c
+            )
+            weights = weights - step
+            step, bias_velocity, bias_second = rule_update(rule, -bias_grad, bias_velocity, bias_second, c)
+            bias = bias - step
         if update % piece == 0 or update == settings.updates:
             params.weights[...] = weights
             params.bias[...] = bias
@@ -154,9 +175,12 @@ def _train_by_sampling(
     positive.states[:, :n_visible] = patterns
     negative = make_chains(settings.n_chains, n)
     negative.states[:, :n_visible] = patterns[np.arange(settings.n_chains) % n_patterns]
+    momentum = momentum_of(settings)
     hyper = BoltzmannHyperparams(
         learning_rate=float(settings.learning_rate * min(1.0, LR_REFERENCE_UNITS / n) ** 2),
-        momentum=float(settings.momentum),
+        rule=rule_of(settings.optimizer),
+        is_plain=momentum is not None,
+        momentum=float(momentum or 0.0),
         weight_decay=float(settings.weight_decay),
         k=settings.k,
         persistent=settings.persistent,
@@ -166,6 +190,8 @@ def _train_by_sampling(
     state = BoltzmannTrainState(
         weights_velocity=np.zeros((n, n), np.float32),
         bias_velocity=np.zeros(n, np.float32),
+        weights_second=np.zeros((n, n), np.float32),
+        bias_second=np.zeros(n, np.float32),
         data_mean=data_mean,
         energies=np.zeros(n_patterns),
         pattern_probs=np.zeros(n_patterns),
@@ -174,11 +200,13 @@ def _train_by_sampling(
         weighted_states=np.zeros((n_rows, n), np.float32),
         weights_grad=np.zeros((n, n), np.float32),
         bias_grad=np.zeros(n, np.float32),
+        weights_descent=np.zeros((n, n), np.float32),
+        bias_descent=np.zeros(n, np.float32),
     )
     _begin_chains(positive, negative, hyper, stream)
     for first in range(0, settings.updates, piece):
         last = min(first + piece, settings.updates)
-        _run_updates(params, hyper, state, positive, negative, stream, last - first)
+        _run_updates(params, hyper, state, positive, negative, stream, first, last)
         yield last
 
 
@@ -190,10 +218,10 @@ def _begin_chains(positive, negative, hyper, stream):
 
 
 @jit
-def _run_updates(params, hyper, state, positive, negative, stream, n_updates):
-    """Run some updates of one seed by sampling."""
+def _run_updates(params, hyper, state, positive, negative, stream, n_done, n_next):
+    """Run updates n_done to n_next of one seed by sampling."""
     n_patterns = len(positive.states)
-    for _ in range(n_updates):
+    for update in range(n_done, n_next):
         for _ in range(hyper.k):
             gibbs_sweep(params.weights, params.bias, positive, 1.0, stream)
         if not hyper.persistent:
@@ -204,7 +232,10 @@ def _run_updates(params, hyper, state, positive, negative, stream, n_updates):
         _compute_pattern_weights(params, hyper, state, positive)
         _collect_phases(state, positive, negative)
         matmul(state.weighted_states.T, state.states, state.weights_grad)
-        _apply_gradient(params, hyper, state)
+        if hyper.is_plain:
+            _apply_gradient(params, hyper, state)
+        else:
+            _follow_rule(params, hyper, state, update + 1)
 
 
 @jit_inline
@@ -271,3 +302,29 @@ def _apply_gradient(params, hyper, state):
         state.bias_velocity[i] = momentum * state.bias_velocity[i] + rate * (state.bias_grad[i] - centering)
     for i in range(n):
         params.bias[i] += state.bias_velocity[i]
+
+
+@jit_inline
+def _follow_rule(params, hyper, state, count):
+    """Step along the centred gradient by a rule that goes down: it is given minus the gradient."""
+    weight_decay = np.float32(hyper.weight_decay)
+    c = compiled_coefficients(hyper.rule, hyper.learning_rate, count)
+    n = len(params.bias)
+    for i in range(n):
+        state.bias_descent[i] = -state.bias_grad[i]
+        for j in range(n):
+            if i != j:
+                gradient = state.weights_grad[min(i, j), max(i, j)]
+                gradient -= state.bias_grad[i] * state.data_mean[j] + state.bias_grad[j] * state.data_mean[i]
+                state.bias_descent[i] += gradient * state.data_mean[j]
+                state.weights_descent[i, j] = weight_decay * params.weights[i, j] - gradient
+    for i in range(n):
+        apply_rule(
+            hyper.rule,
+            c,
+            params.weights[i],
+            state.weights_descent[i],
+            state.weights_velocity[i],
+            state.weights_second[i],
+        )
+    apply_rule(hyper.rule, c, params.bias, state.bias_descent, state.bias_velocity, state.bias_second)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from memory.common.networks.config import DenoisingConfig, check_noise
+from memory.common.networks.config import DenoisingConfig, check_training
 from simulator.core.field_types import Count
 from simulator.core.memories import PatternSpec
 
@@ -76,7 +76,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
         )
     if not config.channels:
         raise ValueError("memory.channels = (): expected at least one layer")
-    check_noise(config)
+    check_training(config)
     if config.decoder == "unpool" and config.pool != "max":
         raise ValueError(f"memory.decoder = unpool with pool = {config.pool}: expected max, a mean has no position")
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, unflatten
 from torch.nn import functional
 
-from memory.common.networks.arithmetic_torch import Adam, product
+from memory.common.networks.arithmetic_torch import Optimizer, product
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, tensor, uniform_weights
 from memory.common.networks.memory_torch import (
     CueBatch,
@@ -179,7 +179,7 @@ class ConvAutoencoder:
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train on patterns [S, P, N]. Yields the share of the updates that is over."""
         config = self._config
-        optimizer = Adam(weights)
+        optimizer = Optimizer(weights, self._config.optimizer)
 
         def update(_: int, learning_rate: float) -> None:
             x = sample_rows(patterns, config.batch_size, streams)

@@ -18,12 +18,13 @@ the generator's units; a search starts from the best of many sampled codes; Adam
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig
-from simulator.core.field_types import Count, CountOrZero, PartShare, Positive
+from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig, check_training
+from simulator.core.field_types import Count, CountOrZero, Positive
 from simulator.core.memories import PatternSpec
+from simulator.core.optimizers import RuleConfig
 
 if TYPE_CHECKING:
     from memory.common.networks.memory_torch import NetworkMemory
@@ -36,9 +37,9 @@ class Config(TrainingConfig):
     batch_size: Count = 32
     """patterns per update, sampled uniformly with replacement, and as many generated ones"""
     learning_rate: Positive = 2e-3
-    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
-    beta1: PartShare = 0.5
-    """decay rate of Adam's first moment"""
+    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    optimizer: RuleConfig = field(default_factory=lambda: RuleConfig(beta1=0.5))
+    """update rule of both networks; the search of a code is always by Adam"""
     recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
     """fixed_point: search with every unit of the cue wrong with probability `assumed_flip_prob`; noise_aware: search
     with the cue's evidence (without evidence: as fixed_point)"""
@@ -87,14 +88,13 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     Raises:
         ValueError: settings that contradict each other.
     """
+    check_training(config)
     if config.n_starts > config.n_candidates:
         raise ValueError(
             f"memory.n_starts = {config.n_starts}: expected at most memory.n_candidates, {config.n_candidates}"
         )
     if not config.discriminator_hidden or not config.generator_hidden:
         raise ValueError("memory.discriminator_hidden and memory.generator_hidden: expected at least one layer each")
-    if config.beta1 >= 1.0:
-        raise ValueError(f"memory.beta1 = {config.beta1}: expected below 1")
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.gan.model_torch import GAN
 

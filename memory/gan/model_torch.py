@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from memory.common.networks.arithmetic_torch import Adam, product
+from memory.common.networks.arithmetic_torch import Optimizer, product
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
 from memory.common.networks.memory_torch import CueBatch, Iteration, Restoration, cue_evidence, mean_pattern
 from memory.common.networks.training_torch import (
@@ -122,15 +122,16 @@ class GAN:
 
         yield from training(weights, update, config.updates, config.learning_rate)
 
-    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+    def make_optimizers(self, weights: Weights) -> dict[str, Optimizer]:
         """Make the optimizers that :meth:`update` steps."""
-        beta1 = self._config.beta1
-        return {name: Adam(subset(weights, name), beta1) for name in ("generator", "discriminator")}
+        return {
+            name: Optimizer(subset(weights, name), self._config.optimizer) for name in ("generator", "discriminator")
+        }
 
     def update(
         self,
         weights: Weights,
-        optimizers: dict[str, Adam],
+        optimizers: dict[str, Optimizer],
         patterns: Array,
         streams: Streams,
         learning_rate: float,
@@ -246,7 +247,7 @@ def _search_codes(
         optimizer.minimize(cost().sum(-1), learning_rate)
 
     with torch.enable_grad():
-        optimizer = Adam({"codes": codes})
+        optimizer = Optimizer({"codes": codes})
         train({"codes": codes}, update, config.latent_steps, config.latent_lr)
     shape = (evidence.shape[1], config.n_starts)
     best = torch.unflatten(cost(), 1, shape).argmin(-1)[..., None, None]  # [S, Q, 1, 1]

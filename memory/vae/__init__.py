@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from memory.common.networks.config import DenoisingConfig, LayerWidth, check_training
 from simulator.core.field_types import NonNegative
 from simulator.core.memories import PatternSpec
 
@@ -54,7 +54,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     Raises:
         ValueError: settings that contradict each other.
     """
-    check_noise(config)
+    check_training(config)
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.vae.model_torch import VAE
 

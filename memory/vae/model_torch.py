@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from memory.common.networks.arithmetic_torch import Adam
+from memory.common.networks.arithmetic_torch import Optimizer
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, tensor
 from memory.common.networks.memory_torch import (
     CueBatch,
@@ -108,14 +108,14 @@ class VAE:
 
         yield from training(weights, update, config.updates, config.learning_rate)
 
-    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+    def make_optimizers(self, weights: Weights) -> dict[str, Optimizer]:
         """Make the optimizers that :meth:`update` steps."""
-        return {"all": Adam(weights)}
+        return {"all": Optimizer(weights, self._config.optimizer)}
 
     def update(
         self,
         weights: Weights,
-        optimizers: dict[str, Adam],
+        optimizers: dict[str, Optimizer],
         patterns: Array,
         streams: Streams,
         learning_rate: float,

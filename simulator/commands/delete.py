@@ -1,4 +1,4 @@
-"""``engram delete``: runs, recall benchmarks and tournaments, with everything that a lab holds of them."""
+"""``engram delete``: runs, recall benchmarks, tournaments and tunings, with everything that a lab holds of them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.tune import what_of
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import TOURNAMENT
-from simulator.store.cell_store import CellStore, kind_of
+from simulator.core.snapshots import TOURNAMENT, TUNE
+from simulator.store.cell_store import CellStore, TournamentRecord, kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
+
+OF_CELLS = (TOURNAMENT, TUNE)  # kinds of experiment that are made of cells
 
 
 class _Doomed(NamedTuple):
@@ -32,16 +35,16 @@ def act(args: ParsedArgs) -> CommandResult:
         store = held.enter_context(Store(existing(lab)))
         cells = held.enter_context(CellStore(lab))
         doomed = _doomed(args.names, lab, store, cells)
-        if any(one.kind == TOURNAMENT for one in doomed):
+        if any(one.kind in OF_CELLS for one in doomed):
             held.enter_context(cells.hosting())
         for one in doomed:
-            if one.kind != TOURNAMENT:
+            if one.kind not in OF_CELLS:
                 store.hold(one.name)
         if not args.options.yes and not _confirmed(doomed):
             console.print_status("engram: nothing was deleted")
             return CommandResult({"deleted": [], "bytes": 0}, lambda data: None, 1)
         for one in doomed:
-            (cells if one.kind == TOURNAMENT else store).delete(one.name)
+            (cells if one.kind in OF_CELLS else store).delete(one.name)
     deleted = [{"name": one.name, "kind": one.kind, "bytes": one.size} for one in doomed]
     return CommandResult({"deleted": deleted, "bytes": sum(one.size for one in doomed)}, _show)
 
@@ -54,17 +57,24 @@ def _doomed(names: Sequence[str], lab: str, store: Store, cells: CellStore) -> l
     """
     found: dict[str, _Doomed] = {}
     for name in names:
-        if kind_of(lab, name) == TOURNAMENT:
-            record = cells.find(cells.tournaments()[0].name if name == "latest" else name)
-            contestants = " ".join(one["label"] for one in record.plan["contestants"])
+        kind = kind_of(lab, name)
+        if kind in OF_CELLS:
+            record = cells.find(cells.tournaments(kind)[0].name if name == "latest" else name)
             size = cells.size_of_tournament(record.name)
-            found[record.name] = _Doomed(record.name, TOURNAMENT, f"tournament of {contestants}", size)
+            found[record.name] = _Doomed(record.name, kind, _described(record), size)
         else:
             run = store.find(name)
             seeds = f"{len(run.seeds)} seed{'s' * (len(run.seeds) != 1)}"
             described = f"{run.agent} in {run.env}, {seeds}, {run.step:,} of {run.steps:,}"
             found[run.run] = _Doomed(run.run, run.kind, described, store.size_of(run.run))
     return list(found.values())
+
+
+def _described(record: TournamentRecord) -> str:
+    """Describe an experiment that is made of cells."""
+    if record.kind == TUNE:
+        return f"tuning of {what_of(record.settings)}, {len(record.plan['trials'])} trials"
+    return f"tournament of {' '.join(one['label'] for one in record.plan['contestants'])}"
 
 
 def _confirmed(doomed: Sequence[_Doomed]) -> bool:

@@ -14,11 +14,12 @@ from simulator.config import presets
 from simulator.config.sockets import sockets_in_file
 from simulator.core import registry
 
-KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "presets")
+KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "tunings", "presets")
 WORDS = {  # other words for kinds
     **{kind: folder for folder, kind in registry.SINGULAR.items()},
     **{"environments": "envs", "env": "envs", "memory": "memories", "patterns": "challenges", "strategies": "presets"},
     **{"gym": "gymnasium", "run": "runs", "tournament": "tournaments", "preset": "presets"},
+    **{"tune": "tunings", "tuning": "tunings"},
 }
 COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of a row
     "runs": {
@@ -27,6 +28,10 @@ COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of
     },
     "tournaments": {
         **{name: name for name in ("tournament", "label", "cells", "status", "created")},
+        "size": "bytes",
+    },
+    "tunings": {
+        **{name: name for name in ("tune", "label", "what", "trials", "status", "created")},
         "size": "bytes",
     },
 }
@@ -64,6 +69,10 @@ def listing(kind: str | None, lab: str, sort: str = "") -> dict[str, Any]:
         from simulator.commands import tournament
 
         return {"tournaments": _sorted(tournament.listed(lab), kind, sort)}
+    if kind == "tunings":
+        from simulator.commands import tune
+
+        return {"tunings": _sorted(tune.listed(lab), kind, sort)}
     if kind == "presets":
         listed, failed = presets.every()
         for line in failed:
@@ -84,6 +93,10 @@ def show_listing(listed: Mapping[str, Any]) -> None:
         from simulator.commands import tournament
 
         tournament.show_listed(listed["tournaments"])
+    elif "tunings" in listed:
+        from simulator.commands import tune
+
+        tune.show_listed(listed["tunings"])
     elif "presets" in listed:
         columns = ("preset", "agent", "env", "steps", "description")
         rows = [[preset[key] if key != "preset" else preset["name"] for key in columns] for preset in listed["presets"]]
@@ -153,7 +166,7 @@ def _sorted(rows: list[dict[str, Any]], kind: str, column: str) -> list[dict[str
         expected = f"expected one of {', '.join(COLUMNS[kind])}"
         raise ValueError(registry.unknown_name_message("column", column, COLUMNS[kind], expected))
     key = COLUMNS[kind][column]
-    if column in ("run", "tournament"):
+    if column in ("run", "tournament", "tune"):
         return sorted(rows, key=lambda row: int(row[key][1:]))
     return sorted(rows, key=lambda row: row[key])
 

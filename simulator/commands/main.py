@@ -41,6 +41,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
+    "tune": Summary("engram tune AGENT|MEMORY ENV|CHALLENGE", "search settings; judge the best on fresh seeds"),
     "play": Summary("engram play ENV|GAME", "play an environment or a game yourself, beside agents and optimum"),
     "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),
     "record": Summary("engram record RUN|latest [FILE]", "draw a run's episodes as GIF, APNG, PNG, MP4 or asciicast"),
@@ -54,9 +55,10 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "atlas": Summary(
         "engram atlas RUN|ENV|MEMORY [CHALLENGE]", "draw states in the plane: what they look like, walks, clusters"
     ),
+    "race": Summary("engram race [RULE ...]", "compare optimisers on functions with known minima"),
     "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),
-    "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),
-    "plot": Summary("engram plot RUN|TOURNAMENT ... -o FILE", "draw curves, recall and tiers as SVG, PNG or PDF"),
+    "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report another experiment"),
+    "plot": Summary("engram plot RUN|TOURNAMENT ... -o FILE", "draw stored experiments as SVG, PNG or PDF"),
     "reproduce": Summary("engram reproduce RUN|TOURNAMENT", "run a stored experiment again and compare every number"),
     "repair": Summary("engram repair LAB -o NEWLAB", "copy what is whole of a damaged lab into a new one"),
     "new": Summary("engram new agent|memory|env NAME", "write the file of your own player, which runs as it is"),
@@ -150,7 +152,7 @@ def parsed_args(command: Command, words: Sequence[str]) -> ParsedArgs:
 
 
 def _print_overview() -> None:
-    lines = [f"  {command.usage:<36} {command.description}" for command in COMMANDS.values()]
+    lines = [f"  {command.usage:<38} {command.description}" for command in COMMANDS.values()]
     console.print_result(
         "usage: engram COMMAND ...\n\n"
         "Benchmark learning agents and associative memories over many seeds, with confidence intervals.\n\n"

@@ -29,13 +29,14 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def kind_of(name: str, lab: str) -> str:
-    """Return the kind of a stored experiment: ``RUNS``, ``RECALL``, ``TOURNAMENT`` or ``PLAY`` of the reports."""
+    """Return the kind of a stored experiment: ``RUNS``, ``RECALL``, ``TOURNAMENT``, ``TUNE`` or ``PLAY``."""
     from simulator.core import snapshots
     from simulator.reporting import report
     from simulator.store import cell_store
 
     kinds = {
         snapshots.TOURNAMENT: report.TOURNAMENT,
+        snapshots.TUNE: report.TUNE,
         snapshots.RECALL: report.RECALL,
         snapshots.PLAY: report.PLAY,
     }
@@ -86,6 +87,10 @@ def stored(
 
         with Store(existing(lab)) as store:
             return log.summary(store, names[0])
+    if kind == report.TUNE:
+        from simulator.commands import tune
+
+        return tune.stored(names[0], lab)
     from simulator.commands import tournament
 
     return tournament.stored(names[0], lab, smooth=smooth, with_seeds=rows == "seeds")

@@ -17,14 +17,15 @@ from simulator.config.codec import of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig
 from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import PLAY, RECALL, Snapshot
+from simulator.core.snapshots import PLAY, RECALL, TUNE, Snapshot
 from simulator.machine import differences, machine
+from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_records import changed, changed_files
 
 if TYPE_CHECKING:
     from simulator.commands.live.driver import Wait
-    from simulator.store.cell_store import CellStore, JobKey, JobRecord
+    from simulator.store.cell_store import CellStore, JobKey, JobRecord, kind_of
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 
@@ -73,6 +74,8 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
 
     if is_tournament(run, lab):
         return tournament_again(run, lab, workers)
+    if kind_of(lab, run) == TUNE:
+        raise ValueError(f"{run} is a tuning, expected a run or a tournament; engram tune in another --lab repeats it")
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
         if record.kind == PLAY:

@@ -1,4 +1,4 @@
-"""``engram resume``: continue an interrupted run, recall benchmark or tournament."""
+"""``engram resume``: continue an interrupted run, recall benchmark, tournament or tuning."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from simulator.commands.show import is_tournament
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig
 from simulator.config.validation import Setting
-from simulator.core.snapshots import PLAY
+from simulator.core.snapshots import PLAY, TUNE
 from simulator.store.cell_store import kind_of
 
 
@@ -27,6 +27,13 @@ def act(args: ParsedArgs) -> CommandResult:
             options, lab, lambda make_view: tournament_command.resume(name, lab, make_view, options)
         )
         return CommandResult(data, tournament.show, code)
+    if kind_of(lab, name) == TUNE:
+        refuse_unused(args, "resume", "a tuning", ("view", "workers", "trust_files", "retry", "output", "force"))
+        from simulator.commands import tune as tune_command
+        from simulator.reporting import tune
+
+        data, code = tune_command.resume(name, lab, lambda: view_of(options, "tune"), options)
+        return CommandResult(data, tune.show, code)
     if recall_command.is_benchmark(name, lab):
         refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
         from simulator.reporting import recall
@@ -50,7 +57,7 @@ def _settings() -> list[Setting]:
 COMMAND = Command(
     act,
     (1, 1),
-    ("view", "scale", "slow", "keep_replay", "workers", "trust_files", "retry", "tensorboard"),
+    ("view", "scale", "slow", "keep_replay", "workers", "trust_files", "retry", "tensorboard", "output", "force"),
     _settings,
     examples=("resume latest", "resume r1 --view none", "resume r1 --steps 200000"),
 )

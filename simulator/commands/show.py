@@ -135,9 +135,9 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
     """Print the result of a stored experiment, where it was made, and its settings."""
     from simulator.commands import run
     from simulator.machine import made_with
-    from simulator.reporting import play, recall, tournament
+    from simulator.reporting import play, recall, tournament, tune
 
-    forms = {"tournament": tournament.show, "challenge": recall.show, "play": play.show}
+    forms = {"tournament": tournament.show, "tune": tune.show, "challenge": recall.show, "play": play.show}
     next((forms[key] for key in forms if key in summary), run.show_facts)(summary)
     for line in ("", *made_with(summary)):
         console.print_result(visible(line))
@@ -161,6 +161,10 @@ def entry(name: str, lab: str) -> dict[str, Any]:
         from simulator.commands import tournament
 
         return {**tournament.stored(name, lab), "settings_notes": tournament.settings_notes(name, lab)}
+    if _kind(name, lab) == "tune":
+        from simulator.commands import tune
+
+        return {**tune.stored(name, lab), "settings_notes": tune.settings_notes(name, lab)}
     if (summary := _run(name, lab)) is not None:
         return summary
     names = [name for kind in registry.FOLDERS for name in registry.names(kind)]
@@ -223,9 +227,15 @@ def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
 def is_tournament(name: str, lab: str) -> bool:
     """Tell whether that is a tournament of the lab; "latest" is the experiment that was begun last."""
     from simulator.core.snapshots import TOURNAMENT
+
+    return _kind(name, lab) == TOURNAMENT
+
+
+def _kind(name: str, lab: str) -> str:
+    """Return the kind of a stored experiment; empty where there is none."""
     from simulator.store.cell_store import kind_of
 
-    return kind_of(lab, name) == TOURNAMENT
+    return kind_of(lab, name)
 
 
 def _run_ids(lab: str) -> list[str]:

@@ -161,22 +161,22 @@ def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Opti
             return _play(config, store, make_view, options)
     except ValueError:
         if new:
-            _unmake(Path(lab))
+            unmake(Path(lab))
         raise
 
 
-def _unmake(lab: Path) -> None:
+def unmake(lab: Path) -> None:
     """Take away a lab that was made for a tournament that could not be, unless something is in it by now."""
-    from simulator.store.lab import unmake
+    from simulator.store import lab as labs
 
     with contextlib.suppress(OSError, ValueError, RuntimeError):
         with CellStore(lab) as store:
-            if store.tournaments():
+            if not store.is_empty():
                 return
             with store.hosting():  # no other process is about to fill it
                 (lab / "cells" / "lock").unlink(missing_ok=True)
         (lab / "cells").rmdir()
-        unmake(lab)
+        labs.unmake(lab)
 
 
 def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
-from simulator.core.snapshots import RECALL, TOURNAMENT
+from simulator.core.snapshots import RECALL, TOURNAMENT, TUNE
 
 if TYPE_CHECKING:
     from simulator.views.window.app import Page
@@ -43,6 +43,10 @@ def page_of(name: str, lab: str, args: ParsedArgs) -> Page:
     kind = kind_of(lab, name)
     if kind in (RECALL, TOURNAMENT) and args.options.seed is not None:
         raise ValueError(f"--seed: {name} is a {kind}, expected a run of an agent")
+    if kind == TUNE:
+        raise ValueError(
+            f"{name} is a tuning, which has no window, expected a run or a tournament (engram show {name})"
+        )
     if kind == TOURNAMENT:
         return stored_page(name, lab)
     if kind == RECALL:

@@ -18,13 +18,14 @@ PURPOSES = (  # new ones at the end: the streams of the others stay as they are
     *("patterns", "corruption", "training", "recall"),
     *("permutation", "first", "second", "noise", "ending"),
     *("recurrence", "encoder", "model", "planning", "intrinsic", "embedding"),
+    *("start", "search"),
 )
 _MASK = (1 << 64) - 1
 
 
-def sequence(seed: int, purpose: str) -> np.random.SeedSequence:
-    """Return the entropy of one seed for one purpose (a name in ``PURPOSES``)."""
-    return np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose),))
+def sequence(seed: int, purpose: str, *numbers: int) -> np.random.SeedSequence:
+    """Return the entropy of one seed for one purpose (a name in ``PURPOSES``), or of its children of these numbers."""
+    return np.random.SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *numbers))
 
 
 def generators(seeds: Sequence[int], purpose: str) -> list[np.random.Generator]:

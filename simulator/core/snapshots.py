@@ -1,7 +1,7 @@
 """Snapshots: the state of an experiment at one moment, as its loop yields it and its views draw it.
 
-Training a run, a recall benchmark, a match and a tournament are four kinds of experiment. Each has a snapshot of its
-own for its view; all four meet the protocol :class:`Snapshot`, which the driver, the live view and the host use.
+Training a run, a recall benchmark, a match, a tournament and a tuning are kinds of experiment. Each has a snapshot of
+its own for its view; all meet the protocol :class:`Snapshot`, which the driver, the live view and the host use.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ RUN = "run"  # kinds of experiment
 RECALL = "recall"
 MATCH = "match"
 TOURNAMENT = "tournament"
+TUNE = "tune"
 PLAY = "play"  # by a person
 ENDED = ("done", "failed")  # phases after which nothing follows
 
@@ -43,7 +44,7 @@ class Snapshot(Protocol):
 
     @property
     def kind(self) -> str:
-        """``RUN``, ``RECALL``, ``MATCH`` or ``TOURNAMENT``."""
+        """``RUN``, ``RECALL``, ``MATCH``, ``TOURNAMENT`` or ``TUNE``."""
 
     @property
     def phase(self) -> str:
@@ -390,6 +391,48 @@ class TournamentSnapshot:
     def kind(self) -> str:
         """``TOURNAMENT``."""
         return TOURNAMENT
+
+    @property
+    def progress(self) -> Progress:
+        """Finished cells, with a result or failed."""
+        return Progress(self.done + self.failed, self.planned, "cell")
+
+
+class TrialRow(NamedTuple):
+    """A trial of a tuning, as views show it."""
+
+    number: int
+    point: str  # "step_size=0.31 gamma=0.9"
+    state: str  # running, pruned, complete or failed
+    value: float  # of its longest evaluation; NaN where there is none
+
+
+@dataclass(frozen=True)
+class TuneSnapshot:
+    """Snapshot of a tuning: a search of settings, and the judgement of the best."""
+
+    id: str
+    what: str  # "q_learning in rooms"
+    search: str  # grid, random or tpe
+    objective: str
+    phase: str  # "preparing", "searching", "judging" or "done"
+    planned: int  # cells in all
+    done: int  # cells that have a result, including those that were stored before
+    running: int
+    failed: int  # cells without a result
+    reused: int  # cells that were stored before
+    round: int  # of proposals, from 1
+    rounds: int
+    seconds: float
+    best: tuple[TrialRow, ...] = ()  # of the trials so far, the best first
+    now: tuple[str, ...] = ()  # cells being played, as text
+    newest: str = ""  # the cell that ended last, as text
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``TUNE``."""
+        return TUNE
 
     @property
     def progress(self) -> Progress:

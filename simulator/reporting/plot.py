@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator.core.files.escaping import one_line
-from simulator.reporting import curve_figures, recall_figures, tournament_figures
+from simulator.reporting import curve_figures, recall_figures, tournament_figures, tune_figures
 from simulator.reporting.figures import Picture, check_ending, save_pictures, sheet
-from simulator.reporting.report import RECALL, RUNS, TOURNAMENT
+from simulator.reporting.report import RECALL, RUNS, TOURNAMENT, TUNE
 from simulator.reporting.runs import CURVES
 from simulator.reporting.tournament import readable
 
@@ -17,9 +17,11 @@ KINDS = {  # kind of experiment -> kinds of pictures
     RUNS: curve_figures.KINDS,
     RECALL: recall_figures.KINDS,
     TOURNAMENT: tournament_figures.KINDS,
+    TUNE: tune_figures.KINDS,
 }
 NAMES = tuple(dict.fromkeys(name for kinds in KINDS.values() for name in kinds))
 DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.AXES, TOURNAMENT: tournament_figures.DEFAULT}
+DEFAULT[TUNE] = tune_figures.KINDS
 MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
@@ -30,6 +32,8 @@ MISSING = {
     "profiles": "there are no normalised scores",
     "pairs": "there are not two contestants to compare",
     "solved": "no challenge has a threshold",
+    "trials": "no trial has a value",
+    "settings": "no trial has a value",
 }
 
 
@@ -46,7 +50,7 @@ def drawing_of(
     """Make the pictures of stored experiments.
 
     Args:
-        kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
+        kind: ``RUNS``, ``RECALL``, ``TOURNAMENT`` or ``TUNE``.
         data: their JSON object.
         what: kinds of pictures; none: those that such experiments have by default; of a recall benchmark without any
             curve, the scores.
@@ -65,13 +69,15 @@ def drawing_of(
     if kind == TOURNAMENT:
         data = readable(data)
         return _by_kind(data["tournament"], wanted, lambda name: tournament_figures.pictures_of(data, name))
+    if kind == TUNE:
+        return _by_kind(data["tune"], wanted, lambda name: tune_figures.pictures_of(data, name))
     if not what and not any(recall_figures.curves_of(data["cells"], name) for name in recall_figures.AXES):
         wanted = ("scores",)
     drawing = _by_kind(data["run"], wanted, lambda name: recall_figures.pictures_of(data, name))
     return drawing._replace(left_out=[*drawing.left_out, *_without_recall(data)])
 
 
-KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, TOURNAMENT: TOURNAMENT}
+KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, TOURNAMENT: TOURNAMENT, TUNE: TUNE}
 
 
 def _by_kind(name: str, wanted: Sequence[str], pictures_of: Callable[[str], list[Picture]]) -> Drawing:

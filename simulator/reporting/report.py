@@ -13,24 +13,27 @@ from typing import Any, NamedTuple
 from simulator import console
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place
-from simulator.reporting import play, recall, runs, tournament
+from simulator.reporting import play, recall, runs, tournament, tune
 from simulator.reporting.tables import print_csv
 
 RUNS = "runs"
 RECALL = "a recall benchmark"
 TOURNAMENT = "a tournament"
+TUNE = "a tuning"
 PLAY = "recorded play"
 _FORMS = ("table", "csv", "latex", "rows", "picture", "html")
 OPTIONS = {  # kind of experiment -> options of the command that mean something for it
     RUNS: (*_FORMS, "agent", "env"),
     RECALL: _FORMS,
     TOURNAMENT: (*_FORMS, "force"),
+    TUNE: ("table", "csv", "latex", "picture"),
     PLAY: ("table", "csv", "latex"),
 }
 FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printer
     RUNS: {"": runs.show, "table": runs.show_markdown, "latex": runs.show_latex},
     RECALL: {"": recall.show, "table": recall.show_markdown, "latex": recall.show_latex},
     TOURNAMENT: {"": tournament.show, "table": tournament.show_markdown, "latex": tournament.show_latex},
+    TUNE: {"": tune.show, "table": tune.show_markdown, "latex": tune.show_latex},
     PLAY: {"": play.show, "table": play.show_markdown, "latex": play.show_latex},
 }
 ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kind -> rows -> records of --csv
@@ -41,6 +44,7 @@ ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kin
         "seeds": tournament.seed_records,
         "curves": tournament.curve_records,
     },
+    TUNE: {"summary": tune.records},
     PLAY: {"seeds": play.records},
 }  # the first of a kind is its default
 
@@ -65,7 +69,7 @@ def report(
     """Write the files of a report, and return its data with the function that prints it.
 
     Args:
-        kind: ``RUNS``, ``RECALL``, ``TOURNAMENT`` or ``PLAY``.
+        kind: ``RUNS``, ``RECALL``, ``TOURNAMENT``, ``TUNE`` or ``PLAY``.
         result: their JSON object; for a page with all settings.
         form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people, unless a file is asked for.
         html: file of the page; empty: none, of a tournament one that is named after it, unless a form or a picture is

@@ -1,6 +1,6 @@
-"""Tournaments of a lab: their plans, and every stored cell.
+"""Experiments that are made of cells, tournaments and tunings of a lab: their plans, and every stored cell.
 
-Cells are identified by all that they depend on (see :mod:`simulator.tournaments.plan`), so tournaments of the lab share
+Cells are identified by all that they depend on (see :mod:`simulator.tournaments.plan`), so experiments of the lab share
 them. A cell is recorded in one transaction when it has finished; running cells leave nothing here.
 """
 
@@ -70,9 +70,10 @@ class JobRecord(NamedTuple):
 
 
 class TournamentRecord(NamedTuple):
-    """Stored tournament."""
+    """Stored tournament or tuning."""
 
     id: int
+    kind: str  # TOURNAMENT or TUNE
     label: str
     settings: str  # TOML
     settings_hash: str
@@ -90,7 +91,7 @@ class TournamentRecord(NamedTuple):
 
 
 class CellStore:
-    """The tournaments of one lab, used from one thread; see :class:`simulator.store.run_store.Store`.
+    """The tournaments and tunings of one lab, used from one thread; see :class:`simulator.store.run_store.Store`.
 
     Args:
         lab: its folder; made where there is none.
@@ -114,7 +115,7 @@ class CellStore:
 
     @contextmanager
     def hosting(self) -> Iterator[None]:
-        """Hold the lock of the one process that runs tournaments in this lab.
+        """Hold the lock of the one process that runs tournaments or tunings in this lab.
 
         Raises:
             StoreError: another process holds it; the line names it.
@@ -132,10 +133,28 @@ class CellStore:
         """Return the folder of a running job's checkpoints."""
         return self.lab / "cells" / f"{pair[:24]}-{span[0]}-{span[1]}"
 
-    def begin(self, settings: str, settings_hash: str, plan: dict[str, Any], label: str, versions: Any) -> str:
-        """Return the id of the tournament of these settings, an existing one or a new one."""
+    def begin(
+        self,
+        settings: str,
+        settings_hash: str,
+        plan: dict[str, Any],
+        label: str,
+        versions: Any,
+        kind: str = TOURNAMENT,
+    ) -> str:
+        """Return the id of the experiment of these settings, an existing one or a new one.
+
+        Args:
+            settings: TOML.
+            settings_hash: of the settings.
+            plan: with ``pairs``, each with the ``key`` and the ``spans`` of its cells.
+            label: for people.
+            versions: of distributions.
+            kind: ``TOURNAMENT`` or ``TUNE``.
+        """
         with self._db.writing():
-            rows = self._db.select("tournaments", "WHERE settings_hash = ? ORDER BY id DESC", [settings_hash])
+            same = "WHERE settings_hash = ? AND kind = ? ORDER BY id DESC"
+            rows = self._db.select("tournaments", same, [settings_hash, kind])
             if rows:
                 known = TournamentRow(*rows[0])
                 texts = {"plan": json.dumps(plan), "settings": settings, "versions": json.dumps(versions)}
@@ -144,6 +163,7 @@ class CellStore:
             newest = newest_tournament(self._db)
             row = TournamentRow(
                 id=newest.id + 1 if newest else 1,
+                kind=kind,
                 label=label,
                 settings=settings,
                 settings_hash=settings_hash,
@@ -172,10 +192,21 @@ class CellStore:
         with self._db.writing():
             self._db.update("tournaments", row._replace(**changes), ("id",))
 
-    def tournaments(self) -> list[TournamentRecord]:
-        """Return all tournaments, newest first."""
+    def tournaments(self, kind: str = TOURNAMENT) -> list[TournamentRecord]:
+        """Return all tournaments, or all experiments of another kind that is made of cells; newest first."""
         with self._db.reading():
-            return [_record(row) for row in self._db.select("tournaments", "ORDER BY id DESC")]
+            return [_record(row) for row in self._db.select("tournaments", "WHERE kind = ? ORDER BY id DESC", [kind])]
+
+    def is_empty(self) -> bool:
+        """Tell whether there is no experiment of cells, of any kind."""
+        with self._db.reading():
+            return newest_tournament(self._db) is None
+
+    def unfinished(self) -> set[JobKey]:
+        """Return the jobs of every experiment that is not done, of any kind."""
+        with self._db.reading():
+            rows = [TournamentRow(*row) for row in self._db.select("tournaments", "WHERE status != 'done'")]
+        return set().union(*map(_planned, rows))
 
     def find(self, name: str) -> TournamentRecord:
         """Return the tournament of an id.
@@ -237,11 +268,12 @@ class CellStore:
             if name != "latest":
                 if tables.has_run(self._db, name):
                     return tables.run_row(self._db, name).kind
-                return TOURNAMENT if self._db.select("tournaments", "WHERE 't' || id = ?", [name]) else ""
+                rows = self._db.select("tournaments", "WHERE 't' || id = ?", [name])
+                return TournamentRow(*rows[0]).kind if rows else ""
             run = tables.newest_run(self._db)
             tournament = newest_tournament(self._db)
         if tournament and (run is None or tournament.created > run.created):
-            return TOURNAMENT
+            return tournament.kind
         return run.kind if run else ""
 
     def delete(self, name: str) -> None:
@@ -334,6 +366,7 @@ class TournamentRow(NamedTuple):
     """Table ``tournaments``; texts of more than one value are JSON."""
 
     id: int
+    kind: str
     label: str
     settings: str
     settings_hash: str
@@ -436,7 +469,7 @@ def kind_of(lab: str | os.PathLike[str], name: str) -> str:
         name: id of the experiment, or "latest" for the newest.
 
     Returns:
-        ``RUN``, ``RECALL`` or ``TOURNAMENT``; empty where there is no such experiment.
+        ``RUN``, ``RECALL``, ``TOURNAMENT`` or ``TUNE``; empty where there is no such experiment.
     """
     if not (Path(lab) / NAME).exists():
         return ""

@@ -25,7 +25,7 @@ from simulator.versions import version_of
 NAME = "engram.sqlite3"
 LOCK_TIMEOUT = 30.0  # seconds to wait for another process's transaction
 APPLICATION = 0x656E6772  # "engr"
-SCHEMA = 4
+SCHEMA = 5
 _MAX_CHECKED = 64 << 20  # bytes up to which the whole file is checked before a write
 CHECKED = "checked"  # beside the database: its fingerprint after our last write
 TABLES = {
@@ -43,8 +43,8 @@ TABLES = {
     " mean REAL, exact REAL, returns BLOB, checksum INTEGER, PRIMARY KEY (experiment, seed, step)",
     "metrics": "experiment INTEGER REFERENCES experiments (id), checkpoint INTEGER, seed INTEGER, step INTEGER,"
     " name TEXT, value REAL, checksum INTEGER, PRIMARY KEY (experiment, seed, step, name)",
-    "tournaments": "id INTEGER PRIMARY KEY, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT, versions TEXT,"
-    " status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, checksum INTEGER",
+    "tournaments": "id INTEGER PRIMARY KEY, kind TEXT, label TEXT, settings TEXT, settings_hash TEXT, plan TEXT,"
+    " versions TEXT, status TEXT, created TEXT, seconds REAL, cpu_seconds REAL, checksum INTEGER",
     "analyses": "tournament INTEGER PRIMARY KEY, cells TEXT, analysis TEXT, checksum INTEGER",
     "cells": "pair TEXT, first INTEGER, count INTEGER, status TEXT, reason TEXT, scores BLOB, second BLOB, steps BLOB,"
     " curve BLOB, facts TEXT, versions TEXT, seconds REAL, cpu_seconds REAL, exact INTEGER, created TEXT,"

@@ -36,7 +36,7 @@ def prepare(
         if not missing:
             continue
         try:
-            _try(pairs[pair["key"]], envs, max(n for _, n in missing))
+            try_pair(pairs[pair["key"]], envs, max(n for _, n in missing))
         except ValueError as error:
             place = summary.named(plan, pair)
             reason = " ".join(str(error).split())
@@ -63,7 +63,7 @@ def _with_floor(plan: Mapping[str, Any], envs: Mapping[int, Any], cells: Mapping
     }
 
 
-def _try(pair: Matchup, envs: dict[int, Any], n_seeds: int) -> None:
+def try_pair(pair: Matchup, envs: dict[int, Any], n_seeds: int) -> None:
     """Build the players of a pair, agents with as many seeds as a cell has: some need more memory than there is.
 
     Raises:

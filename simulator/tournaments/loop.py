@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,20 +20,18 @@ from simulator.config.tournament import Contestant, TournamentConfig
 from simulator.core.files.escaping import check_label
 from simulator.core.snapshots import Standing, TournamentSnapshot
 from simulator.statistics.analysis import undecided
-from simulator.store.cell_store import CellStore, JobKey, SeedRange, failed, of_result
+from simulator.store.cell_store import CellStore, JobKey, SeedRange
 from simulator.store.hosting import WorkClock, hosted
 from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_records import installed
 from simulator.tournaments import summary
-from simulator.tournaments.cell_runner import Task, scratch_of
 from simulator.tournaments.feasibility import prepare
+from simulator.tournaments.jobs import CHECKPOINT_EVERY, Job, JobRunner
 from simulator.tournaments.plan import TIMED, cells_of, fitted, pairs_of, plan_of, references
 from simulator.tournaments.schedule import JobSchedule
-from simulator.tournaments.workers.base import Answer, Workers
+from simulator.tournaments.workers.base import Workers
 from simulator.training import learned
 
-POLL_SECONDS = 0.25  # seconds
-CHECKPOINT_EVERY = 5.0  # seconds
 LEADERBOARD_FRACTION = 0.01  # of the workers' time that may go into leaderboards while cells are played
 LEADERBOARD_RESAMPLES = 200  # bootstrap samples of those
 LEADERBOARD_SECONDS = 0.5  # between two leaderboards at least
@@ -119,15 +115,6 @@ class TournamentLease:
         self._lock.close()
 
 
-class RunningJob:
-    """A running cell."""
-
-    def __init__(self, job: JobKey, words: str) -> None:
-        self.job = job
-        self.words = words
-        self.began = time.monotonic()
-
-
 class TournamentLoop:
     """The loop of one tournament in this process: gives missing cells to workers, and stores the results.
 
@@ -153,17 +140,12 @@ class TournamentLoop:
     ) -> None:
         self._config = config
         self._store = lease.store
-        self._make_workers = make_workers
         self._retry = retry
         self._identity = identity
-        self._checkpoint_every = checkpoint_every
         self._schedule = self._planned()
-        self._workers: Workers | None = None
-        self._running: dict[str, RunningJob] = {}
-        self._tries: dict[str, int] = {}
-        self._spent: list[float] = []  # seconds of each cell that was played
-        self._newest = ""
-        self._warnings: list[str] = []
+        self._jobs = JobRunner(
+            self._store, make_workers, config.retries, config.timeout, checkpoint_every, self._schedule.keep
+        )
         self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
         self._ranked = 0  # finished cells in the leaderboard
@@ -171,7 +153,7 @@ class TournamentLoop:
         self.id = self._store.begin(to_toml(config), identity, self._schedule.plan, label, installed())
         lease.id = self.id
         record = self._store.find(self.id)
-        self._cell_cpu_seconds = record.cpu_seconds  # of all cells: they are played in other processes
+        self._cpu_seconds_before = record.cpu_seconds  # of all cells: they are played in other processes
         self._clock = WorkClock(record.seconds)
         self._store.mark(self.id, "running")
 
@@ -215,9 +197,10 @@ class TournamentLoop:
                     self._schedule.keep(job, None)
             while True:
                 missing = self._schedule.missing()
-                self._store.sweep(self._unfinished() | set(missing))  # a kill may have left those of the last cell
+                self._store.sweep(
+                    self._store.unfinished() | set(missing)
+                )  # a kill may have left those of the last cell
                 if missing:
-                    self._workers = self._workers or self._make_workers(len(missing))
                     yield from self._play(missing)
                 if not self._grow():
                     break
@@ -226,8 +209,7 @@ class TournamentLoop:
             self._rank()
             yield self._snapshot("done")
         finally:
-            if self._workers is not None:
-                self._workers.close()
+            self._jobs.close()
         self._record("done")
 
     def suspend(self) -> None:
@@ -235,69 +217,17 @@ class TournamentLoop:
         self._record("interrupted")
 
     def _record(self, status: str) -> None:
-        self._store.mark(self.id, status, self._clock.read().wall, self._cell_cpu_seconds)
+        self._store.mark(self.id, status, self._clock.read().wall, self._cpu_seconds_before + self._jobs.cpu_seconds)
 
     def _play(self, missing: list[JobKey]) -> Iterator[TournamentSnapshot]:
-        workers = self._workers
-        waiting = deque(missing)
-        assert workers is not None
-        while waiting or self._running:
-            while waiting and len(self._running) < workers.n:
-                self._start(workers, waiting.popleft())
-            answers = workers.wait(POLL_SECONDS)
-            for answer in answers:
-                waiting.extendleft(self._take(answer))
-            self._give_up_late(workers)
-            self._update_leaderboard(workers.n)
+        for _ in self._jobs.play(missing, self._job):
+            self._update_leaderboard(self._jobs.n_workers)
             yield self._snapshot("running")
 
-    def _unfinished(self) -> set[JobKey]:
-        """Return the jobs of every unfinished tournament of the lab."""
-        open_ = [tournament.plan for tournament in self._store.tournaments() if tournament.status != "done"]
-        return {
-            JobKey(pair["key"], SeedRange(*span)) for plan in open_ for pair in plan["pairs"] for span in pair["spans"]
-        }
-
-    def _start(self, workers: Workers, job: JobKey) -> None:
-        pair = self._schedule.pair(job)
-        path = self._store.scratch(*job)
-        times = {name: getattr(self._config, name) for name in TIMED if pair["contestant"] >= 0}
-        times["checkpoint_every"] = self._checkpoint_every
-        settings = self._pairs[job.pair].settings(job.span)
-        task = Task(path.name, pair["kind"], settings, scratch_of(path.parent, path.name), **times)
-        self._running[task.key] = RunningJob(job, self._schedule.words(job))
-        workers.start(task)
-
-    def _take(self, answer: Answer) -> list[JobKey]:
-        """Record an answer and return the jobs to run again."""
-        running = self._running.pop(answer.key, None)
-        if running is None or answer.stopped:
-            return []
-        if answer.died and (tries := self._tries.get(answer.key, 0) + 1) <= self._config.retries:
-            self._tries[answer.key] = tries
-            self._warnings.append(f"{running.words}: {answer.died}; the cell runs again")
-            return [running.job]
-        self._newest = running.words
-        again = f", {self._config.retries + 1} times" if self._config.retries and answer.died else ""
-        self._keep(running.job, answer.result, answer.failed or f"{answer.died}{again}")
-        if answer.result is not None:
-            self._spent.append(time.monotonic() - running.began)
-        return []
-
-    def _keep(self, job: JobKey, result: dict[str, Any] | None, reason: str) -> None:
-        cell = of_result(job, result) if result is not None else failed(job, reason)
-        self._store.add(cell)
-        self._schedule.keep(job, cell)
-        self._cell_cpu_seconds += cell.cpu_seconds
-
-    def _give_up_late(self, workers: Workers) -> None:
-        if not self._config.timeout:
-            return
-        for key, running in list(self._running.items()):
-            if time.monotonic() - running.began > self._config.timeout:
-                workers.kill(key)
-                del self._running[key]
-                self._keep(running.job, None, f"it ran longer than timeout = {self._config.timeout:g} s")
+    def _job(self, key: JobKey) -> Job:
+        pair = self._schedule.pair(key)
+        limits = {name: getattr(self._config, name) for name in TIMED if pair["contestant"] >= 0}
+        return Job(pair["kind"], self._pairs[key.pair].settings(key.span), self._schedule.words(key), limits)
 
     def _grow(self) -> bool:
         """Add a block of seeds for undecided contestants; return whether there were any."""
@@ -332,20 +262,20 @@ class TournamentLoop:
 
     def _snapshot(self, phase: str) -> TournamentSnapshot:
         schedule = self._schedule
-        n_workers = self._workers.n if self._workers is not None else 1
+        spent = self._jobs.spent
         missing = schedule.planned - schedule.done - schedule.failed
         return TournamentSnapshot(
             id=self.id,
             phase=phase,
             planned=schedule.planned,
             done=schedule.done,
-            running=len(self._running),
+            running=len(self._jobs.now),
             failed=schedule.failed,
             reused=self._reused,
             seconds=self._clock.read().wall,
-            left=float(np.mean(self._spent)) * missing / n_workers if self._spent and missing else None,
+            left=float(np.mean(spent)) * missing / self._jobs.n_workers if spent and missing else None,
             rows=self._rows,
-            now=tuple(running.words for running in self._running.values()),
-            newest=self._newest,
-            warnings=tuple(self._warnings),
+            now=self._jobs.now,
+            newest=self._jobs.newest,
+            warnings=tuple(self._jobs.warnings),
         )

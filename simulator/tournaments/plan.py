@@ -86,7 +86,7 @@ def references(tournament: TournamentConfig) -> list[Matchup]:
     matchups = []
     for m in envs:
         config = dataclasses.replace(_run(tournament, plain, tournament.challenges[m]), steps=1, eval_every=1)
-        matchups.append(_named(Matchup(REFERENCE, -1, m, "run", "", config), ()))
+        matchups.append(keyed(Matchup(REFERENCE, -1, m, "run", "", config)))
     return matchups
 
 
@@ -162,7 +162,7 @@ def _pair(tournament: TournamentConfig, contestants: tuple[int, int], m: int) ->
     except ValueError as error:
         raise ValueError(f"{contestant.label} in {challenge.label}: {error}") from None
     times = tuple(getattr(tournament, name) for name in TIMED) if kind in ("run", "external") else ()
-    return _named(Matchup(*contestants, m, kind, "", config), times)
+    return keyed(Matchup(*contestants, m, kind, "", config), times)
 
 
 def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int]) -> str:
@@ -189,7 +189,11 @@ def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int
     return "played" if people else "match"
 
 
-def _named(pair: Matchup, times: tuple[float, ...]) -> Matchup:
+def keyed(pair: Matchup, times: tuple[float, ...] = ()) -> Matchup:
+    """Return a matchup with the key of everything that its result depends on, but for the seeds.
+
+    ``times``: limits of training time.
+    """
     config = dataclasses.replace(pair.config, first_seed=0, seeds=1)
     parts = [pair.kind, codec.settings_hash(config), *_computing(pair.kind), *_sources(config)]
     parts += [repr(times)] if any(times) else []

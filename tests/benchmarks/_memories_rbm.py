@@ -21,6 +21,7 @@ from memory.common.rbm.contrastive_divergence import RBMLearning, train
 from memory.common.rbm.layers import RBMParams, init_visible_bias, init_weights, make_stack
 from memory.common.rbm.likelihood import annealed_log_z, exact_log_z, log_likelihood
 from simulator.core import rng
+from simulator.core.optimizers import RuleConfig
 from simulator.core.protocols import Array
 from tests.benchmarks._clock import alternate, ratio
 
@@ -29,7 +30,7 @@ SPEED_EPOCHS, SPEED_HIDDEN = 2, {64: 64, 784: 256}
 PLAIN = RBMLearning(
     batch_size=BATCH,
     learning_rate=RATE,
-    momentum=0.0,
+    optimizer=RuleConfig("sgd"),
     persistent=True,
     centered=False,
     batch_likelihood_weight=0.0,

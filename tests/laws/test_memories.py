@@ -20,7 +20,7 @@ from simulator.checks.memories import SEEDS, UNITS
 from simulator.config import recall as recall_config
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.validation import check, merge, settings
-from simulator.core import registry
+from simulator.core import optimizers, registry
 from simulator.core.memories import DecodesCodes, HasTemperature, StepwiseRecall, StepwiseStore
 from simulator.recall import loop, summary
 from simulator.recall.benchmark import Health
@@ -141,6 +141,55 @@ def test_every_variant_is_made_or_refused_with_a_reason(name):
         except ValueError as error:
             assert "expected" in str(error), turned  # noqa: PT017 - whether it refuses is the variant's own affair
     assert made
+
+
+def rule_of(name: str) -> str | None:
+    """Return where a memory has its update rule among its settings, or None for one that learns without."""
+    config = registry.load("memories", name).Config()
+    return next((path for path in ("optimizer", "learn") if "RuleConfig" in repr(getattr(config, path, ""))), None)
+
+
+LEARNED = [name for name in NAMES if rule_of(name)]
+
+
+def by_rule(name: str, kind: str, **constants) -> dict:
+    """Return the changes of settings that give a memory an update rule."""
+    settings_of_rule = {"kind": kind, **constants}
+    return (
+        {"learn": {**SHORT, "optimizer": settings_of_rule}}
+        if rule_of(name) == "learn"
+        else {"optimizer": settings_of_rule}
+    )
+
+
+def test_every_memory_that_learns_by_gradients_has_the_seven_rules():
+    by_gradients = {"autoencoder", "vae", "gan", "adversarial_autoencoder", "autoregressive", "conv_autoencoder"}
+    assert by_gradients | {"rbm", "deep_belief", "boltzmann"} <= set(LEARNED)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_seeds_do_not_meet_in_any_update_rule_and_each_leads_elsewhere(name):
+    patterns = memories.drawn(SEEDS[:2], 3)
+    short = {"updates": 6, **({"latent_steps": 2, "n_candidates": 16} if name == "gan" else {})}
+    found = set()
+    for kind in optimizers.KINDS:
+        changes = {"learn": {"updates": 6, "optimizer": {"kind": kind}}}
+        case = case_of(name, **(changes if rule_of(name) == "learn" else {**short, "optimizer": {"kind": kind}}))
+        together = case.make(SEEDS[:2])
+        together.store(patterns)
+        alone = case.make(SEEDS[1:2])
+        alone.store(patterns[1:])
+        energies = alone.energy(patterns[1:])
+        np.testing.assert_allclose(energies[0], together.energy(patterns)[1], rtol=case.tolerance, atol=case.tolerance)
+        found.add(energies.tobytes())
+    assert len(found) == len(optimizers.KINDS)
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_a_constant_that_the_rule_does_not_have_is_refused(name):
+    changes = {"optimizer": {"kind": "sgd", "beta2": 0.9}}
+    with pytest.raises(ValueError, match=r"optimizer.beta2 = 0.9 with kind = sgd: expected adadelta, rmsprop or adam"):
+        case_of(name, **({"learn": changes} if rule_of(name) == "learn" else changes)).make(SEEDS)
 
 
 def with_rate(config, rate: float) -> dict:

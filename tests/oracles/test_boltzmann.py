@@ -13,6 +13,7 @@ from memory.boltzmann.gibbs import anneal, geometric_schedule, gibbs_sweep, make
 from memory.boltzmann.training import BoltzmannLearning
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
+from simulator.core.optimizers import RuleConfig
 from tests.helpers.seeding import FIRST_SEED, seed_list
 
 pytestmark = pytest.mark.learning
@@ -158,7 +159,12 @@ def test_sampled_and_exact_phases_learn_the_same_law():
     reached = []
     for phases in ("exact", "sampled"):
         learn = BoltzmannLearning(
-            phases=phases, updates=300, learning_rate=0.04, momentum=0.0, n_chains=400, batch_likelihood_weight=0.0
+            phases=phases,
+            updates=300,
+            learning_rate=0.04,
+            optimizer=RuleConfig(kind="sgd"),
+            n_chains=400,
+            batch_likelihood_weight=0.0,
         )
         memory = boltzmann.make(PatternSpec((6,)), seed_list(1), boltzmann.Config(learn=learn))
         memory.store(patterns)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.common.networks.optimizers import KINDS as RULES
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
+from memory.common.networks.arithmetic_torch import Optimizer
+from simulator.core import optimizers
+from simulator.core.optimizers import KINDS as RULES
 from tests.helpers.networks import KINDS, data, flat_of, make, module, weights
 
 PEERS = {
@@ -26,6 +28,46 @@ def _gradients(sizes, t):
     """Return inputs of one row and dL/dy; the gradient of a linear network is their product, whatever its weights."""
     x, dy = data((2, 1, sizes[0]), 2 * t), data((2, 1, sizes[-1]), 2 * t + 1)
     return x, dy * np.float32(10.0 ** (t % 5 - 3))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_formulas_are_torchs_to_the_last_digits_over_300_steps(rule):
+    """In float64, on arrays and on tensors; gradients over four decades, with zeros among them."""
+    settings = optimizers.RuleConfig(kind=rule)
+    draws = np.random.Generator(np.random.PCG64(4))
+    gradients = draws.normal(size=(300, 7)) * 10.0 ** (np.arange(300) % 5 - 2)[:, None]
+    gradients[::7, 2] = 0.0
+    start = draws.normal(size=7)
+    theirs = torch.nn.Parameter(torch.tensor(start))
+    peer = PEERS[rule]([theirs], 1e-2)
+    filled = optimizers.rule_of(settings)
+    for convert in (np.array, torch.tensor):
+        weights, first, second = convert(start), convert(np.zeros(7)), convert(np.zeros(7))
+        for t, gradient in enumerate(gradients, 1):
+            c = optimizers.coefficients(filled, 1e-2, t)
+            step, first, second = optimizers.update(filled, convert(gradient), first, second, c)
+            weights = weights - step
+            if convert is np.array:
+                theirs.grad = torch.tensor(gradient)
+                peer.step()
+        np.testing.assert_allclose(np.asarray(weights), theirs.detach().numpy(), atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_memories_optimizer_is_torchs(rule):
+    draws = np.random.Generator(np.random.PCG64(5))
+    start = {"a": draws.normal(size=(2, 3, 5)), "b": draws.normal(size=(2, 1, 70))}
+    mine = {name: torch.tensor(value, dtype=torch.float32) for name, value in start.items()}
+    theirs = [torch.nn.Parameter(weight.clone()) for weight in mine.values()]
+    ours, peer = Optimizer(mine, optimizers.RuleConfig(kind=rule)), PEERS[rule](theirs, 1e-2)
+    for _ in range(50):
+        ours.minimize(sum((w * w).flatten(1).sum(1) + w.cos().flatten(1).sum(1) for w in mine.values()), 1e-2)
+        peer.zero_grad()
+        sum((w * w).sum() + w.cos().sum() for w in theirs).backward()
+        peer.step()
+        ours.restore(ours.state())
+    for weight, other in zip(mine.values(), theirs, strict=True):
+        np.testing.assert_allclose(weight.detach(), other.detach(), atol=2e-6)
 
 
 def _networks(sizes, settings, *, tanh=False, kinds=KINDS):

@@ -121,8 +121,8 @@ def test_the_update_is_that_of_autograd(settings, boxed, kind):
         episodes_per_update=2,
         gamma=GAMMA,
         network=NetworkSettings((5,), "tanh"),
-        optimizer=OptimizerSettings("sgd", 1.0),
-        value_optimizer=OptimizerSettings("sgd", VALUE_RATE),
+        optimizer=OptimizerSettings("sgd", learning_rate=1.0),
+        value_optimizer=OptimizerSettings("sgd", learning_rate=VALUE_RATE),
         **{"value_steps": 1, "normalize_advantages": False, "ent_coef": 0.0, **settings},
     )
     agent = build(spec, [3, 4], config, torch=kind == "torch")

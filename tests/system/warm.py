@@ -5,7 +5,7 @@ The fork server of these tests does, and no module of tests: every worker would 
 
 from __future__ import annotations
 
-from tests.system import killed, killed_recall, killed_tournament
+from tests.system import killed, killed_recall, killed_tournament, killed_tuning
 
-for _module in (killed, killed_recall, killed_tournament):
+for _module in (killed, killed_recall, killed_tournament, killed_tuning):
     _module.warm_up()

@@ -15,7 +15,7 @@ import memory.conv_autoencoder
 import memory.vae
 from agents.common.networks.modules_torch import PresetModule
 from memory.autoencoder.model_torch import Autoencoder
-from memory.common.networks.arithmetic_torch import Adam, product
+from memory.common.networks.arithmetic_torch import Optimizer, product
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
 from memory.common.networks.memory_torch import mean_pattern
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, train
@@ -97,14 +97,14 @@ class PictureCode:
         logits = self._layers.decode(weights, Encoded(mean + (0.5 * log_variance).exp() * epsilon, []))
         return (cross_entropy(logits, x) + beta * gaussian_kl(mean, log_variance)).mean(-1)
 
-    def make_optimizers(self, weights: Weights) -> dict[str, Adam]:
+    def make_optimizers(self, weights: Weights) -> dict[str, Optimizer]:
         """Make the optimizers that :meth:`update` steps."""
-        return {"all": Adam(weights)}
+        return {"all": Optimizer(weights, self._config.optimizer)}
 
     def update(
         self,
         weights: Weights,
-        optimizers: dict[str, Adam],
+        optimizers: dict[str, Optimizer],
         patterns: Array,
         streams: Streams,
         learning_rate: float,
@@ -175,7 +175,7 @@ class NetworkCode:
         streams = rng.generators(seed_list, "encoder")
         self._weights: Weights = network.init_weights(streams)
         self._stream = packed(streams)
-        self._optimizers: dict[str, Adam] = network.make_optimizers(self._weights) if self.update_every else {}
+        self._optimizers: dict[str, Optimizer] = network.make_optimizers(self._weights) if self.update_every else {}
 
     def codes(self, patterns: Array) -> Array:
         """Compute codes float32 [S, B, F] of patterns [S, B, N]."""

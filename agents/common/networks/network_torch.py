@@ -7,7 +7,7 @@ networks are the same on all devices.
   torch operation has one thread, seeds are distributed over threads, and every seed's arrays are aligned to 64 bytes,
   since BLAS rounds by alignment.
 * On other devices one module is mapped over S times its parameters, and the optimisers are the rules of
-  :mod:`agents.common.networks.optimizers` over tensors [S, P]. Seeds agree within rounding; TF32 is off.
+  :mod:`simulator.core.optimizers` over tensors [S, P]. Seeds agree within rounding; TF32 is off.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ from torch.func import functional_call, vmap
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import build_quietly, init_weights
 from agents.common.networks.optimizers import (
-    KINDS,
     Optimizer,
     OptimizerSettings,
     clip_and_update,
@@ -34,6 +33,7 @@ from agents.common.networks.optimizers import (
 )
 from simulator.core import devices, rng
 from simulator.core.jit import jit, parallel_for
+from simulator.core.optimizers import coefficients, update
 from simulator.core.protocols import Array, State
 
 _CACHE_LINE = 16  # float32 in 64 bytes
@@ -353,14 +353,6 @@ def _exact() -> AbstractContextManager[Any]:
     return flags
 
 
-class _Updated(NamedTuple):
-    """Weights and moments after a step, [S, P] each."""
-
-    weights: Tensor
-    first: Tensor
-    second: Tensor
-
-
 def _apply_update(optimizer: Optimizer, weights: Tensor, gradient: Tensor, updated: Array, lr_scale: float) -> None:
     """Step the seeds of ``updated`` bool [S]; the others keep their weights, moments and counters as they were.
 
@@ -372,18 +364,14 @@ def _apply_update(optimizer: Optimizer, weights: Tensor, gradient: Tensor, updat
         lr_scale: scales the learning rate.
     """
     optimizer.step_count[updated] += 1
-    rate = optimizer.learning_rate * lr_scale
-    kind = KINDS[optimizer.kind]
+    count = np.maximum(optimizer.step_count, 1)  # a seed that never moved has no correction to divide by
+    c = coefficients(optimizer.rule, optimizer.learning_rate * lr_scale, count)
+    per_seed = {name: _column(value, weights) for name, value in c._asdict().items() if isinstance(value, np.ndarray)}
     first = optimizer.moments[:, 0]
     second = optimizer.moments[:, 1]
-    if kind == "adam":
-        moved = _adam(optimizer, weights, gradient, rate)
-    elif kind in ("sgd", "momentum", "nesterov"):
-        moved = _momentum(optimizer, weights, gradient, rate)
-    else:
-        moved = _adaptive(optimizer, weights, gradient, rate)
+    moved = update(optimizer.rule, gradient, first, second, c._replace(**per_seed))
     chosen = _column(updated, weights)
-    for held, new in zip((weights, first, second), moved, strict=True):
+    for held, new in zip((weights, first, second), (weights - moved.step, moved.first, moved.second), strict=True):
         if new is not held:
             held.copy_(torch.where(chosen, new, held))
 
@@ -392,39 +380,3 @@ def _column(values: Array, like: Tensor) -> Tensor:
     """Reshape one value per seed, [S], to a column [S, 1]; float64 becomes float32."""
     values = values.astype(np.float32) if values.dtype == np.float64 else values
     return torch.as_tensor(values[:, None], device=like.device)
-
-
-def _momentum(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> _Updated:
-    kind = KINDS[optimizer.kind]
-    velocity = optimizer.moments[:, 0]
-    unused = optimizer.moments[:, 1]
-    if kind == "sgd":
-        return _Updated(weights - rate * gradient, velocity, unused)
-    velocity = optimizer.beta1 * velocity + gradient
-    step = gradient + optimizer.beta1 * velocity if kind == "nesterov" else velocity
-    return _Updated(weights - rate * step, velocity, unused)
-
-
-def _adaptive(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> _Updated:
-    kind = KINDS[optimizer.kind]
-    beta2 = optimizer.beta2
-    eps = optimizer.eps
-    squares = optimizer.moments[:, 0]
-    step_squares = optimizer.moments[:, 1]
-    if kind == "adagrad":
-        squares = squares + gradient * gradient
-        return _Updated(weights - rate * gradient / (squares.sqrt() + eps), squares, step_squares)
-    squares = beta2 * squares + (1.0 - beta2) * gradient * gradient
-    if kind == "rmsprop":
-        return _Updated(weights - rate * gradient / (squares.sqrt() + eps), squares, step_squares)
-    step = (step_squares + eps).sqrt() / (squares + eps).sqrt() * gradient
-    return _Updated(weights - rate * step, squares, beta2 * step_squares + (1.0 - beta2) * step * step)
-
-
-def _adam(optimizer: Optimizer, weights: Tensor, gradient: Tensor, rate: float) -> _Updated:
-    count = np.maximum(optimizer.step_count, 1)  # a seed that never moved has no correction to divide by
-    step_size = _column(rate / (1.0 - optimizer.beta1**count), weights)
-    root_scale = _column(1.0 / np.sqrt(1.0 - optimizer.beta2**count), weights)
-    mean = optimizer.beta1 * optimizer.moments[:, 0] + (1.0 - optimizer.beta1) * gradient
-    squares = optimizer.beta2 * optimizer.moments[:, 1] + (1.0 - optimizer.beta2) * gradient * gradient
-    return _Updated(weights - step_size * mean / (squares.sqrt() * root_scale + optimizer.eps), mean, squares)

@@ -1,46 +1,34 @@
 """Optimisers of flat parameters, one seed at a time, in the forms of ``torch.optim`` (to 1e-6 over 100 steps).
 
-Polyak 1964 (momentum); Nesterov 1983, as Sutskever et al. 2013; Duchi et al. 2011 (AdaGrad); Zeiler 2012 (AdaDelta);
-Tieleman and Hinton 2012 (RMSProp); Kingma and Ba 2015 (Adam). Clipping is by the seed's own gradient norm
-(Pascanu et al. 2013): no number crosses seeds.
+The rules are those of :mod:`simulator.core.optimizers`. Clipping is by the seed's own gradient norm (Pascanu et al.
+2013): no number crosses seeds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from simulator.core.field_types import CountOrZero, NonNegative, PartShare, Positive
+from simulator.core.field_types import CountOrZero, NonNegative, Positive
 from simulator.core.jit import jit, jit_blas, jit_inline
+from simulator.core.optimizers import Rule, RuleConfig, apply_rule, compiled_coefficients, rule_of
 from simulator.core.protocols import Array
 
-KINDS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
-_SGD, _MOMENTUM, _NESTEROV, _ADAGRAD, _ADADELTA, _RMSPROP, _ADAM = range(7)
-_BETA2 = {"adadelta": 0.9, "rmsprop": 0.99, "adam": 0.999}
 DEFAULT_RATE = 1e-3  # learning rate where neither settings nor agent give one
-_EPS = {"adagrad": 1e-10, "adadelta": 1e-6}
 
 
 @dataclass(frozen=True)
-class OptimizerSettings:
+class OptimizerSettings(RuleConfig):
     """Rule, learning rate and gradient clipping."""
 
-    kind: Literal["sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam"] = "adam"
-    """the rule"""
     learning_rate: Positive | None = None
     """step size of the rule, at the first environment step; none: the agent's own, see `engram show`"""
     lr_end: NonNegative = 0.0
     """learning rate from environment step `lr_decay_steps` on; counts only where that is above 0"""
     lr_decay_steps: CountOrZero = 0
     """environment steps in which the learning rate falls, linearly, to `lr_end`; 0 keeps it constant"""
-    beta1: PartShare = 0.9
-    """decay of the running mean of gradients: momentum, nesterov and adam"""
-    beta2: PartShare | None = None
-    """decay of the running mean of squared gradients; none: adadelta 0.9, rmsprop 0.99, adam 0.999"""
-    eps: Positive | None = None
-    """added to the root of the running squares, with adadelta below it; none: 1e-8, adagrad 1e-10, adadelta 1e-6"""
     max_grad_norm: NonNegative | None = None
     """Euclidean norm to which each seed's gradient is clipped; 0: no clipping; none: the agent's own"""
 
@@ -54,11 +42,8 @@ class OptimizerSettings:
 class Optimizer(NamedTuple):
     """An optimiser with the moments and step counts of every seed."""
 
-    kind: int
+    rule: Rule
     learning_rate: float
-    beta1: float
-    beta2: float
-    eps: float
     max_grad_norm: float
     moments: Array  # float32 [S, 2, P]
     step_count: Array  # int64 [S], per seed: a masked seed does not count
@@ -66,15 +51,10 @@ class Optimizer(NamedTuple):
 
 def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> Optimizer:
     """Give the rule as compiled code takes it, with an empty memory."""
-    beta2 = _BETA2.get(settings.kind, 0.0) if settings.beta2 is None else settings.beta2
-    eps = _EPS.get(settings.kind, 1e-8) if settings.eps is None else settings.eps
     settings = settings.filled(DEFAULT_RATE)
     return Optimizer(
-        kind=KINDS.index(settings.kind),
+        rule=rule_of(settings),
         learning_rate=float(settings.learning_rate or 0.0),
-        beta1=float(settings.beta1),
-        beta2=float(beta2),
-        eps=float(eps),
         max_grad_norm=float(settings.max_grad_norm or 0.0),
         moments=np.zeros((n_seeds, 2, n_params), np.float32),
         step_count=np.zeros(n_seeds, np.int64),
@@ -130,70 +110,8 @@ def clip_and_update(optimizer, i, weights, gradient, lr_scale):
 def apply_update(optimizer, i, weights, gradient, lr_scale):
     """Move ``weights`` [P] of seed i along ``gradient`` [P], with the learning rate times ``lr_scale``."""
     optimizer.step_count[i] += 1
-    if optimizer.kind == _ADAM:
-        _adam(optimizer, i, weights, gradient, optimizer.learning_rate * lr_scale)
-    elif optimizer.kind <= _NESTEROV:
-        _momentum(optimizer, i, weights, gradient, np.float32(optimizer.learning_rate * lr_scale))
-    else:
-        _adaptive(optimizer, i, weights, gradient, np.float32(optimizer.learning_rate * lr_scale))
-
-
-@jit_inline
-def _momentum(optimizer, i, weights, gradient, rate):
-    """Apply SGD, heavy-ball momentum, or Nesterov momentum."""
-    velocity = optimizer.moments[i, 0]
-    beta1 = np.float32(optimizer.beta1)
-    nesterov = optimizer.kind == _NESTEROV
-    if optimizer.kind == _SGD:
-        for k in range(len(weights)):
-            weights[k] -= rate * gradient[k]
-        return
-    for k in range(len(weights)):
-        velocity[k] = beta1 * velocity[k] + gradient[k]
-        weights[k] -= rate * (gradient[k] + beta1 * velocity[k] if nesterov else velocity[k])
-
-
-@jit_inline
-def _adaptive(optimizer, i, weights, gradient, rate):
-    """Apply AdaGrad, RMSProp or AdaDelta."""
-    squares = optimizer.moments[i, 0]
-    step_squares = optimizer.moments[i, 1]
-    beta2 = np.float32(optimizer.beta2)
-    one_minus_beta2 = np.float32(1.0 - optimizer.beta2)
-    eps = np.float32(optimizer.eps)
-    if optimizer.kind == _ADAGRAD:
-        for k in range(len(weights)):
-            squares[k] += gradient[k] * gradient[k]
-            weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
-    elif optimizer.kind == _RMSPROP:
-        for k in range(len(weights)):
-            squares[k] = beta2 * squares[k] + one_minus_beta2 * gradient[k] * gradient[k]
-            weights[k] -= rate * gradient[k] / (np.sqrt(squares[k]) + eps)
-    else:
-        for k in range(len(weights)):
-            squares[k] = beta2 * squares[k] + one_minus_beta2 * gradient[k] * gradient[k]
-            step = np.sqrt(step_squares[k] + eps) / np.sqrt(squares[k] + eps) * gradient[k]
-            step_squares[k] = beta2 * step_squares[k] + one_minus_beta2 * step * step
-            weights[k] -= rate * step
-
-
-@jit_inline
-def _adam(optimizer, i, weights, gradient, rate):
-    """Apply Adam with the bias correction of the seed's own step count."""
-    mean = optimizer.moments[i, 0]
-    squares = optimizer.moments[i, 1]
-    count = optimizer.step_count[i]
-    step_size = np.float32(rate / (1.0 - optimizer.beta1**count))
-    root_scale = np.float32(1.0 / np.sqrt(1.0 - optimizer.beta2**count))
-    beta1 = np.float32(optimizer.beta1)
-    beta2 = np.float32(optimizer.beta2)
-    rest1 = np.float32(1.0 - optimizer.beta1)
-    rest2 = np.float32(1.0 - optimizer.beta2)
-    eps = np.float32(optimizer.eps)
-    for k in range(len(weights)):
-        mean[k] = beta1 * mean[k] + rest1 * gradient[k]
-        squares[k] = beta2 * squares[k] + rest2 * gradient[k] * gradient[k]
-        weights[k] -= step_size * mean[k] / (np.sqrt(squares[k]) * root_scale + eps)
+    c = compiled_coefficients(optimizer.rule, optimizer.learning_rate * lr_scale, optimizer.step_count[i])
+    apply_rule(optimizer.rule, c, weights, gradient, optimizer.moments[i, 0], optimizer.moments[i, 1])
 
 
 @jit_inline

@@ -67,7 +67,7 @@ class SequenceLearner:
             shape.max_rows,
             shape.max_sequences,
         )
-        rule = OptimizerSettings("adam", settings.learning_rate, max_grad_norm=settings.max_grad_norm)
+        rule = OptimizerSettings(learning_rate=settings.learning_rate, max_grad_norm=settings.max_grad_norm)
         self._optimizer = make_optimizer(rule, *self.net.params.shape)
         self._n_outputs = shape.n_outputs
         self.n_params = int(self.net.params.shape[1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
 from simulator.core.field_types import Count, NonNegative, Positive
+from simulator.core.optimizers import RuleConfig, check_rule
 
 LayerWidth = Annotated[int, Meta(ge=1, le=65_536)]
 """Units of one layer."""
@@ -19,14 +20,16 @@ Noise = Literal["none", "flip", "erase", "gaussian"]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of training by Adam on minibatches."""
+    """Settings of training by gradient descent on minibatches."""
 
     updates: Count = 2_000
     """gradient updates"""
     batch_size: Count = 50
     """patterns per update, sampled uniformly with replacement"""
     learning_rate: Positive = 5e-3
-    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    optimizer: RuleConfig = field(default_factory=RuleConfig)
+    """update rule"""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,16 @@ class DenoisingConfig(TrainingConfig):
     """maximum noise of a pattern; every pattern of a batch has its own level, uniform between both"""
 
 
-def check_noise(config: DenoisingConfig) -> None:
-    """Check that the noise levels are a range.
+def check_training(config: TrainingConfig) -> None:
+    """Check settings of training against each other.
 
     Raises:
-        ValueError: the maximum is below the minimum, or above 1 where it is a fraction of the units.
+        ValueError: a constant that the update rule does not have; noise levels that are no range, or above 1 where
+            they are a fraction of the units.
     """
+    check_rule(config.optimizer, "memory.optimizer")
+    if not isinstance(config, DenoisingConfig):
+        return
     if config.noise_max < config.noise_min:
         raise ValueError(f"memory.noise_max = {config.noise_max}: expected at least noise_min, {config.noise_min}")
     if config.noise in ("flip", "erase") and config.noise_max > 1.0:

@@ -5,7 +5,8 @@ The update, in the order of Hinton 2012, "A practical guide to training restrict
     positive phase   v0 = batch, p(h0 = 1 | v0) = sigmoid(c + v0 W)
     negative phase   k Gibbs sweeps from h0 (CD-k, Hinton 2002) or from chains that persist (Tieleman 2008)
     gradient         <v h>_data - <v h>_chains
-    step             velocity <- momentum velocity + rate (gradient - weight_decay W);  W <- W + velocity
+    step             velocity <- momentum velocity + rate (gradient - weight_decay W);  W <- W + velocity,
+                     or that of another rule (:mod:`simulator.core.optimizers`)
 
 Departures, each switched by a setting:
 
@@ -29,7 +30,7 @@ import numpy as np
 from msgspec import Meta
 
 from memory.common.kernels import copy_row, matmul, shuffle
-from memory.common.phase_learning import PhaseLearning
+from memory.common.phase_learning import PhaseLearning, momentum_of
 from memory.common.rbm.layers import (
     RBMParams,
     add_normal_noise,
@@ -42,6 +43,7 @@ from memory.common.rbm.layers import (
 )
 from simulator.core.field_types import Count, Positive, Share
 from simulator.core.jit import jit, jit_inline, parallel_for
+from simulator.core.optimizers import Rule, apply_rule, compiled_coefficients, rule_of
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
@@ -78,7 +80,9 @@ class CDHyperparams(NamedTuple):
     batch_size: int
     learning_rate: float
     lr_end: float
-    momentum: float
+    rule: Rule
+    is_plain: bool  # steps by sgd or momentum
+    momentum: float  # of plain steps
     weight_decay: float
     k: int
     persistent: bool
@@ -90,9 +94,12 @@ class CDHyperparams(NamedTuple):
 class CDState(NamedTuple):
     """State and buffers of learning one layer of one seed; rows 0 to B are the batch's, rows B to 2 B the chains'."""
 
-    weights_velocity: Array  # float32 [N, H]
+    weights_velocity: Array  # float32 [N, H], or the first moment of another rule
     visible_velocity: Array  # float32 [N]
     hidden_velocity: Array  # float32 [H]
+    weights_second: Array  # float32 [N, H], the second moment of another rule
+    visible_second: Array  # float32 [N]
+    hidden_second: Array  # float32 [H]
     visible_mean: Array  # float32 [N], of the data; 0 if not centred
     hidden_mean: Array  # float32 [H], running mean of the batch's; 0 if not centred
     chains: Array  # float32 [B, H], hidden units of persistent chains
@@ -106,6 +113,8 @@ class CDState(NamedTuple):
     weights_grad: Array  # float32 [H], of one visible unit's weights
     visible_grad: Array  # float32 [N]
     hidden_grad: Array  # float32 [H]
+    visible_descent: Array  # float32 [N], minus the centred gradient, for another rule
+    hidden_descent: Array  # float32 [H]
     scratch: Array  # float32 [H]
 
 
@@ -119,6 +128,9 @@ def make_cd_state(n: int, m: int, n_patterns: int, batch_size: int) -> CDState:
         weights_velocity=zeros(n, m),
         visible_velocity=zeros(n),
         hidden_velocity=zeros(m),
+        weights_second=zeros(n, m),
+        visible_second=zeros(n),
+        hidden_second=zeros(m),
         visible_mean=zeros(n),
         hidden_mean=zeros(m),
         chains=zeros(batch_size, m),
@@ -132,6 +144,8 @@ def make_cd_state(n: int, m: int, n_patterns: int, batch_size: int) -> CDState:
         weights_grad=zeros(m),
         visible_grad=zeros(n),
         hidden_grad=zeros(m),
+        visible_descent=zeros(n),
+        hidden_descent=zeros(m),
         scratch=zeros(m),
     )
 
@@ -160,12 +174,15 @@ def train_in_pieces(
     """
     _, n_patterns, n = data.shape
     m = layer.hidden_bias.shape[1]
+    momentum = momentum_of(settings)
     hyper = CDHyperparams(
         updates=settings.updates,
         batch_size=min(settings.batch_size, n_patterns),
         learning_rate=float(settings.learning_rate) * (GAUSSIAN_LR_SCALE if gaussian else 1.0),
         lr_end=float(settings.lr_end),
-        momentum=float(settings.momentum),
+        rule=rule_of(settings.optimizer),
+        is_plain=momentum is not None,
+        momentum=float(momentum or 0.0),
         weight_decay=float(settings.weight_decay),
         k=settings.k,
         persistent=settings.persistent,
@@ -208,7 +225,10 @@ def _train(params, gaussian, hyper, state, data, stream, n_done, n_next):
         _negative_phase(params, gaussian, hyper, state, stream)
         _compute_bias_gradients(hyper, state)
         lr_fraction = 1.0 + (hyper.lr_end - 1.0) * update / max(hyper.updates - 1, 1)
-        _apply_gradient(params, hyper, state, hyper.learning_rate * lr_fraction)
+        if hyper.is_plain:
+            _apply_gradient(params, hyper, state, hyper.learning_rate * lr_fraction)
+        else:
+            _follow_rule(params, hyper, state, hyper.learning_rate * lr_fraction, update + 1)
 
 
 @jit
@@ -363,6 +383,29 @@ def _apply_gradient(params, hyper, state, learning_rate):
         params.visible_bias[c] += state.visible_velocity[c]
     for j in range(n_hidden):
         params.hidden_bias[j] += state.hidden_velocity[j]
+
+
+@jit
+def _follow_rule(params, hyper, state, learning_rate, count):
+    """Step along the (centred) gradient by a rule that goes down: it is given minus the gradient."""
+    weight_decay = np.float32(hyper.weight_decay)
+    c = compiled_coefficients(hyper.rule, learning_rate, count)
+    for j in range(len(params.hidden_bias)):
+        state.hidden_descent[j] = -state.hidden_grad[j]
+    for i in range(len(params.visible_bias)):
+        _compute_weights_gradient(state, i)
+        state.visible_descent[i] = -state.visible_grad[i]
+        for j in range(len(params.hidden_bias)):
+            gradient = state.weights_grad[j]
+            if hyper.centered:
+                state.visible_descent[i] += gradient * state.hidden_mean[j]
+                state.hidden_descent[j] += gradient * state.visible_mean[i]
+            state.weights_grad[j] = weight_decay * params.weights[i, j] - gradient
+        apply_rule(
+            hyper.rule, c, params.weights[i], state.weights_grad, state.weights_velocity[i], state.weights_second[i]
+        )
+    apply_rule(hyper.rule, c, params.visible_bias, state.visible_descent, state.visible_velocity, state.visible_second)
+    apply_rule(hyper.rule, c, params.hidden_bias, state.hidden_descent, state.hidden_velocity, state.hidden_second)
 
 
 @jit_inline

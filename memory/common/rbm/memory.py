@@ -34,6 +34,7 @@ from memory.common.validation import check, check_evidence, check_known, hold, o
 from simulator.core import rng
 from simulator.core.field_types import NonNegative, Positive
 from simulator.core.memories import PatternSpec, Recall, RecallStep
+from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, State
 
 LR_REFERENCE_UNITS = 64  # visible units up to which the learning rate is used as given
@@ -75,6 +76,7 @@ class RBMStackMemory:
         n_bytes = 4 * len(seed_list) * sum(n * m for n, m in pairwise(sizes))
         if n_bytes > MAX_WEIGHT_BYTES:
             raise ValueError(f"{name}: weights of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most 4")
+        check_rule(config.learn.optimizer, f"{name}.learn.optimizer")
         self.recall_mode: str = config.recall_mode
         self._name = name
         self._n_hidden = tuple(n_hidden)

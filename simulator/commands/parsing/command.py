@@ -71,8 +71,8 @@ class Options:
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
     """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores (of recall
-    benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), or all; by default all but training and
-    solved, and scores only where there is no curve"""
+    benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), trials, settings (of tunings), or all;
+    by default all but training and solved, and scores only where there is no curve"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
     smooth: Annotated[int, Meta(ge=1, le=10**6)] = 1
@@ -105,7 +105,8 @@ class Options:
     init: bool = False
     """write a commented example of a tournament into the file, by default tournament.toml"""
     output: str = ""
-    """write into this: the picture's file, .svg, .png or .pdf, or the new lab's folder, which is missing or empty"""
+    """write into this: the picture's file, .svg, .png or .pdf; the best settings, .toml; or the new lab's folder, which
+    is missing or empty"""
     keep_replay: bool = False
     """keep the replay of a run that is over, so that engram resume --steps trains on as if it had never ended"""
     at: Annotated[int, Meta(ge=0, le=10**12)] | None = None

@@ -78,9 +78,9 @@ _PLACES = {  # word of a command's usage -> kinds of names that it stands for
     "MEMORY": ("memories",),
     "CHALLENGE": ("challenges",),
     "RUN": ("runs",),
-    "TOURNAMENT": ("tournaments",),
+    "TOURNAMENT": ("tournaments", "tunings"),
     "KIND": ("kinds",),
-    "NAME": ("agents", "envs", "memories", "challenges", "games", "runs", "tournaments"),
+    "NAME": ("agents", "envs", "memories", "challenges", "games", "runs", "tournaments", "tunings"),
 }
 _OF_OPTIONS = {  # options whose values are names of a kind
     **{"agent": "agents", "agents": "agents", "players": "agents", "env": "envs", "envs": "envs"},
@@ -225,7 +225,8 @@ def _at_place(usage: str, n_names: int) -> list[Candidate]:
     shown = places if many else places[n_names : n_names + 1]
     kinds = [kind for place in shown for word in re.findall(r"[A-Z]+", place) for kind in _PLACES.get(word, ())]
     offered = [offer for kind in dict.fromkeys(kinds) for offer in _of_kind(kind)]
-    return [*offered, *([Candidate("latest", "the newest experiment")] if {"runs", "tournaments"} & set(kinds) else [])]
+    stored = {"runs", "tournaments", "tunings"} & set(kinds)
+    return [*offered, *([Candidate("latest", "the newest experiment")] if stored else [])]
 
 
 def _values(option: str, setting: Setting | None, command: str, names: Sequence[str]) -> list[Candidate]:
@@ -272,7 +273,7 @@ def _of_kind(kind: str) -> list[Candidate]:
         from simulator.commands.list import KINDS
 
         return [Candidate(shown) for shown in KINDS]
-    if kind in ("runs", "tournaments"):
+    if kind in ("runs", "tournaments", "tunings"):
         return _stored(kind)
     if kind == "presets":
         return [Candidate(name) for name in preset_names("agents")]
@@ -297,7 +298,7 @@ def preset_names(kind: str) -> list[str]:
 
 
 def _stored(kind: str) -> list[Candidate]:
-    """Return the runs or the tournaments of the lab that commands use without ``--lab``, the newest first."""
+    """Return the runs, tournaments or tunings of the lab that commands use without ``--lab``, the newest first."""
     from simulator.commands.list import listing
     from simulator.commands.parsing.command import Options, lab_of
 
@@ -305,5 +306,6 @@ def _stored(kind: str) -> list[Candidate]:
         rows = listing(kind, lab_of(Options()))[kind]
         if kind == "runs":
             return [Candidate(row["run"], f"{row['agent']} in {row['env']}, {row['status']}") for row in rows]
-        return [Candidate(str(row["tournament"]), str(row.get("label") or row.get("status") or "")) for row in rows]
+        name = {"tournaments": "tournament", "tunings": "tune"}[kind]
+        return [Candidate(str(row[name]), str(row.get("label") or row.get("status") or "")) for row in rows]
     return []

@@ -127,7 +127,6 @@ def test_patterns_are_generated_and_found():
     ("fields", "said"),
     [
         ({"n_starts": 9, "n_candidates": 4}, "at most memory.n_candidates, 4"),
-        ({"beta1": 1.0}, "below 1"),
         ({"generator_hidden": ()}, "at least one layer"),
     ],
 )

@@ -134,3 +134,22 @@ def test_settings_of_a_player_are_pointed_to_its_table(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="stable-baselines3 has it, as sb3:PPO"):
         simulator.Trainer("PPO", "rooms")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_of_settings_is_its_summary_and_goes_on(tmp_path):
+    settings = {"trials": 4, "batch": 2, "seeds": 2, "judge_seeds": 2, "steps": 200, "eval_episodes": 2}
+    space = {"step_size": [0.1, 0.5, 1.0], "explore.epsilon_start": {"low": 0.01, "high": 0.5}}
+    call = lambda **more: simulator.tune(  # noqa: E731
+        "q_learning", {"name": "FrozenLake-v1"}, space, lab=tmp_path, workers=1, **settings, **more
+    )
+    begun = call(callback=lambda snapshot: snapshot.done < 2)
+    assert begun["status"] == "interrupted"
+    search = call()
+    assert search.tune == begun.tune == "t1"
+    assert search["best"]["point"].keys() == {"agent.step_size", "agent.explore.epsilon_start"}
+    assert len(search.records()) == 4
+    assert repr(search) == "<t1: q_learning in FrozenLake-v1, 4 trials, done>"
+    assert simulator.load("t1", lab=tmp_path)["best"] == search["best"]
+    assert search.plot("trials").axes
+    with pytest.raises(ValueError, match="expected low below high"):
+        simulator.tune("q_learning", "rooms", {"step_size": {"low": 1.0, "high": 0.5}}, lab=tmp_path)

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from agents.common.encoders.learned_torch import make_network, unpacked
 from agents.components import autoencoder, pca, recall, true_state, vae, window
 from envs import rooms
-from memory.common.networks.arithmetic_torch import Adam
+from memory.common.networks.arithmetic_torch import Optimizer
 from simulator.core import rng
 from simulator.core.mdp.model import policy_chain, transitions, uniform_policy
 from simulator.core.protocols import EnvSpec
@@ -128,7 +128,7 @@ def test_adam_goes_on_from_its_state():
             if parted and t == 3:
                 saved = optimizers["all"].state()
                 weights = {name: weight.detach().clone() for name, weight in weights.items()}
-                optimizers = {"all": Adam(weights)}
+                optimizers = {"all": Optimizer(weights)}
                 optimizers["all"].restore(saved)
             streams = unpacked(rng.pcg64_states([10 + t, 20 + t], "training"))
             network.update(weights, optimizers, patterns, streams, 1e-2, 1.0)

@@ -125,7 +125,7 @@ VARIANTS = [
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
 def test_an_update_equals_a_plain_torch_one(variant):
     """One step of plain descent, which has the length of the gradient, with draws that weigh differently."""
-    settings = {"learning_starts": 10_000, "optimizer": OptimizerSettings("sgd", 0.1), **variant}
+    settings = {"learning_starts": 10_000, "optimizer": OptimizerSettings("sgd", learning_rate=0.1), **variant}
     agent, config = _agent(**settings), _config(**settings)
     _feed(agent, 60)
     state = agent._learner.state

@@ -92,7 +92,7 @@ def test_the_step_at_which_a_seed_failed_is_kept():
 
 def test_a_gradient_is_shortened_by_its_own_seeds_norm():
     plain = {"episodes_per_update": 1, "baseline": "none", "normalize_advantages": False}
-    rules = [OptimizerSettings("sgd", 1.0, max_grad_norm=norm) for norm in (0.0, 0.5)]
+    rules = [OptimizerSettings("sgd", learning_rate=1.0, max_grad_norm=norm) for norm in (0.0, 0.5)]
     free, clipped = (_agent(2, optimizer=rule, **plain) for rule in rules)
     before = free.state()["policy"]["params"]
     for agent in (free, clipped):

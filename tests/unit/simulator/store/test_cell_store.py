@@ -126,7 +126,7 @@ def test_an_older_lab_is_refused_by_the_name_of_its_version(tmp_path):
     lab = two_runs(tmp_path / "lab")
     _older(lab)
     before = contents(lab)
-    message = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 4; use that version for it"
+    message = r"was made by engram 0\.9\.1, an older version: its schema is 2, expected 5; use that version for it"
     for use in (CellStore, Store, lambda lab: repair(str(lab), str(tmp_path / "new"))):
         with pytest.raises(StoreError, match=message) as error:
             use(lab)
@@ -140,5 +140,5 @@ def test_an_older_lab_that_lost_its_database_is_refused_by_its_journals(tmp_path
     for folder in (lab / "runs").iterdir():
         (folder / journal.NAME).unlink()
         journal._append(folder, {"run": {"id": 1}})
-    with pytest.raises(StoreError, match="was made by an older version of engram: its schema is 0, expected 4"):
+    with pytest.raises(StoreError, match="was made by an older version of engram: its schema is 0, expected 5"):
         repair(str(lab), str(tmp_path / "new"))

@@ -23,10 +23,10 @@ def edit(lab, *statements):
 @pytest.mark.parametrize(
     ("statement", "says"),
     [
-        ("PRAGMA user_version = 5", "was made by a newer version of engram: its schema is 5, expected 4"),
-        ("PRAGMA user_version = 0", "is damaged: its tables are not those of schema 4"),
+        ("PRAGMA user_version = 6", "was made by a newer version of engram: its schema is 6, expected 5"),
+        ("PRAGMA user_version = 0", "is damaged: its tables are not those of schema 5"),
         ("PRAGMA application_id = 7", "is not the database of a lab"),
-        ("DROP TABLE points", "is damaged: its tables are not those of schema 4"),
+        ("DROP TABLE points", "is damaged: its tables are not those of schema 5"),
     ],
 )
 def test_another_schema_is_refused(lab, statement, says):

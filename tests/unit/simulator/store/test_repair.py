@@ -318,7 +318,7 @@ def test_harmful_repairs_are_refused(lab, tmp_path, engram):
         refuse(lab, tmp_path / "new", "r2 is being written")
     with closing(sqlite3.connect(lab / NAME)) as db, db:
         db.execute("PRAGMA user_version = 99")
-    refuse(lab, tmp_path / "new", "its schema is 99, expected 4")
+    refuse(lab, tmp_path / "new", "its schema is 99, expected 5")
     engram("repair", str(lab), code=2)
 
 

@@ -22,7 +22,8 @@ from memory.common.rbm.layers import (
     softplus_sum,
 )
 from memory.common.rbm.recall import compute_energies, make_workspace
-from simulator.core import rng
+from simulator.core import optimizers, rng
+from simulator.core.optimizers import RuleConfig
 from tests.helpers.jit_entries import from_python
 from tests.helpers.seeding import FIRST_SEED, seed_list
 
@@ -136,10 +137,12 @@ def test_compiled_energies_equal_the_law(sizes, gaussian):
 class _Plain:
     """Contrastive divergence of one seed in plain NumPy with every option, from the same random bits."""
 
-    def __init__(self, layer, data, rate, momentum, decay, balance):
+    def __init__(self, layer, data, rate, settings, decay, balance):
         self.layer, self.data, self.bits = [a.astype(float).copy() for a in layer], data.astype(float), None
-        self.rate, self.momentum, self.decay, self.balance = rate, momentum, decay, balance
+        self.rate, self.settings, self.decay, self.balance = rate, settings, decay, balance
         self.moved = [np.zeros_like(a) for a in self.layer]
+        self.squares = [np.zeros_like(a) for a in self.layer]
+        self.count = 0
         self.mean, self.mean_hidden = self.data.mean(0), np.full(layer.hidden_bias.shape, 0.5)
         self.bits = np.random.PCG64(rng.sequence(FIRST_SEED, "training"))
 
@@ -166,22 +169,33 @@ class _Plain:
         slope -= (down - self.mean).T @ (again - self.mean_hidden) / n
         pull = share @ v - down.mean(0) - slope @ self.mean_hidden
         push = share @ up - again.mean(0) - self.mean @ slope
-        for array, moved, gradient in zip(self.layer, self.moved, (slope, pull, push), strict=True):
+        self.count += 1
+        rule = optimizers.rule_of(self.settings)
+        c = optimizers.coefficients(rule, self.rate, self.count)
+        for array, first, second, gradient in zip(
+            self.layer, self.moved, self.squares, (slope, pull, push), strict=True
+        ):
             lost = self.decay * array if array.ndim == 2 else 0.0
-            moved[...] = self.momentum * moved + self.rate * (gradient - lost)
-            array += moved
+            step, first[...], second[...] = optimizers.update(rule, lost - gradient, first, second, c)
+            array -= step
 
 
 @pytest.mark.slow
-def test_training_equals_a_plain_loop():
+@pytest.mark.parametrize("kind", optimizers.KINDS)
+def test_training_equals_a_plain_loop(kind):
     draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 3))
     data = np.where(draws.random((1, 7, 9)) < 0.4, 1.0, 0.0).astype(np.float32)
     stack = make_stack((9, 5), False, 1)
     init_weights(stack, [0], 0.5)
     init_visible_bias(stack.layers[0], False, data)
-    plain = _Plain(seed_params(stack, 0)[0], data[0], 0.1, 0.8, 0.01, 0.7)
+    plain = _Plain(seed_params(stack, 0)[0], data[0], 0.1, RuleConfig(kind, 0.8), 0.01, 0.7)
     settings = RBMLearning(
-        updates=6, learning_rate=0.1, momentum=0.8, weight_decay=0.01, batch_likelihood_weight=0.7, input_noise=0.0
+        updates=6,
+        learning_rate=0.1,
+        optimizer=RuleConfig(kind, 0.8),
+        weight_decay=0.01,
+        batch_likelihood_weight=0.7,
+        input_noise=0.0,
     )
     train(stack.layers[0], False, data, rng.pcg64_states(seed_list(1), "training"), settings)
     for _ in range(6):
@@ -203,7 +217,7 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     init_visible_bias(stack.layers[0], gaussian, data)
     reached = []
     for updates in (1, 1_500):
-        plain = {"batch_likelihood_weight": 0.0, "input_noise": 0.0, "momentum": 0.5}
+        plain = {"batch_likelihood_weight": 0.0, "input_noise": 0.0, "optimizer": RuleConfig("momentum", 0.5)}
         learn = RBMLearning(updates=updates, batch_size=20, learning_rate=0.02, persistent=persistent, **plain)
         train(stack.layers[0], gaussian, data, rng.pcg64_states(seed_list(2), "training"), learn)
         layers = [seed_params(stack, i)[0] for i in range(2)]
