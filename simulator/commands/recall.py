@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from simulator import console
@@ -163,8 +163,20 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
         *(registry.names("memories") if options.all else ()),
         *(memory_presets() if options.presets else ()),
     ]
+    names: dict[str, Any] = {"memory": labelled_memories([*everything, *args.names[:-1]])}
+    if args.names:
+        names["challenge"] = {"name": args.names[-1]}
+    return [*files, *args.sources(names)]
+
+
+def labelled_memories(words: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return tables of memories by label, of words such as NAME and LABEL=NAME.
+
+    Raises:
+        ValueError: two have the same label; one line.
+    """
     memories: dict[str, dict[str, str]] = {}
-    for word in [*everything, *args.names[:-1]]:  # NAME or LABEL=NAME
+    for word in words:
         label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
         if not sign:
             label = label_of(word)
@@ -173,10 +185,7 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
         if label in memories:
             raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
         memories[label] = {"name": name}
-    names: dict[str, Any] = {"memory": memories}
-    if args.names:
-        names["challenge"] = {"name": args.names[-1]}
-    return [*files, *args.sources(names)]
+    return memories
 
 
 def _memories(sources: list[ConfigSource]) -> dict[str, str]:

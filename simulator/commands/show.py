@@ -57,6 +57,7 @@ def _learned(args: ParsedArgs) -> CommandResult:
 
 def _inside(args: ParsedArgs) -> CommandResult:
     """Show what is inside the agent of one seed of a run, as panels."""
+    from simulator.reporting import panels
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
     from simulator.training import inside
@@ -69,26 +70,12 @@ def _inside(args: ParsedArgs) -> CommandResult:
         found = inside.of_run(store, name, args.options.seed)
 
     def show(data: Mapping[str, Any]) -> None:
-        from rich.console import Console
-
-        from simulator.views.panels import panel_text
-        from simulator.views.style import style_of
-
         where = f"{data['run']}: inside {data['agent']} in {data['env']}"
         console.print_result(f"{where}, seed {data['seed']}, after {data['step']:,} steps")
-        terminal = Console()
-        for panel in found.panels:
-            console.print_result()
-            terminal.print(panel_text(panel, terminal.width, style_of(terminal)))
+        panels.print_panels(found.panels)
 
-    data = {**found._asdict(), "panels": [_panel_entry(panel) for panel in found.panels]}
+    data = {**found._asdict(), "panels": [panels.entry_of(panel) for panel in found.panels]}
     return CommandResult(data, show)
-
-
-def _panel_entry(panel: Any) -> dict[str, Any]:
-    """Describe a panel: its kind, and its attributes by name."""
-    kind = type(panel).__name__.removesuffix("Panel").lower()
-    return {"kind": kind, **{field.name: getattr(panel, field.name) for field in dataclasses.fields(panel)}}
 
 
 def _show_learned(data: Mapping[str, Any]) -> None:

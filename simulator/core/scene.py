@@ -171,12 +171,14 @@ class PicturePanel:
         images: float [K, H, W] in ``span``, or uint8 [K, H, W, 3].
         captions: one for each picture, or empty.
         span: (lowest, highest) value of the colours.
+        per_row: pictures side by side, as in a plane of codes; 0: one row.
     """
 
     title: str
     images: np.ndarray
     captions: tuple[str, ...] = ()
     span: tuple[float, float] = (-1.0, 1.0)
+    per_row: int = 0
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ class Options:
     """show what one seed has learned: action values, policy and map, beside the exact values"""
     inside: bool = False
     """show what is inside the agent of one seed: tables, exploration, replay, weights, codes, imagined transitions"""
+    codes: bool = False
+    """draw no samples, only what codes decode to: a walk between two, and the plane where they are two-dimensional;
+    memories that decode codes but generate nothing, as autoencoders, are taken too"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
