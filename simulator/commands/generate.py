@@ -9,6 +9,7 @@ from typing import Any
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, check_kinds
 from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.parsing.parser import option_of
 from simulator.commands.recall import labelled_memories
 from simulator.config.codec import PlayerEntry, assemble, plain_label
 from simulator.config.generation import GenerationConfig
@@ -60,10 +61,14 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
     own = tables.get("memory", {})
     if len(memories) == 1 and own:
         (label,) = memories
-        meant = {name for name in own if plain_label(name) == plain_label(label)}
+        meant = {name for name, value in own.items() if isinstance(value, dict) and name == plain_label(label)}
         bare = {name: value for name, value in own.items() if name not in meant}
         nested = {name: value for key in meant for name, value in own[key].items()}
         tables["memory"] = {label: {**bare, **nested}}
+    elif bare := next((name for name, value in own.items() if not isinstance(value, dict)), None):
+        option = option_of(("memory", bare))
+        labels = ", ".join(memories)
+        raise ValueError(f"{option}: expected {option_of(('memory', 'LABEL', bare))}, LABEL one of {labels}")
     return [
         ConfigSource({"memory": memories, "challenge": {"name": args.names[-1]}}),
         ConfigSource(tables, flags=True),

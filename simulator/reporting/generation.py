@@ -139,7 +139,7 @@ def _memory_panels(memory: Generated, study: GenerationStudy) -> list[Panel]:
     shape = study.spec.shape
     panels: list[Panel] = []
     for moment in memory.moments:
-        title = f"{memory.label}: samples after {moment.share:.0%} of the training, with the nearest pattern"
+        title = f"{memory.label}: samples after {moment.share:.0%} of the training"
         captions = tuple(_nearest(distances(moment.shown, stored), stored.shape[1]))
         panels.append(PicturePanel(title, as_pictures(moment.shown, shape), captions))
     if memory.walk is not None:

@@ -50,14 +50,26 @@ def print_panels(panels: Sequence[Panel]) -> None:
 
 
 def pictures_of(panels: Sequence[Panel], note: str = "") -> list[Picture]:
-    """Return a picture for every panel but those of facts, which are no drawings; ``note`` is below the first title."""
-    pictures = []
+    """Return a picture for every panel, or for several curves of the same things; facts are no drawings.
+
+    Args:
+        panels: what is drawn.
+        note: stands below the first title.
+    """
+    pictures: list[Picture] = []
+    names: tuple[str, ...] | None = None  # of the curves in the last picture
     for panel in panels:
         drawn = _picture(panel)
-        if drawn is not None:
-            title = one_line(panel.title)
-            text = note if not pictures else ""
-            pictures.append(Picture(KIND, title[:1].upper() + title[1:], text, [drawn], _legend(panel)))
+        if drawn is None:
+            continue
+        title = one_line(panel.title)
+        if isinstance(panel, CurvePanel) and panel.names and panel.names == names:
+            last = pictures[-1]
+            pictures[-1] = last._replace(title="", panels=[*last.panels, drawn._replace(title=title)])
+            continue
+        names = panel.names if isinstance(panel, CurvePanel) else None
+        titled = drawn._replace(title=title) if names else drawn
+        pictures.append(Picture(KIND, title, note if not pictures else "", [titled], _legend(panel)))
     return pictures
 
 
@@ -73,7 +85,7 @@ def _picture(panel: Panel) -> figures.Panel | None:
         return _heat(HeatPanel(panel.title, panel.values.T, panel.rows, diverging=panel.span[0] < 0.0), "step")
     if isinstance(panel, CurvePanel):
         return figures.Panel(
-            "", figures.axes_size(2), Margin(0.75, 0.5, 0.15, 0.1), lambda ax: _paint_curves(ax, panel)
+            "", figures.axes_size(3), Margin(0.75, 0.5, 0.15, 0.3), lambda ax: _paint_curves(ax, panel)
         )
     if isinstance(panel, PointPanel):
         return figures.Panel("", Size(3.0, 3.0), Margin(0.75, 0.5, 0.15, 0.1), lambda ax: _paint_points(ax, panel))
