@@ -60,6 +60,10 @@ def act(args: ParsedArgs) -> CommandResult:
 
     if args.options.sequence:
         return _act_on_sequences(args)
+    if "patterns_from" in args.given:
+        from simulator.commands.showing import memories
+
+        return memories.of_vectors(args, "recall")
     if unused := sorted(args.given & _OF_SEQUENCES):
         raise ValueError(f"{option_of((unused[0],))}: expected --sequence TASK too (engram recall --help)")
     sources = _sources(args)
@@ -294,7 +298,7 @@ def _begun(snapshot: RecallSnapshot) -> None:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view", "scale", "all", "presets", "sequence", "picture", "force"),
+    ("config", "label", "view", "scale", "all", "presets", "sequence", "patterns_from", "what", "picture", "force"),
     lambda: [*own_settings(RecallConfig), *settings(SequenceConfig)],
     ("memory", "challenge", "cell"),
     _players,
@@ -302,6 +306,7 @@ COMMAND = Command(
         "recall hopfield digits",
         "recall nearest_neighbor rbm hopfield digits --corruption flip:0.2 erase:0.5 --patterns 20 50",
         "recall hopfield digits --memory.hopfield.rule storkey",
+        'recall hopfield --patterns-from "1,-1,1,-1,1,1;1,1,1,-1,-1,-1"',
         "recall --sequence copy --lengths 5 10 --updates 100",
     ),
 )

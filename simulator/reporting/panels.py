@@ -65,11 +65,12 @@ def pictures_of(panels: Sequence[Panel], note: str = "") -> list[Picture]:
         title = one_line(panel.title)
         if isinstance(panel, CurvePanel) and panel.names and panel.names == names:
             last = pictures[-1]
-            pictures[-1] = last._replace(title="", panels=[*last.panels, drawn._replace(title=title)])
+            first = last.panels[0]._replace(title=last.panels[0].title or last.title)
+            rest = last.panels[1:]
+            pictures[-1] = last._replace(title="", panels=[first, *rest, drawn._replace(title=title)])
             continue
         names = panel.names if isinstance(panel, CurvePanel) else None
-        titled = drawn._replace(title=title) if names else drawn
-        pictures.append(Picture(KIND, title, note if not pictures else "", [titled], _legend(panel)))
+        pictures.append(Picture(KIND, title, note if not pictures else "", [drawn], _legend(panel)))
     return pictures
 
 
@@ -209,13 +210,15 @@ def _pictures(panel: PicturePanel) -> figures.Panel:
     across = 1.0 + GAP_SHARE  # in widths of a picture
     down = high / wide + GAP_SHARE + foot
 
+    colours = INKED if panel.span == (-1.0, 1.0) else DIVERGING if panel.span[0] < 0.0 else RISING
+
     def paint(ax: Ax) -> None:
         for k, image in enumerate(images):
             row, column = divmod(k, per_row)
             left, top = column * across, -row * down
             ax.imshow(
                 image,
-                cmap=INKED if panel.span[0] == -1.0 else RISING,
+                cmap=colours,
                 vmin=panel.span[0],
                 vmax=panel.span[1],
                 extent=(left, left + 1.0, top - high / wide, top),
