@@ -76,9 +76,10 @@ class Options:
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
-    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores (of recall
-    benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), or all; by default all but training and
-    solved, and scores only where there is no curve. Of a memory that is shown: weights, energies, states, distribution,
+    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores,
+    capacity (of recall benchmarks; capacity of Hopfield networks on random_bits, beside the theory), tiers, profiles,
+    pairs, curves, solved (of tournaments), or all; by default all but training, solved and capacity, and scores only
+    where there is no curve. Of a memory that is shown: weights, energies, states, distribution,
     filters, reconstruction, recognition, nearest, by default all that it has something for"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
