@@ -45,7 +45,8 @@ def act(args: ParsedArgs) -> CommandResult:
         bar.close()
     shown = generation.panels_of(found)
     if options.picture:
-        note = f"{len(found.seeds)} seeds; bands are 95 % confidence intervals; pictures are of seed {found.seeds[0]}."
+        bands = "" if options.codes else "Bands are 95 % confidence intervals over seeds. "
+        note = f"{bands}Pictures are of seed {found.seeds[0]}."
         save_pictures(panels.pictures_of(shown, note), Path(options.picture), force=options.force)
 
     def show(data: Mapping[str, Any]) -> None:

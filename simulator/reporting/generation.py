@@ -163,10 +163,9 @@ def _plane_panels(memory: Generated, study: GenerationStudy) -> list[Panel]:
     plane = memory.plane
     assert plane is not None
     n_columns, n_units = plane.patterns.shape[1:]
-    span = f"{plane.across[0]:.3g} to {plane.across[-1]:.3g} across, {plane.down[-1]:.3g} to {plane.down[0]:.3g} up"
     images = as_pictures(plane.patterns.reshape(-1, n_units), study.spec.shape)
     panels: list[Panel] = [
-        PicturePanel(f"{memory.label}: plane of codes, {span}", images, per_row=n_columns),
+        PicturePanel(f"{memory.label}: plane of codes", images, per_row=n_columns),
     ]
     if plane.stored is not None:
         groups = np.zeros(len(plane.stored), np.int64)
