@@ -13,13 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from scipy.special import entr
 
 from simulator.config.codec import PlayerEntry
 from simulator.config.inside import InsideConfig
+from simulator.config.validation import settings
 from simulator.core import registry, rng
 from simulator.core.memories import (
     HasFeatureMaps,
@@ -249,11 +250,9 @@ def label_of(kind: states.StateKind) -> str:
 
 def _synchronous(subject: Subject) -> dict[str, Any] | None:
     """Follow synchronous updates from every state, with a memory whose units can be updated all at once."""
-    settings = subject.entry.settings
-    fields = {field.name for field in dataclasses.fields(settings)}
-    if not {"update", "recall_mode"} <= fields:
+    if not {"update", "recall_mode"} <= {setting.name for setting in settings(type(subject.entry.settings))}:
         return None
-    at_once = dataclasses.replace(settings, update="synchronous", recall_mode="single_pass")
+    at_once = dataclasses.replace(subject.entry.settings, update="synchronous", recall_mode="single_pass")
     memory = registry.load("memories", subject.entry.name).make(subject.spec, [subject.seed], at_once)
     memory.store(subject.patterns.stored)
     found = states.synchronous(lambda every: states.recalled(memory, every), subject.spec.n)
@@ -344,17 +343,20 @@ def _map_panel(name: str, values: Array) -> PicturePanel:
 
 
 def _reconstruction(subject: Subject, _: InsideConfig) -> Section:
-    """Show how recall leaves clean patterns: stored ones beside held-out ones, which it has never seen."""
+    """Show what one pass makes of clean patterns: stored ones beside held-out ones, which it has never seen."""
     if not len(subject.held_out):
         raise NotThereError("no held-out patterns")
-    again = {name: _recalled(subject, patterns) for name, patterns in _both(subject).items()}
+    memory = _once(subject)
+    again = {name: _recalled(memory, patterns) for name, patterns in _both(subject).items()}
     errors = {name: np.abs(again[name] - patterns).mean(axis=1) / 2.0 for name, patterns in _both(subject).items()}
     means = {name: float(error.mean()) for name, error in errors.items()}
     n = N_SHOWN // 2
     images = np.concatenate([subject.held_out[:n], again["held_out"][:n]])
     titles = tuple(f"{k + 1}" for k in range(min(n, len(subject.held_out))))
     bars = BarPanel(
-        "reconstruction error of clean patterns: share of units", ("stored", "held out"), np.array([*means.values()])
+        "reconstruction error of clean patterns, mean |difference| / 2",
+        ("stored", "held out"),
+        np.array([*means.values()]),
     )
     pictures = PicturePanel(
         "held-out patterns and their reconstructions",
@@ -369,10 +371,21 @@ def _both(subject: Subject) -> dict[str, Array]:
     return {"stored": subject.stored, "held_out": subject.held_out}
 
 
-def _recalled(subject: Subject, patterns: Array) -> Array:
-    before = deepcopy(subject.memory.state())
-    recalled: Array = subject.memory.recall(patterns[None]).patterns[0]
-    subject.memory.restore(before)
+def _once(subject: Subject) -> Any:
+    """Return the memory with one pass in place of recall until convergence, where it has the setting; else itself."""
+    hints = {setting.name: setting.hint for setting in settings(type(subject.entry.settings))}
+    if "single_pass" not in get_args(hints.get("recall_mode")):
+        return subject.memory
+    once = dataclasses.replace(subject.entry.settings, recall_mode="single_pass")
+    memory = registry.load("memories", subject.entry.name).make(subject.spec, [subject.seed], once)
+    memory.restore(deepcopy(subject.memory.state()))
+    return memory
+
+
+def _recalled(memory: Any, patterns: Array) -> Array:
+    before = deepcopy(memory.state())
+    recalled: Array = memory.recall(patterns[None]).patterns[0]
+    memory.restore(before)
     return recalled
 
 

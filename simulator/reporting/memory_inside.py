@@ -73,7 +73,9 @@ def _state_tables(facts: Mapping[str, Any]) -> list[Table]:
     if (together := facts["synchronous"]) is not None:
         cycles = together["listed"][:N_SHOWN]
         lines = [[" <-> ".join(map(_signs, cycle["states"])), f"{cycle['basin']:,}"] for cycle in cycles]
-        counts = [f"{n:,} cycles of {length}" for length, n in sorted(together["cycles"].items())] or ["no cycle"]
+        counts = [f"{plural(n, 'cycle')} of {length}" for length, n in sorted(together["cycles"].items())] or [
+            "no cycle"
+        ]
         note = f"all units at once: {together['fixed_points']:,} fixed points, {', '.join(counts)}"
         note += f", in which {together['in_cycles']:,} of {facts['starts']:,} states end" if lines else ""
         tables.append(Table("cycles of synchronous updates", ["states", "basin"], lines, [note], labels=("states",)))

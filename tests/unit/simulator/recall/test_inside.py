@@ -109,6 +109,17 @@ def test_dear_false_alarms_and_a_given_threshold():
     assert facts["cost"] == 4.0
 
 
+def test_a_reconstruction_is_one_pass_through_the_code():
+    subject = digits_of("autoencoder", hidden=(16,), updates=40)
+    facts = section_of(subject, "reconstruction").facts
+    memory = subject.memory
+    for name, patterns in (("stored", subject.patterns.stored), ("held_out", subject.patterns.held_out)):
+        decoded = np.where(memory.decode(memory.codes(patterns)) >= 0.0, 1.0, -1.0)
+        expected = (decoded != patterns).mean(axis=2)[0]
+        np.testing.assert_allclose(facts["per_pattern"][name], expected)
+        assert facts["error"][name] == pytest.approx(expected.mean())
+
+
 def test_neighbours_are_those_of_plain_distances():
     subject = digits_of("autoencoder", hidden=(8, 4), updates=20)
     facts = section_of(subject, "nearest").facts
