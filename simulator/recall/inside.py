@@ -445,7 +445,7 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
             images += [query, *subject.stored[found[k]]]
             what = "" if own_labels[k] < 0 else f"{own_labels[k]} "
             named = [f"{at + 1}" if labels[at] < 0 else f"{labels[at]}" for at in found[k]]
-            captions += [f"{what}by {kind}", *named]
+            captions += [f"{what}{kind}", *named]
     panel = PicturePanel(
         "nearest stored patterns, by code and by pixel",
         subject.pictures(np.stack(images)),

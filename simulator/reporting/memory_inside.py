@@ -8,9 +8,9 @@ from typing import Any
 from simulator import console
 from simulator.recall.inside import N_SHOWN, Inside
 from simulator.reporting import panels
-from simulator.reporting.tables import Table, plural, print_tables
+from simulator.reporting.tables import Table, plural, print_tables, without
 
-MAX_SIGNS = 40  # units of a state that is printed in a row of a table
+MAX_SIGNS = 20  # units of a state that is printed in a table; larger ones are in the pictures
 
 
 def entry_of(found: Inside, run: str | None = None) -> dict[str, Any]:
@@ -66,8 +66,11 @@ def _state_tables(facts: Mapping[str, Any]) -> list[Table]:
     if facts["unsettled"]:
         notes.append(f"{facts['unsettled']:,} starts end at no fixed point")
     kinds = [[kind, f"{found['count']:,}", f"{found['share']:.1%}"] for kind, found in facts["kinds"].items()]
+    fixed_points = Table("fixed points", ["state", "what it is", "energy", f"basin, {of}"], rows, notes, foldable=True)
+    if points and len(points[0]["state"]) > MAX_SIGNS:
+        fixed_points = without(fixed_points, "state")
     tables = [
-        Table("fixed points", ["state", "what it is", "energy", f"basin, {of}"], rows, notes, labels=("state",)),
+        fixed_points,
         Table("where recall ends", ["kind", "fixed points", f"share {of}"], kinds),
     ]
     if (together := facts["synchronous"]) is not None:
@@ -78,13 +81,12 @@ def _state_tables(facts: Mapping[str, Any]) -> list[Table]:
         ]
         note = f"all units at once: {together['fixed_points']:,} fixed points, {', '.join(counts)}"
         note += f", in which {together['in_cycles']:,} of {facts['starts']:,} states end" if lines else ""
-        tables.append(Table("cycles of synchronous updates", ["states", "basin"], lines, [note], labels=("states",)))
+        tables.append(Table("cycles of synchronous updates", ["states", "basin"], lines, [note], foldable=True))
     return tables
 
 
 def _signs(state: Any) -> str:
-    text = " ".join("+" if value > 0 else "-" for value in state[:MAX_SIGNS])
-    return text + (" ..." if len(state) > MAX_SIGNS else "")
+    return " ".join("+" if value > 0 else "-" for value in state)
 
 
 def _kind(point: Mapping[str, Any]) -> str:

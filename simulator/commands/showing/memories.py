@@ -14,7 +14,7 @@ from simulator.config.inside import InsideConfig
 from simulator.config.recall import RecallConfig
 from simulator.config.validation import ConfigSource, merge, settings
 from simulator.core import registry
-from simulator.core.foreign.python_files import label_of
+from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.snapshots import RECALL
 from simulator.recall.inside import SECTIONS, Inside, Subject
 
@@ -136,8 +136,10 @@ def _shown(make: Any, config: InsideConfig, options: Options, run: str | None = 
 
 
 def is_memory(name: str) -> bool:
-    """Tell whether a name is a memory's or a preset's of one."""
+    """Tell whether a name is a memory's or a preset's of one, or may be, as that of a file."""
     from simulator.config.presets import memory_presets
 
+    if is_path(name) or "." in name:
+        return True
     kinds = registry.kinds_of(name)
     return "memories" in kinds if kinds else name.replace("_", "-") in memory_presets()
