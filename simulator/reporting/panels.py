@@ -27,6 +27,7 @@ MAX_PICTURES = 256  # in one panel
 MAX_NAMES = 60  # rows or columns of a matrix whose names are written
 BAR_HEIGHT = 0.17  # inches
 GAP_SHARE = 0.12  # of a picture's side, between pictures
+MIN_ASPECT = 0.25  # height by width of a drawn picture: a row of units is stretched
 CAPTION_SHARE = 0.3  # of a picture's side, below it
 
 
@@ -208,7 +209,8 @@ def _pictures(panel: PicturePanel) -> figures.Panel:
     side = PICTURE_SIDE if any(captions) else 0.8 * PICTURE_SIDE
     foot = CAPTION_SHARE * any(captions)
     across = 1.0 + GAP_SHARE  # in widths of a picture
-    down = high / wide + GAP_SHARE + foot
+    tall = max(high / wide, MIN_ASPECT)
+    down = tall + GAP_SHARE + foot
 
     colours = INKED if panel.span == (-1.0, 1.0) else DIVERGING if panel.span[0] < 0.0 else RISING
 
@@ -221,13 +223,18 @@ def _pictures(panel: PicturePanel) -> figures.Panel:
                 cmap=colours,
                 vmin=panel.span[0],
                 vmax=panel.span[1],
-                extent=(left, left + 1.0, top - high / wide, top),
+                extent=(left, left + 1.0, top - tall, top),
                 interpolation="none",
             )
+            ax.plot(
+                [left, left + 1.0, left + 1.0, left, left],
+                [top, top, top - tall, top - tall, top],
+                color=INK,
+                linewidth=0.4,
+                alpha=0.35,
+            )
             if any(captions):
-                ax.text(
-                    left + 0.5, top - high / wide - 0.05, one_line(captions[k]), ha="center", va="top", fontsize=6.5
-                )
+                ax.text(left + 0.5, top - tall - 0.05, one_line(captions[k]), ha="center", va="top", fontsize=6.5)
         ax.set_xlim(-0.02, per_row * across)
         ax.set_ylim(-n_rows * down, 0.02)
         ax.set_aspect("auto")
