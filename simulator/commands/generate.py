@@ -10,8 +10,8 @@ from typing import Any
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, check_kinds
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
-from simulator.commands.recall import labelled_memories
-from simulator.config.codec import PlayerEntry, assemble, plain_label
+from simulator.commands.recall import labelled_memories, with_label
+from simulator.config.codec import PlayerEntry, assemble
 from simulator.config.generation import GenerationConfig
 from simulator.config.presets import find_memory
 from simulator.config.recall import RecallConfig
@@ -58,14 +58,10 @@ def act(args: ParsedArgs) -> CommandResult:
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
     """Return the sources of the players' settings; of one memory they need no label (--memory.hidden 64,2)."""
     memories = labelled_memories(args.names[:-1])
-    tables = dict(args.players)
-    own = tables.get("memory", {})
-    if len(memories) == 1 and own:
-        (label,) = memories
-        meant = {name for name, value in own.items() if isinstance(value, dict) and name == plain_label(label)}
-        bare = {name: value for name, value in own.items() if name not in meant}
-        nested = {name: value for key in meant for name, value in own[key].items()}
-        tables["memory"] = {label: {**bare, **nested}}
+    own = args.players.get("memory", {})
+    tables = args.players
+    if len(memories) == 1:
+        tables = with_label(tables, next(iter(memories)))
     elif bare := next((name for name, value in own.items() if not isinstance(value, dict)), None):
         option = option_of(("memory", bare))
         labels = ", ".join(memories)

@@ -50,7 +50,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),
-    "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
+    "show": Summary("engram show NAME [CHALLENGE]", "show a player, an experiment, or what is inside a memory"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
     "export": Summary("engram export RUN FILE", "write what was learned as arrays, to play it elsewhere"),
     "report": Summary("engram report RUN|TOURNAMENT ...", "compare stored runs, or report a tournament"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
@@ -21,7 +21,7 @@ from simulator.commands.parsing.command import (
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.codec import assemble, of_record, own_settings, read, table_at
+from simulator.config.codec import assemble, of_record, own_settings, plain_label, read, table_at
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.recall import RecallConfig
 from simulator.config.sequences import SequenceConfig
@@ -190,6 +190,15 @@ def labelled_memories(words: Sequence[str]) -> dict[str, dict[str, str]]:
             raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
         memories[label] = {"name": name}
     return memories
+
+
+def with_label(players: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """Put the settings of a single memory (--memory.rule storkey) below its label, where they may stand already."""
+    own = players.get("memory", {})
+    labelled = own.get(plain_label(label))
+    nested = labelled if isinstance(labelled, dict) else {}
+    bare = {name: value for name, value in own.items() if value is not nested}
+    return {**players, **({"memory": {label: {**bare, **nested}}} if own else {})}
 
 
 def _memories(sources: list[ConfigSource]) -> dict[str, str]:

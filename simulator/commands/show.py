@@ -12,8 +12,10 @@ import numpy as np
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import format_value
 from simulator.config.inside import InsideConfig
+from simulator.config.presets import find_memory
 from simulator.config.sockets import sockets_of
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
@@ -293,12 +295,26 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return {**result, "settings": record.settings, "settings_notes": notes}
 
 
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    """Return the settings of a memory and of the challenge after it."""
+    from simulator.commands.showing import memories
+
+    if len(args.names) != 2 or not memories.is_memory(args.names[0]):
+        return []
+    memory, challenge = args.names
+    return [
+        player_help(("memory",), "memories", memory, find_memory),
+        player_help(("challenge",), "challenges", challenge),
+    ]
+
+
 COMMAND = Command(
     act,
     (1, 2),
     ("values", "inside", "seed", "patterns_from", "what", "picture", "force"),
     lambda: settings(InsideConfig),
     ("memory", "challenge"),
+    _players,
     examples=(
         "show q_learning",
         "show r1 --values --seed 3 --json",

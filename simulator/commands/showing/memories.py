@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simulator.commands.parsing.command import CommandResult, Options, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.recall import labelled_memories, with_label
 from simulator.config.codec import PlayerEntry, assemble, of_record, plain_label
 from simulator.config.inside import InsideConfig
 from simulator.config.recall import RecallConfig
 from simulator.config.validation import ConfigSource, merge, settings
 from simulator.core import registry
-from simulator.core.foreign.python_files import is_path, label_of
+from simulator.core.foreign.python_files import is_path
 from simulator.core.snapshots import RECALL
 from simulator.recall.inside import SECTIONS, Inside, Subject
 
 SETTINGS = tuple(setting.name for setting in settings(InsideConfig))
 FIGURES = ("what", "picture", "force")
-VECTORS = "vectors"  # what stands for the challenge where patterns are given as text
 
 
 def of_challenge(args: ParsedArgs) -> CommandResult:
@@ -94,17 +92,11 @@ def is_benchmark(name: str, lab: str) -> bool:
 
 def _sources(args: ParsedArgs, memory: str, challenge: str) -> list[ConfigSource]:
     """Return the sources of the players' settings; the memory's need no label (--memory.rule storkey)."""
-    label = re.sub(r"\W", "_", label_of(memory))
-    tables = dict(args.players)
-    own = tables.get("memory", {})
-    if own:
-        labelled = own.get(label)
-        nested = labelled if isinstance(labelled, Mapping) else {}
-        bare = {name: value for name, value in own.items() if name != label or not nested}
-        tables["memory"] = {label: {**bare, **nested}}
+    memories = labelled_memories([memory])
+    (label,) = memories
     return [
-        ConfigSource({"memory": {label: {"name": memory}}, "challenge": {"name": challenge}}),
-        ConfigSource(tables, flags=True),
+        ConfigSource({"memory": memories, "challenge": {"name": challenge}}),
+        ConfigSource(with_label(args.players, label), flags=True),
     ]
 
 
