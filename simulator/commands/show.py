@@ -44,11 +44,12 @@ def act(args: ParsedArgs) -> CommandResult:
 
 def _of_memory(args: ParsedArgs) -> CommandResult | None:
     """Show what is inside a memory, where that is asked for; None: it is not."""
+    from simulator.commands.recall import is_benchmark
     from simulator.commands.showing import memories
 
     if "patterns_from" in args.given:
         return memories.of_vectors(args, "show")
-    if args.options.inside and memories.is_benchmark(args.names[0], lab_of(args.options)):
+    if args.options.inside and is_benchmark(args.names[0], lab_of(args.options)):
         return memories.of_benchmark(args)
     if len(args.names) == 2 or args.players:
         if len(args.names) == 2 and memories.is_memory(args.names[0]):

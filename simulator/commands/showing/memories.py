@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import CommandResult, Options, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.recall import labelled_memories, with_label
@@ -14,8 +15,9 @@ from simulator.config.recall import RecallConfig
 from simulator.config.validation import ConfigSource, merge, settings
 from simulator.core import registry
 from simulator.core.foreign.python_files import is_path
-from simulator.core.snapshots import RECALL
-from simulator.recall.inside import SECTIONS, Inside, Subject
+
+if TYPE_CHECKING:
+    from simulator.recall.inside import Subject
 
 SETTINGS = tuple(setting.name for setting in settings(InsideConfig))
 FIGURES = ("what", "picture", "force")
@@ -83,13 +85,6 @@ def of_benchmark(args: ParsedArgs) -> CommandResult:
     return _shown(lambda: inside.subject_of(contestant, entry, seed, own), own, args.options, record.run)
 
 
-def is_benchmark(name: str, lab: str) -> bool:
-    """Tell whether a name is a stored recall benchmark's, and no player's."""
-    from simulator.store.cell_store import kind_of
-
-    return kind_of(lab, name) == RECALL
-
-
 def _sources(args: ParsedArgs, memory: str, challenge: str) -> list[ConfigSource]:
     """Return the sources of the players' settings; the memory's need no label (--memory.rule storkey)."""
     memories = labelled_memories([memory])
@@ -100,11 +95,13 @@ def _sources(args: ParsedArgs, memory: str, challenge: str) -> list[ConfigSource
     ]
 
 
-def _shown(make: Any, config: InsideConfig, options: Options, run: str | None = None) -> CommandResult:
+def _shown(
+    make: Callable[[], Subject], config: InsideConfig, options: Options, run: str | None = None
+) -> CommandResult:
     """Build the memory, look inside, draw the figures that are asked for, and return what is to be printed."""
     from simulator.commands.run import announce_compiling
     from simulator.core.files.writing import check_place
-    from simulator.recall.inside import inside
+    from simulator.recall.inside import SECTIONS, inside
     from simulator.reporting import memory_inside, panels
     from simulator.reporting.figures import check_ending, save_pictures
 
@@ -116,8 +113,8 @@ def _shown(make: Any, config: InsideConfig, options: Options, run: str | None = 
         check_ending(Path(options.picture))
         check_place(Path(options.picture), force=options.force)
     announce_compiling()
-    subject: Subject = make()
-    found: Inside = inside(subject, config, wanted)
+    subject = make()
+    found = inside(subject, config, wanted)
     if options.picture:
         drawn = [panel for section in found.sections.values() for panel in section.panels]
         pictures = panels.pictures_of(drawn, memory_inside.title_of(found))
