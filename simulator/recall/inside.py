@@ -40,6 +40,7 @@ DEFAULT_PATTERNS = 20
 N_SHOWN = 16  # pictures, states and bars of a panel
 N_QUERIES = 4  # whose neighbours are drawn
 N_STARTS = 1_000  # random ones, where there are too many states for all
+MAX_WEIGHTS = 2_000_000  # that are drawn and listed
 MAX_LISTED = 1_000  # fixed points and cycles in the JSON object
 
 
@@ -156,6 +157,8 @@ def _weights(subject: Subject, _: InsideConfig) -> Section:
     if not isinstance(memory, HasReceptiveFields):
         raise NotThereError("no weights from the units of a pattern")
     weights = np.asarray(memory.receptive_fields(0), np.float64)
+    if weights.size > MAX_WEIGHTS:
+        raise NotThereError(f"{len(weights):,} by {weights.shape[1]:,} weights, more than are drawn")
     keeps_patterns = weights.shape == subject.stored.shape and np.array_equal(weights, subject.stored)
     title = "kept patterns, one a row" if keeps_patterns else "weights, one unit a row"
     names = tuple(f"{k + 1}" for k in range(len(weights))) if len(weights) <= N_SHOWN else ()
@@ -205,8 +208,12 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     found = states.landscape(subject.memory, subject.stored, starts)
     right, of = states.corrected(subject.memory, subject.stored)
     is_fixed = (states.recalled(subject.memory, subject.stored) == subject.stored).all(axis=1)
-    kinds = {}
+    told = {states.INVERSE, states.OTHER, *states.mixtures_told(*subject.stored.shape).values()}
+    kinds: dict[str, dict[str, Any] | None] = {}
     for kind in states.KINDS:
+        if kind not in told:
+            kinds[kind] = None
+            continue
         own = [point for point in found.fixed_points if point.kind.kind == kind]
         kinds[kind] = {"count": len(own), "share": sum(point.basin for point in own) / found.n_starts}
     facts = {
@@ -331,7 +338,8 @@ def _filters(subject: Subject, _: InsideConfig) -> Section:
     if len(subject.spec.shape) == 1:
         raise NotThereError("its patterns are no pictures")
     fields = subject.pictures(np.asarray(memory.receptive_fields(0), np.float32))
-    return Section({"receptive_fields": fields}, [_map_panel("receptive fields, of one unit each", fields)])
+    listed = fields if fields.size <= MAX_WEIGHTS else fields[:N_SHOWN]
+    return Section({"receptive_fields": listed}, [_map_panel("receptive fields, of one unit each", fields)])
 
 
 def _map_panel(name: str, values: Array) -> PicturePanel:

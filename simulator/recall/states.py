@@ -21,7 +21,7 @@ from simulator.core.protocols import Array
 
 MAX_ENUMERATED = 20  # units
 BATCH = 1 << 14  # states that are recalled at once
-MAX_MIXTURES = 500_000  # of one number of patterns, beyond which they are not told from other states
+MAX_MIXTURE_UNITS = 50_000_000  # of all mixtures of one number of patterns, beyond which they count as other states
 STORED, INVERSE, MIXTURE_3, MIXTURE_5, OTHER = KINDS = ("stored", "inverse", "mixture of 3", "mixture of 5", "other")
 
 
@@ -103,12 +103,21 @@ def landscape(memory: Any, stored: Array, starts: Array | None = None) -> Landsc
     return Landscape(len(every), starts is None, points, int(basins[~is_fixed].sum()))
 
 
+def mixtures_told(n_patterns: int, n_units: int) -> dict[int, str]:
+    """Return the numbers of patterns whose mixtures are told from other states, with their kinds; 1 among them."""
+    sizes = {1: STORED, 3: MIXTURE_3, 5: MIXTURE_5}
+    return {
+        n_mixed: kind
+        for n_mixed, kind in sizes.items()
+        if n_mixed == 1 or comb(n_patterns, n_mixed) * 2**n_mixed * n_units <= MAX_MIXTURE_UNITS
+    }
+
+
 def kind_finder(stored: Array) -> Callable[[Array], StateKind]:
     """Return a function that tells what a state [N] has to do with stored patterns [P, N]."""
     known: dict[bytes, StateKind] = {}
-    for n_mixed, kind in ((1, STORED), (3, MIXTURE_3), (5, MIXTURE_5)):
-        if comb(len(stored), n_mixed) * 2 ** (n_mixed - 1) <= MAX_MIXTURES:
-            _add_mixtures(known, stored, n_mixed, kind)
+    for n_mixed, kind in mixtures_told(*stored.shape).items():
+        _add_mixtures(known, stored, n_mixed, kind)
 
     def find(state: Array) -> StateKind:
         return known.get(state.astype(np.int8).tobytes(), StateKind(OTHER, ()))

@@ -65,7 +65,10 @@ def _state_tables(facts: Mapping[str, Any]) -> list[Table]:
     notes.append(f"one-bit errors of stored patterns that recall corrects: {errors['corrected']:,} of {errors['of']:,}")
     if facts["unsettled"]:
         notes.append(f"{facts['unsettled']:,} starts end at no fixed point")
-    kinds = [[kind, f"{found['count']:,}", f"{found['share']:.1%}"] for kind, found in facts["kinds"].items()]
+    kinds = []
+    for kind, found in facts["kinds"].items():
+        shown = ["among other", "-"] if found is None else [f"{found['count']:,}", f"{found['share']:.1%}"]
+        kinds.append([kind, *shown])
     fixed_points = Table("fixed points", ["state", "what it is", "energy", f"basin, {of}"], rows, notes, foldable=True)
     if points and len(points[0]["state"]) > MAX_SIGNS:
         fixed_points = without(fixed_points, "state")

@@ -59,6 +59,13 @@ def test_mixtures_are_signs_of_sums():
     assert find(stored[0] * np.where(np.arange(40) < 20, 1, -1)).kind == states.OTHER
 
 
+def test_too_many_mixtures_are_not_told_from_other_states():
+    assert list(states.mixtures_told(3, 100)) == [1, 3, 5]
+    assert list(states.mixtures_told(40, 100)) == [1, 3]
+    stored = random_patterns(40, 100)
+    assert states.kind_finder(stored)(np.sign(stored[:5].sum(axis=0))).kind == states.OTHER
+
+
 def test_three_patterns_have_their_symmetric_mixture_as_a_fixed_point():
     """In a large network the mixture of three is stable (Amit, Gutfreund and Sompolinsky 1985)."""
     stored = random_patterns(3, 400)
