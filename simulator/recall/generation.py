@@ -132,7 +132,7 @@ def study(
     """
     seed_list = list(range(config.first_seed, config.first_seed + config.seeds))
     source = registry.load("challenges", challenge.name).make(seed_list, challenge.settings)
-    if max(config.walk) > config.patterns:
+    if max(config.walk) > max(config.patterns, 2):
         raise ValueError(f"--walk {max(config.walk)}: expected at most --patterns, {config.patterns}")
     most = source.max_patterns
     n_novel = config.novel if most is None else min(config.novel, max(most - config.patterns, 0))
@@ -230,7 +230,7 @@ def _generated(
     if not isinstance(memory, DecodesCodes):
         return Generated(entry.label, entry.name, moments, None, False, None)
     codes = memory.codes(stored) if hasattr(memory, "codes") else None  # [S, P, H]
-    first, last = (place - 1 for place in config.walk)
+    first, last = (min(place, stored.shape[1]) - 1 for place in config.walk)  # of one pattern it stays where it is
     if codes is not None:
         ends = codes[:, [first, last]]
     else:
