@@ -30,7 +30,7 @@ from simulator.reporting.report import TOURNAMENT
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(?:\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RECORDED = re.compile(r"^engram record \w+ docs/pictures/", re.MULTILINE)
+DRAWN = re.compile(r"^engram .* docs/pictures/", re.MULTILINE)
 STORED = re.compile(rf"pictures/(({'|'.join(plot.KINDS[TOURNAMENT])})-([\w-]+)\.svg)")
 WINDOW = re.compile(
     r"^```\n([^`]*)^```$\n(?:(?!^```)[^\n]*\n)*?!\[[^\]]*\]\(\S*pictures/(window-[\w-]+)\.png\)", re.MULTILINE
@@ -60,7 +60,7 @@ def main(pages: list[str]) -> None:
             summary = json.loads((ROOT / "tests" / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
             plot.draw(plot.drawing_of(TOURNAMENT, summary, [kind]), ROOT / "docs" / "pictures" / file, force=True)
         for block in BLOCK.findall(text):
-            if "--picture docs/pictures/" in block or RECORDED.search(block):
+            if DRAWN.search(block):
                 print(path, flush=True)
                 _run(block)
         for block, name in WINDOW.findall(text):
@@ -74,7 +74,8 @@ def _run(block: str) -> None:
             words = shlex.split(line, comments=True)
             if words[:1] != ["engram"]:
                 raise ValueError(f"{line!r}: expected a line that begins with engram")
-            options = ["--force"] if "--picture" in words or "record" in words else ["--view", "none"]
+            is_drawn = any(word.startswith("docs/pictures/") for word in words)
+            options = ["--force"] if is_drawn else ["--view", "none"]
             program = [sys.executable, "-m", "simulator", *words[1:], *options, "--lab", lab]
             subprocess.run(program, cwd=ROOT, env={**os.environ, "NO_COLOR": "1"}, check=True)
 

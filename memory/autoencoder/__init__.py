@@ -12,8 +12,8 @@ Srivastava et al. 2014 (dropout). Every variant is a setting, and settings can b
 * Energy: the reconstruction error.
 
 Differences from the papers: Adam by default, with a learning rate that decays to 0; every row of a batch has its own
-noise level; the code has the activation of all hidden layers; the contractive penalty is the exact one of a single
-hidden layer, and refused for more.
+noise level; the code has the activation of all hidden layers, unless it is linear; the contractive penalty is the exact
+one of a single hidden layer, and refused for more.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Config(DenoisingConfig):
     """units of the layers from the pattern to the code, which is the last; the layers back mirror them"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
     """activation of hidden units"""
+    linear_code: bool = False
+    """the code is linear, whatever the activation of the other hidden units"""
     output: Literal["logistic", "linear"] = "logistic"
     """logistic: logits, trained by cross entropy; linear: values, trained by squared error"""
     tied: bool = False
@@ -90,6 +92,9 @@ def _check(config: Config) -> None:
             f"memory.contractive_weight = {config.contractive_weight} with {len(config.hidden)} layers of "
             f"{config.activation}: expected one hidden layer of sigmoid, tanh or linear units"
         )
+    if config.linear_code and (config.contractive_weight or config.pretrain != "none"):
+        what = f"pretrain = {config.pretrain}" if config.pretrain != "none" else "a contractive_weight"
+        raise ValueError(f"memory.linear_code = true with {what}: expected neither, they are of the activation")
     if config.pretrain == "rbms" and config.activation != "sigmoid":
         raise ValueError(f"memory.pretrain = rbms with activation = {config.activation}: expected sigmoid")
 

@@ -79,7 +79,10 @@ class Autoencoder:
         """Compute the activations [S, B, H_i] of all layers to the code, which is the last."""
         activations = []
         for i in range(len(self._config.hidden)):
-            x = self._activate(product(x, weights[f"encoder.{i}.weight"], weights[f"encoder.{i}.bias"]))
+            x = product(x, weights[f"encoder.{i}.weight"], weights[f"encoder.{i}.bias"])
+            is_code = i == len(self._config.hidden) - 1
+            if not (is_code and self._config.linear_code):
+                x = self._activate(x)
             if dropout_masks is not None:
                 x = x * dropout_masks[i]
             activations.append(x)

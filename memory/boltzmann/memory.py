@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Meta
 from scipy.special import entr
 
-from memory.boltzmann.enumeration import clamped_phase, energy
+from memory.boltzmann.enumeration import clamped_phase, energy, free_moments
 from memory.boltzmann.gibbs import GibbsChains, anneal, geometric_schedule, make_chains
 from memory.boltzmann.training import BoltzmannLearning, BoltzmannParams, is_exact, train
 from memory.common.validation import check, check_evidence, check_known, hold, one_cue
@@ -317,6 +317,19 @@ class BoltzmannMemory:
         entropy = (entr(p_up) + entr(1.0 - p_up)).sum(1)
         mean_energy = energy(weights, bias, np.concatenate([patterns, codes], axis=1))
         return BoundedFreeEnergy(mean_energy - entropy, codes)
+
+    def log_partition(self, index: int) -> float:
+        """Compute log Z of seed number ``index`` at temperature 1, by enumeration.
+
+        Raises:
+            ValueError: more than 20 units, or more than 12 hidden ones, whose energies are bounds.
+        """
+        weights = self._params.weights[index].astype(np.float64)
+        bias = self._params.bias[index].astype(np.float64)
+        if len(bias) - self._spec.n > MAX_SUMMED_HIDDEN:
+            n_hidden = len(bias) - self._spec.n
+            raise ValueError(f"{n_hidden} hidden units: expected at most {MAX_SUMMED_HIDDEN}, so as to sum them out")
+        return free_moments(weights, bias).log_z
 
     def generate(self, n: int) -> Array:
         """Sample new patterns [S, n, N] by chains from random states, annealed to temperature 1."""

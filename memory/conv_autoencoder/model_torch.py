@@ -23,7 +23,7 @@ from memory.common.networks.memory_torch import (
 )
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
 from simulator.core.devices import device
-from simulator.core.memories import PatternSpec
+from simulator.core.memories import Maps, PatternSpec
 from simulator.core.protocols import Array
 
 if TYPE_CHECKING:
@@ -142,6 +142,31 @@ class ConvAutoencoder:
                 rows = functional.avg_pool2d(rows, 2, ceil_mode=True, count_include_pad=False)
             maps = unflatten(rows, 0, x.shape[:2])
         return maps.flatten(2), pool_indices
+
+    def kernels(self, weights: Weights) -> list[Maps]:
+        """Return the kernels of every convolution of the encoder, [out * in, k, k] each."""
+        layers = range(len(self._config.channels))
+        kernels = [weights[f"encoder.{i}.weight"][0].flatten(0, 1).cpu().numpy() for i in layers]
+        return [Maps(f"kernels of layer {i + 1}", kernel) for i, kernel in enumerate(kernels)]
+
+    def feature_maps(self, weights: Weights, x: Tensor) -> list[Maps]:
+        """Return the maps of one picture x [1, 1, N] after every convolution, rectification and pooling."""
+        found = []
+        maps = unflatten(x, 2, (self._n_maps, *self._sizes[0]))
+        for i in range(len(self._config.channels)):
+            convolved = convolve(maps, weights, f"encoder.{i}")[0]
+            rectified = torch.relu(convolved)
+            pool = functional.max_pool2d if self._config.pool == "max" else functional.avg_pool2d
+            kinds = {} if self._config.pool == "max" else {"count_include_pad": False}
+            pooled = pool(rectified, 2, ceil_mode=True, **kinds)
+            for what, values in (
+                ("convolution", convolved),
+                ("ReLU", rectified),
+                (f"{self._config.pool} pooling", pooled),
+            ):
+                found.append(Maps(f"after the {what} of layer {i + 1}", values[0].cpu().numpy()))
+            maps = pooled.unsqueeze(0)
+        return found
 
     def codes(self, weights: Weights, x: Tensor) -> Tensor:
         """Encode x [S, B, N] as codes [S, B, H]."""

@@ -40,6 +40,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "demo": Summary("engram demo", "run the main job in half a minute: agents, memories and a tournament"),
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
+    "generate": Summary("engram generate MEMORY ... CHALLENGE", "draw samples of generative memories, and their codes"),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
     "tune": Summary("engram tune AGENT|MEMORY ENV|CHALLENGE", "search settings; judge the best on fresh seeds"),
     "play": Summary("engram play ENV|GAME", "play an environment or a game yourself, beside agents and optimum"),
@@ -50,7 +51,7 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "delete": Summary("engram delete RUN|TOURNAMENT ...", "delete stored experiments, after asking"),
     "prune": Summary("engram prune", "drop what the lab no longer needs"),
     "list": Summary("engram list [KIND]", f"list names of a kind: {'|'.join(KINDS)}"),
-    "show": Summary("engram show NAME", "show a player with its settings, or an experiment with its result"),
+    "show": Summary("engram show NAME [CHALLENGE]", "show a player, an experiment, or what is inside a memory"),
     "solve": Summary("engram solve ENV", "compute the exact optimum of a finite environment"),
     "atlas": Summary(
         "engram atlas RUN|ENV|MEMORY [CHALLENGE]", "draw states in the plane: what they look like, walks, clusters"

@@ -34,7 +34,10 @@ def act(args: ParsedArgs) -> CommandResult:
         own = [name for name in what if name in plot.KINDS[kind]]
         for group in [names] if kind == plot.RUNS else [[name] for name in names]:
             curves = own or list(plot.DEFAULT[kind])
-            data = stored(kind, group, lab, options, curves=curves, x=options.x, smooth=options.smooth)
+            of_theory = kind == plot.RECALL and "capacity" in own  # which depends on the settings
+            data = stored(
+                kind, group, lab, options, curves=curves, x=options.x, smooth=options.smooth, with_settings=of_theory
+            )
             drawings.append(plot.drawing_of(kind, data, own, options.x, options.smooth))
     pictures = [picture for drawing in drawings for picture in drawing.pictures]
     left_out = [line for drawing in drawings for line in drawing.left_out]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
@@ -24,7 +24,7 @@ from simulator.commands.parsing.command import (
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
 from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.codec import assemble, of_record, own_settings, read, table_at
+from simulator.config.codec import assemble, of_record, own_settings, plain_label, read, table_at
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.recall import RecallConfig
 from simulator.config.sequences import SequenceConfig
@@ -63,6 +63,10 @@ def act(args: ParsedArgs) -> CommandResult:
 
     if args.options.sequence:
         return _act_on_sequences(args)
+    if "patterns_from" in args.given:
+        from simulator.commands.showing import memories
+
+        return memories.of_vectors(args, "recall")
     if unused := sorted(args.given & _OF_SEQUENCES):
         raise ValueError(f"{option_of((unused[0],))}: expected --sequence TASK too (engram recall --help)")
     sources = _sources(args)
@@ -174,8 +178,20 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
         *(registry.names("memories") if options.all else ()),
         *(memory_presets() if options.presets else ()),
     ]
+    names: dict[str, Any] = {"memory": labelled_memories([*everything, *args.names[:-1]])}
+    if args.names:
+        names["challenge"] = {"name": args.names[-1]}
+    return [*files, *args.sources(names)]
+
+
+def labelled_memories(words: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return tables of memories by label, of words such as NAME and LABEL=NAME.
+
+    Raises:
+        ValueError: two have the same label; one line.
+    """
     memories: dict[str, dict[str, str]] = {}
-    for word in [*everything, *args.names[:-1]]:  # NAME or LABEL=NAME
+    for word in words:
         label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
         if not sign:
             label = label_of(word)
@@ -184,10 +200,16 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
         if label in memories:
             raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
         memories[label] = {"name": name}
-    names: dict[str, Any] = {"memory": memories}
-    if args.names:
-        names["challenge"] = {"name": args.names[-1]}
-    return [*files, *args.sources(names)]
+    return memories
+
+
+def with_label(players: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """Put the settings of a single memory (--memory.rule storkey) below its label, where they may stand already."""
+    own = players.get("memory", {})
+    labelled = own.get(plain_label(label))
+    nested = labelled if isinstance(labelled, dict) else {}
+    bare = {name: value for name, value in own.items() if value is not nested}
+    return {**players, **({"memory": {label: {**bare, **nested}}} if own else {})}
 
 
 def _memories(sources: list[ConfigSource]) -> dict[str, str]:
@@ -296,7 +318,7 @@ def _begun(snapshot: RecallSnapshot) -> None:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view", "scale", "all", "presets", "sequence", "picture", "force"),
+    ("config", "label", "view", "scale", "all", "presets", "sequence", "patterns_from", "what", "picture", "force"),
     lambda: [*own_settings(RecallConfig), *settings(SequenceConfig)],
     ("memory", "challenge", "cell"),
     _players,
@@ -304,6 +326,7 @@ COMMAND = Command(
         "recall hopfield digits",
         "recall nearest_neighbor rbm hopfield digits --corruption flip:0.2 erase:0.5 --patterns 20 50",
         "recall hopfield digits --memory.hopfield.rule storkey",
+        'recall hopfield --patterns-from "1,-1,1,-1,1,1;1,1,1,-1,-1,-1"',
         "recall --sequence copy --lengths 5 10 --updates 100",
     ),
 )

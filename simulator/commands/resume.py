@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
 from simulator.commands.show import is_tournament
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from simulator import console
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
+from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import format_value
+from simulator.config.inside import InsideConfig
+from simulator.config.presets import find_memory
 from simulator.config.sockets import sockets_of
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
@@ -26,17 +29,45 @@ T = TypeVar("T")
 
 
 def act(args: ParsedArgs) -> CommandResult:
-    """Show a player or an experiment, or what an experiment has learned."""
+    """Show a player or an experiment, what an experiment has learned, or what is inside a memory."""
     if args.options.values and args.options.inside:
         raise ValueError("--values --inside: expected one of them")
     if args.options.values:
+        _check_alone(args, "--values", ("values", "seed"))
         return _learned(args)
+    if (result := _of_memory(args)) is not None:
+        return result
     if args.options.inside:
+        _check_alone(args, "--inside of a run", ("inside", "seed", "picture", "force"))
         return _inside(args)
     if "seed" in args.given:
         raise ValueError("--seed: expected --values or --inside too, of which it chooses the seed")
+    _check_alone(args, "a player or an experiment", ())
     shown = entry(args.names[0], lab_of(args.options))
     return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
+
+
+def _of_memory(args: ParsedArgs) -> CommandResult | None:
+    """Show what is inside a memory, where that is asked for; None: it is not."""
+    from simulator.commands.recall import is_benchmark
+    from simulator.commands.showing import memories
+
+    if "patterns_from" in args.given:
+        return memories.of_vectors(args, "show")
+    if args.options.inside and is_benchmark(args.names[0], lab_of(args.options)):
+        return memories.of_benchmark(args)
+    if len(args.names) == 2 or args.players:
+        if len(args.names) == 2 and memories.is_memory(args.names[0]):
+            return memories.of_challenge(args)
+        raise ValueError(f"{args.names[0]}: expected a memory and a challenge after it (engram show hopfield digits)")
+    return None
+
+
+def _check_alone(args: ParsedArgs, what: str, used: tuple[str, ...]) -> None:
+    """Refuse a second name, and options that have no effect."""
+    if len(args.names) > 1:
+        raise ValueError(f"{args.names[1]}: not beside {what}, expected one name")
+    refuse_unused(args, "show", what, used)
 
 
 def _of_run(args: ParsedArgs, option: str, look: Callable[[Store, str, int | None], T]) -> T:
@@ -68,31 +99,33 @@ def _learned(args: ParsedArgs) -> CommandResult:
 
 def _inside(args: ParsedArgs) -> CommandResult:
     """Show what is inside the agent of one seed of a run, as panels."""
+    from simulator.reporting import panels
+    from simulator.reporting.figures import save_pictures
     from simulator.training import inside
 
+    _check_figure(args)
     found = _of_run(args, "--inside", inside.of_run)
+    if args.options.picture:
+        where = f"{found.agent} in {found.env}, seed {found.seed}, after {found.step:,} steps"
+        save_pictures(panels.pictures_of(found.panels, where), Path(args.options.picture), force=args.options.force)
 
     def show(data: Mapping[str, Any]) -> None:
-        from rich.console import Console
-
-        from simulator.views.panels import panel_text
-        from simulator.views.style import style_of
-
         where = f"{data['run']}: inside {data['agent']} in {data['env']}"
         console.print_result(f"{where}, seed {data['seed']}, after {data['step']:,} steps")
-        terminal = Console()
-        for panel in found.panels:
-            console.print_result()
-            terminal.print(panel_text(panel, terminal.width, style_of(terminal)))
+        panels.print_panels(found.panels)
 
-    data = {**found._asdict(), "panels": [_panel_entry(panel) for panel in found.panels]}
+    data = {**found._asdict(), "panels": [panels.entry_of(panel) for panel in found.panels]}
     return CommandResult(data, show)
 
 
-def _panel_entry(panel: Any) -> dict[str, Any]:
-    """Describe a panel: its kind, and its attributes by name."""
-    kind = type(panel).__name__.removesuffix("Panel").lower()
-    return {"kind": kind, **{field.name: getattr(panel, field.name) for field in dataclasses.fields(panel)}}
+def _check_figure(args: ParsedArgs) -> None:
+    """Refuse a figure's file before anything is computed."""
+    from simulator.core.files.writing import check_place
+    from simulator.reporting.figures import check_ending
+
+    if args.options.picture:
+        check_ending(Path(args.options.picture))
+        check_place(Path(args.options.picture), force=args.options.force)
 
 
 def _show_learned(data: Mapping[str, Any]) -> None:
@@ -277,15 +310,31 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         return {**result, "settings": record.settings, "settings_notes": notes}
 
 
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    """Return the settings of a memory and of the challenge after it."""
+    from simulator.commands.showing import memories
+
+    if len(args.names) != 2 or not memories.is_memory(args.names[0]):
+        return []
+    memory, challenge = args.names
+    return [
+        player_help(("memory",), "memories", memory, find_memory),
+        player_help(("challenge",), "challenges", challenge),
+    ]
+
+
 COMMAND = Command(
     act,
-    (1, 1),
-    ("values", "inside", "seed"),
+    (1, 2),
+    ("values", "inside", "seed", "patterns_from", "what", "picture", "force"),
+    lambda: settings(InsideConfig),
+    ("memory", "challenge"),
+    _players,
     examples=(
         "show q_learning",
-        "show latest",
-        "show r1 --values",
         "show r1 --values --seed 3 --json",
         "show r1 --inside",
+        "show hopfield digits --patterns 3 --what weights,states",
+        'show hopfield --patterns-from "1,-1,1,-1,1,1;1,1,1,-1,-1,-1"',
     ),
 )

@@ -162,6 +162,36 @@ class HasReceptiveFields(Protocol):
         """
 
 
+@runtime_checkable
+class HasLogPartition(Protocol):
+    """A memory that is a distribution whose partition function can be enumerated."""
+
+    def log_partition(self, index: int) -> float:
+        """Compute log Z of seed number ``index``: a pattern's log probability is -energy - log Z.
+
+        Raises:
+            ValueError: too many units to enumerate, or units that have no probability.
+        """
+
+
+class Maps(NamedTuple):
+    """Pictures of one stage of a convolutional network."""
+
+    name: str
+    values: Array  # float32 [C, height, width]
+
+
+@runtime_checkable
+class HasFeatureMaps(Protocol):
+    """A memory with convolutions."""
+
+    def kernels(self, index: int) -> list[Maps]:
+        """Return the kernels of every convolution of the encoder, of seed number ``index``."""
+
+    def feature_maps(self, index: int, pattern: Array) -> list[Maps]:
+        """Return the maps that a pattern [N] leads to, after every convolution, rectification and pooling."""
+
+
 class RecallMoment(NamedTuple):
     """One moment of an interactive recall: a step, and what it has to do with the K stored patterns."""
 

@@ -174,6 +174,7 @@ class PicturePanel:
         captions: one for each picture, or empty.
         span: (lowest, highest) value of the colours.
         as_ink: True: from paper to ink, as patterns are printed; False: colours part at 0, as for weights.
+        per_row: pictures side by side, as in a plane of codes; 0: one row.
     """
 
     title: str
@@ -181,6 +182,7 @@ class PicturePanel:
     captions: tuple[str, ...] = ()
     span: tuple[float, float] = (-1.0, 1.0)
     as_ink: bool = False
+    per_row: int = 0
 
 
 @dataclass(frozen=True)

@@ -226,11 +226,8 @@ class InteractiveRecall:
         return np.asarray(every[[first, last]])
 
     def pictures(self, patterns: Array) -> Array:
-        """Return patterns [K, N] as pictures [K, H, W]; colours are averaged, a row of units stays one."""
-        shape = self.spec.shape
-        if len(shape) == 3:
-            return np.asarray(patterns.reshape(len(patterns), *shape).mean(axis=1))
-        return patterns.reshape(len(patterns), *(shape if len(shape) == 2 else (1, self.spec.n)))
+        """Return patterns [K, N] as pictures [K, H, W]."""
+        return as_pictures(patterns, self.spec.shape)
 
     def stored_panel(self) -> PicturePanel:
         """Make a panel of the stored patterns."""
@@ -354,6 +351,13 @@ class InteractiveRecall:
         two = self.spec.is_bipolar
         near = 0.0 if two else metrics.TOLERANCE
         return ceiling(self._channel, cues, self._draw.stored, median=not two, near=near)
+
+
+def as_pictures(patterns: Array, shape: tuple[int, ...]) -> Array:
+    """Return patterns [K, N] as pictures [K, H, W]; colours are averaged, a row of units stays one."""
+    if len(shape) == 3:
+        return np.asarray(patterns.reshape(len(patterns), *shape).mean(axis=1))
+    return patterns.reshape(len(patterns), *(shape if len(shape) == 2 else (1, patterns.shape[1])))
 
 
 def _is_nothing(corruption: str) -> bool:

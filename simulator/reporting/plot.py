@@ -26,6 +26,7 @@ MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
     "scores": "no memory has a score",
+    "capacity": "no Hopfield network by Hebb's rule was measured on random_bits with several numbers of patterns",
     "curves": "nothing was evaluated while it learned",
     "training": "no episode of training has ended",
     "tiers": "fewer than two contestants have a strength",

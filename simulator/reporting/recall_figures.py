@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.core.files.escaping import one_line
 from simulator.core.protocols import Array
-from simulator.reporting import recall
+from simulator.reporting import capacity_figures, recall
 from simulator.reporting.figures import (
     COLOURS,
     HOLLOW,
@@ -30,7 +30,7 @@ from simulator.reporting.tables import plural, shortened
 from simulator.views.style import number
 
 AXES = ("corruption", "load")  # that recall is drawn against
-KINDS = (*AXES, "scores")
+KINDS = (*AXES, "scores", capacity_figures.KIND)
 SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}
 TITLES = {"corruption": "Recall against corruption", "load": "Recall against load", "scores": "Recall by memory"}
 BEST = LegendEntry("Bayes-optimal", INK, (0, (6, 3)), 0.9)
@@ -61,8 +61,11 @@ def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
     Args:
         summary: the JSON object of ``engram recall``.
         kind: "corruption": against the amount of one kind, where one load met several; "load": against the number of
-            patterns, where one corruption met several; "scores": a dot for each memory, wherever it was measured.
+            patterns, where one corruption met several; "scores": a dot for each memory, wherever it was measured;
+            "capacity": Hopfield networks beside their theory.
     """
+    if kind == capacity_figures.KIND:
+        return capacity_figures.pictures_of(summary)
     if kind == "scores":
         return _scores(summary)
     curves = curves_of(summary["cells"], kind)

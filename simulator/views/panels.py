@@ -326,27 +326,52 @@ def _points(panel: PointPanel, width: int, look: TerminalStyle) -> list[Text]:
 
 
 def _pictures(panel: PicturePanel, width: int, look: TerminalStyle) -> list[Text]:
-    """Draw pictures side by side, two characters a pixel, as many as fit."""
+    """Draw pictures side by side, two characters a pixel, as many as fit; rows of them as small as it takes."""
     images = np.asarray(panel.images, np.float64)
     span = panel.span
     if images.ndim == 4:
         images = images.mean(axis=-1)
         span = (0.0, 255.0)
+    if panel.per_row:
+        return _picture_rows(images, panel, span, width, look)
     side = max(min(MAX_SIDE, (width - 2) // 2), 1)
     shown = [_pooled(_pooled(image, side).T, side).T for image in images]
     each = 2 * shown[0].shape[1] + 2
     n = max(1, min(len(shown), width // each))
-    lines = []
-    for row in range(len(shown[0])):
-        line = Text(no_wrap=True)
-        for image in shown[:n]:
-            for value in image[row]:
-                line.append(*_cell(float(value), span, 2, look, diverging=False))
-            line.append("  ")
-        lines.append(line)
+    lines = _picture_row(shown[:n], span, 2, look)
     captions = panel.captions[:n]
     if captions:
         lines.append(Text("".join(f"{clean(words)[: each - 2]:<{each}}" for words in captions), "dim", no_wrap=True))
     if n < len(shown):
         lines.append(Text(f"... {len(shown) - n} more pictures", "dim"))
+    return lines
+
+
+def _picture_rows(
+    images: Array, panel: PicturePanel, span: tuple[float, float], width: int, look: TerminalStyle
+) -> list[Text]:
+    """Draw rows of pictures, all of them: a character is a pixel wide and two high, or more where there is no room."""
+    columns = min(images.shape[2], max(width // panel.per_row - 1, 1))
+    height = max(1, round(images.shape[1] * columns / images.shape[2] / 2))
+    shown = [_pooled(_pooled(image, height).T, columns).T for image in images]
+    lines: list[Text] = []
+    for start in range(0, len(shown), panel.per_row):
+        lines += _picture_row(shown[start : start + panel.per_row], span, 1, look)
+        captions = panel.captions[start : start + panel.per_row]
+        if any(captions):
+            words = "".join(f"{clean(caption)[:columns]:<{columns + 1}}" for caption in captions)
+            lines.append(Text(words, "dim", no_wrap=True))
+    return lines
+
+
+def _picture_row(shown: Sequence[Array], span: tuple[float, float], cell: int, look: TerminalStyle) -> list[Text]:
+    """Draw pictures of one height side by side, a pixel ``cell`` characters wide."""
+    lines = []
+    for row in range(len(shown[0])):
+        line = Text(no_wrap=True)
+        for image in shown:
+            for value in image[row]:
+                line.append(*_cell(float(value), span, cell, look, diverging=False))
+            line.append(" " * cell)
+        lines.append(line)
     return lines

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import pytest
 
+from simulator.commands import main
 from simulator.core.registry import names
 from tests.helpers.commands import Engram
 from tests.helpers.paths import ROOT
@@ -67,3 +69,18 @@ def test_every_player_has_a_page_in_the_navigation(kind: str) -> None:
     navigation = (ROOT / "mkdocs.yml").read_text("utf-8")
     pages = [f"{kind}/{name}.md" for name in names(kind)]
     assert [page for page in pages if page not in navigation or not (ROOT / "docs" / page).is_file()] == []
+
+
+@pytest.mark.parametrize("page", ["lecture-notes", "seeing-memories"])
+def test_commands_of_a_guide_are_taken(page: str) -> None:
+    text = (ROOT / "docs" / "guides" / f"{page}.md").read_text("utf-8")
+    lines = re.findall(r"`(engram [^`]+)`|^(engram .+)$", text, re.MULTILINE)
+    assert len(lines) > 5
+    for line in (inline or whole for inline, whole in lines):
+        _, name, *words = shlex.split(line)
+        command = main.command_of(name)
+        args = main.parsed_args(command, words)
+        low, high = command.names
+        assert low <= len(args.names) <= high, line
+        if command.players is not None and "patterns_from" not in args.given:
+            command.players(args)  # finds everybody who is named

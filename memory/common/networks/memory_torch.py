@@ -16,7 +16,7 @@ from memory.common.validation import check, check_evidence, check_known, one_cue
 from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.jit import parallel_for
-from simulator.core.memories import PatternSpec, Recall, RecallStep
+from simulator.core.memories import Maps, PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 N_PIECES = 100  # in which patterns are stored while somebody looks
@@ -55,7 +55,9 @@ class MemoryNetwork(Protocol):
     ``code_size`` and ``decoded(weights, codes) -> [S, Q, N]``. One with dense weights from the pattern has
     ``first_weights(weights) -> [S, N, H]``. One that generates patterns has
     ``generate(weights, n, streams) -> [S, n, N]``. ``iterations(weights, cues, streams)`` yields the cues and every
-    :class:`Iteration` of their recall; it is asked for one cue of one seed.
+    :class:`Iteration` of their recall; it is asked for one cue of one seed. One with convolutions has
+    ``kernels(weights)`` and ``feature_maps(weights, pattern [1, 1, N])``, which list the
+    :class:`simulator.core.memories.Maps` of the first seed.
     """
 
     def init_weights(self, streams: Streams) -> Weights:
@@ -155,6 +157,9 @@ class NetworkMemory:
             self.generate = self._generate
         if hasattr(network, "first_weights"):
             self.receptive_fields = self._receptive_fields
+        if hasattr(network, "feature_maps"):
+            self.kernels = self._kernels
+            self.feature_maps = self._feature_maps
         if hasattr(network, "decoded"):
             self.decode = self._decode
             self.code_size: int = network.code_size
@@ -282,6 +287,23 @@ class NetworkMemory:
         """Return the weights [H, N] of the first layer's units, of seed number ``index``."""
         weights: Array = self._network.first_weights(self._weights)[index].detach().cpu().numpy()
         return weights.T
+
+    def _kernels(self, index: int) -> list[Maps]:
+        """Return the kernels of the encoder's convolutions, of seed number ``index``."""
+        found: list[Maps] = self._network.kernels(self._weights_of(index))
+        return found
+
+    def _feature_maps(self, index: int, pattern: Array) -> list[Maps]:
+        """Return the maps of one pattern [N] after every stage of the encoder."""
+        values = check(np.asarray(pattern)[None, None], 1, self._spec, "pattern")
+        with torch.no_grad():
+            found: list[Maps] = self._network.feature_maps(
+                self._weights_of(index), torch.tensor(values, device=device())
+            )
+        return found
+
+    def _weights_of(self, index: int) -> Weights:
+        return {name: weight[index : index + 1].detach() for name, weight in self._weights.items()}
 
     def state(self) -> State:
         """Return the weights and the streams of generation."""

@@ -19,7 +19,7 @@ from memory.common.rbm.layers import (
     seed_params,
     visible_to_patterns,
 )
-from memory.common.rbm.likelihood import sigmoid, stack_energy
+from memory.common.rbm.likelihood import exact_log_z, sigmoid, stack_energy
 from memory.common.rbm.recall import (
     RBMRecall,
     VisibleCues,
@@ -213,6 +213,18 @@ class RBMStackMemory:
         return np.array(
             [stack_energy(seed_params(self._stack, i), self._stack.gaussian, rows) for i, rows in enumerate(visible)]
         )
+
+    def log_partition(self, index: int) -> float:
+        """Compute log Z of seed number ``index``, by enumerating the hidden units.
+
+        Raises:
+            ValueError: more than 20 hidden units, several layers, or Gaussian units.
+        """
+        if self._stack.gaussian:
+            raise ValueError("Gaussian units: expected binary ones, whose patterns have probabilities")
+        if len(self._stack.layers) > 1:
+            raise ValueError(f"{len(self._stack.layers)} layers: expected one, whose hidden units can be enumerated")
+        return exact_log_z(seed_params(self._stack, index)[0], False)
 
     def codes(self, patterns: Array) -> Array:
         """Compute the probabilities [S, Q, H] of the top layer's units at patterns [S, Q, N]."""

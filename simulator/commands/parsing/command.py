@@ -66,13 +66,22 @@ class Options:
     values: bool = False
     """show what one seed has learned: action values, policy and map, beside the exact values"""
     inside: bool = False
-    """show what is inside the agent of one seed: tables, exploration, replay, weights, codes, imagined transitions"""
+    """show what is inside the agent of one seed: tables, exploration, replay, weights, codes, imagined transitions; of
+    a recall benchmark what is inside its first memory, or the one named after it"""
+    patterns_from: str = ""
+    """store these vectors of -1 and +1 (or 0 and 1) and show what is inside the memory, nothing is kept; values are
+    apart by commas and vectors by semicolons, as in 1,-1,1;1,1,-1"""
+    codes: bool = False
+    """draw no samples, only what codes decode to: a walk between two, and the plane where they are two-dimensional;
+    memories that decode codes but generate nothing, as autoencoders, are taken too"""
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
-    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores (of recall
-    benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), trials, settings (of tunings), or all;
-    by default all but training and solved, and scores only where there is no curve"""
+    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores,
+    capacity (of recall benchmarks; capacity of Hopfield networks on random_bits, beside the theory), tiers, profiles,
+    pairs, curves, solved (of tournaments), trials, settings (of tunings), or all; by default all but training, solved
+    and capacity, and scores only where there is no curve. Of a memory that is shown: weights, energies, states,
+    distribution, filters, reconstruction, recognition, nearest, by default all that it has something for"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
     smooth: Annotated[int, Meta(ge=1, le=10**6)] = 1

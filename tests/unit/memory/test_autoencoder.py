@@ -86,6 +86,18 @@ def test_the_loss_of_every_variant_against_a_plain_loop(fields):
     assert ("decoder.0.weight" in weights) is not config.tied
 
 
+def test_a_linear_code_is_not_bounded_by_the_activation():
+    config = autoencoder.Config(**{**SMALL, "hidden": (5, 2)}, activation="tanh", linear_code=True)
+    model = Autoencoder(UNITS, config)
+    weights = model.init_weights(rng.generators([3], "weights"))
+    weights["encoder.1.bias"] += 3.0
+    x = torch.from_numpy(patterns_of_seeds(1, 3, 12))
+    first = torch.tanh(x @ weights["encoder.0.weight"] + weights["encoder.0.bias"])
+    expected = first @ weights["encoder.1.weight"] + weights["encoder.1.bias"]
+    torch.testing.assert_close(model.codes(weights, x), expected)
+    assert (expected > 1.0).any()
+
+
 def test_dropout_leaves_units_out_and_keeps_the_mean():
     config = autoencoder.Config(**SMALL, dropout=0.25)
     kept = Autoencoder(UNITS, config).dropout_masks(4_000, rng.generators(seed_list(2), "training"))
@@ -216,6 +228,7 @@ def test_every_preset_restores_patterns(preset):
         ({"noise_min": 0.5}, r"noise_max = 0\.4: expected at least noise_min, 0\.5"),
         ({"noise_max": 1.5}, "at most 1"),
         ({"hidden": ()}, "at least one layer"),
+        ({"linear_code": True, "pretrain": "autoencoders"}, "linear_code = true with pretrain = autoencoders"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(fields, said):

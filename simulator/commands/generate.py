@@ -1,0 +1,100 @@
+"""``engram generate``: samples of generative memories while they learn, and what their codes decode to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, check_kinds
+from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.parsing.parser import option_of
+from simulator.commands.recall import labelled_memories, with_label
+from simulator.config.codec import PlayerEntry, assemble
+from simulator.config.generation import GenerationConfig
+from simulator.config.presets import find_memory
+from simulator.config.recall import RecallConfig
+from simulator.config.validation import ConfigSource, merge, settings
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Let the named memories store patterns and generate others."""
+    from simulator.commands.run import announce_compiling
+    from simulator.core.files.writing import check_place
+    from simulator.progress import ProgressBar
+    from simulator.recall.generation import study
+    from simulator.reporting import generation, panels
+    from simulator.reporting.figures import check_ending, save_pictures
+
+    options = args.options
+    check_kinds(args.names, [*["memories"] * (len(args.names) - 1), "challenges"])
+    config = merge(GenerationConfig(), args.settings)
+    recalled = assemble(RecallConfig, _sources(args))
+    if options.picture:
+        check_ending(Path(options.picture))
+        check_place(Path(options.picture), force=options.force)
+    if options.codes:
+        config = replace(config, moments=1)
+    announce_compiling()
+    bar = ProgressBar("generate")
+    challenge = PlayerEntry(recalled.challenge, recalled.challenge, recalled.challenge_settings)
+    try:
+        found = study(config, recalled.contestants, challenge, codes_only=options.codes, progress=bar.update)
+    finally:
+        bar.close()
+    shown = generation.panels_of(found)
+    if options.picture:
+        bands = "" if options.codes else "Bands are 95 % confidence intervals over seeds. "
+        note = f"{bands}Pictures are of seed {found.seeds[0]}."
+        save_pictures(panels.pictures_of(shown, note), Path(options.picture), force=options.force)
+
+    def show(data: Mapping[str, Any]) -> None:
+        generation.show(data, shown)
+
+    return CommandResult(generation.entry_of(found), show)
+
+
+def _sources(args: ParsedArgs) -> list[ConfigSource]:
+    """Return the sources of the players' settings; of one memory they need no label (--memory.hidden 64,2)."""
+    memories = labelled_memories(args.names[:-1])
+    own = args.players.get("memory", {})
+    tables = args.players
+    if len(memories) == 1:
+        tables = with_label(tables, next(iter(memories)))
+    elif bare := next((name for name, value in own.items() if not isinstance(value, dict)), None):
+        option = option_of(("memory", bare))
+        labels = ", ".join(memories)
+        raise ValueError(f"{option}: expected {option_of(('memory', 'LABEL', bare))}, LABEL one of {labels}")
+    return [
+        ConfigSource({"memory": memories, "challenge": {"name": args.names[-1]}}),
+        ConfigSource(tables, flags=True),
+    ]
+
+
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    """Return the settings of the named memories and of the challenge."""
+    if len(args.names) < 2:
+        return []
+    memories = labelled_memories(args.names[:-1])
+    places = {label: ("memory",) if len(memories) == 1 else ("memory", label) for label in memories}
+    return [
+        *(player_help(places[label], "memories", entry["name"], find_memory) for label, entry in memories.items()),
+        player_help(("challenge",), "challenges", args.names[-1]),
+    ]
+
+
+COMMAND = Command(
+    act,
+    (2, 10_000),
+    ("codes", "picture", "force"),
+    lambda: settings(GenerationConfig),
+    ("memory", "challenge"),
+    _players,
+    examples=(
+        "generate vae digits",
+        "generate gan-plain gan gan-unrolled vae digits --seeds 4 --picture modes.svg",
+        "generate vae digits --memory.latent-dim 2 --walk 1 4",
+        "generate autoencoder digits --codes --memory.hidden 64,2 --memory.latent-l2-weight 0.1",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What ``engram show`` shows, by kind."""
