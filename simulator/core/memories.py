@@ -179,6 +179,13 @@ class PatternSplit(NamedTuple):
     held_out_labels: Array  # int64 [S, M]
 
 
+class RetrievalSpec(NamedTuple):
+    """How the patterns of a challenge are looked up: those that are stored, ranked by likeness to what was recalled."""
+
+    k: int  # neighbours that precision at k looks at
+    topics: tuple[str, ...]  # names of the labels
+
+
 class Challenge(Protocol):
     """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``.
 
@@ -187,6 +194,7 @@ class Challenge(Protocol):
 
     spec: PatternSpec
     max_patterns: int | None  # number of patterns in all; None: unlimited
+    retrieval: RetrievalSpec | None  # None: patterns are recalled, not looked up
 
     def draw(self, n_stored: int, n_held_out: int) -> PatternSplit:
         """Draw patterns for every seed, by its own stream: the same each time, and fewer are the first of more.

@@ -24,6 +24,8 @@ MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
     "scores": "no memory has a score",
+    "retrieval": "the challenge's patterns are not looked up",
+    "plane": "no memory has codes of two units",
     "curves": "nothing was evaluated while it learned",
     "training": "no episode of training has ended",
     "tiers": "fewer than two contestants have a strength",
@@ -67,6 +69,8 @@ def drawing_of(
         return _by_kind(data["tournament"], wanted, lambda name: tournament_figures.pictures_of(data, name))
     if not what and not any(recall_figures.curves_of(data["cells"], name) for name in recall_figures.AXES):
         wanted = ("scores",)
+    if not what and any(cell.get("retrieval") for cell in data["cells"]):
+        wanted = (*wanted, "retrieval")
     drawing = _by_kind(data["run"], wanted, lambda name: recall_figures.pictures_of(data, name))
     return drawing._replace(left_out=[*drawing.left_out, *_without_recall(data)])
 

@@ -26,6 +26,7 @@ DROPPABLE = (
     *("difference to best (paired)", "perfect-recall rate"),
 )
 LIFTABLE = ("patterns", "corruption")
+WAYS = {"by_recall": "recall", "by_code": "code"}  # of looking patterns up -> column of the table
 RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "noise_aware": "noise-aware"}
 
 
@@ -55,7 +56,55 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     n_seeds = plural(len(summary["seeds"]), "seed")
     title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
     lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
-    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True, liftable=LIFTABLE)]
+    own = Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True, liftable=LIFTABLE)
+    return [own, *retrieval_tables(summary)]
+
+
+def retrieval_tables(summary: Mapping[str, Any]) -> list[Table]:
+    """Return a table of looking the stored patterns up; none where the challenge has no such scores.
+
+    A row for each memory by what it recalls, and one for its codes; the best reciprocal rank first.
+    """
+    found = [(cell, way) for cell in summary["cells"] if cell.get("retrieval") for way in WAYS]
+    found = [(cell, way) for cell, way in found if cell["retrieval"][way]]
+    if not found:
+        return []
+    conditions = list(dict.fromkeys((cell["patterns"], cell["corruption"]) for cell, _ in found))
+
+    def key(one: tuple[Cell, str]) -> tuple[int, float]:
+        cell, way = one
+        condition = conditions.index((cell["patterns"], cell["corruption"]))
+        return condition, -cell["retrieval"][way]["reciprocal_rank"]["mean"]
+
+    rows: list[Row] = []
+    for cell, way in sorted(found, key=key):
+        scores = cell["retrieval"][way]
+        own = [with_interval(scores[name]) for name in ("first", "reciprocal_rank", "topic_precision")]
+        rows.append([console.format_cell(cell["patterns"]), cell["corruption"], cell["memory"], WAYS[way], *own])
+    for load, corruption in conditions:
+        own_cells = [cell for cell, _ in found if (cell["patterns"], cell["corruption"]) == (load, corruption)]
+        best = ceilings(own_cells)[corruption]
+        rows.append([console.format_cell(load), corruption, "Bayes-optimal", "", _exact_ceiling(best), "", ""])
+    rows.sort(key=lambda row: conditions.index((int(str(row[0]).replace(",", "")), str(row[1]))))
+    k = found[0][0]["retrieval"]["k"]
+    title = f"{summary['run']}: looked up among the stored patterns, mean [95 % CI] over seeds"
+    columns = ["patterns", "corruption", "memory", "ranked by", "first rate", "mean reciprocal rank"]
+    note = (
+        "ranked by the cosine of the recalled pattern with the stored ones, or by the distance of codes; first: the "
+        f"right one is first; precision at {k}: of the nearest others, those of its topic"
+    )
+    return [
+        Table(
+            title,
+            [*columns, f"topic precision at {k}"],
+            rows,
+            [note],
+            (f"topic precision at {k}",),
+            ("memory",),
+            foldable=True,
+            liftable=LIFTABLE,
+        )
+    ]
 
 
 def load_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -76,7 +125,7 @@ def load_tables(summary: Mapping[str, Any]) -> list[Table]:
         rows.append(["Bayes-optimal", *(_both_ceilings(best[name]) for name in corruptions), "", "", ""])
         columns = [plural(load, "pattern"), *corruptions, "recognition AUC", "parameters", "seconds"]
         shown.append(Table("", columns, rows))
-    return shown
+    return [*shown, *retrieval_tables(summary)]
 
 
 def ceilings(cells: Sequence[Cell]) -> dict[str, Cell]:

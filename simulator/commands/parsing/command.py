@@ -69,9 +69,9 @@ class Options:
     tensorboard: str = ""
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
-    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores (of recall
-    benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), or all; by default all but training and
-    solved, and scores only where there is no curve"""
+    """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores, retrieval, plane (of
+    recall benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), or all; by default all but training and
+    solved, scores only where there is no curve, and retrieval where patterns are looked up"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
     smooth: Annotated[int, Meta(ge=1, le=10**6)] = 1
