@@ -40,6 +40,9 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "demo": Summary("engram demo", "run the main job in half a minute: agents, memories and a tournament"),
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
+    "predict": Summary(
+        "engram predict [METHOD ...] TASK", "compare predictions of ratings or of classes, with memories"
+    ),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
     "play": Summary("engram play ENV|GAME", "play an environment or a game yourself, beside agents and optimum"),
     "watch": Summary("engram watch RUN|latest", "watch a stored run in a window, while it trains elsewhere or later"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
-from simulator.core.snapshots import RECALL, TOURNAMENT
+from simulator.core.snapshots import PREDICT, RECALL, TOURNAMENT
 
 if TYPE_CHECKING:
     from simulator.views.window.app import Page
@@ -43,6 +43,8 @@ def _page_of(name: str, lab: str, args: ParsedArgs) -> Page:
         raise ValueError(f"--seed: {name} is a {kind}, expected a run of an agent")
     if kind == TOURNAMENT:
         return stored_page(name, lab)
+    if kind == PREDICT:
+        raise ValueError(f"{name} is a comparison of predictions, which has no window (engram plot {name} -o FILE)")
     if kind == RECALL:
         return recall_window.stored_page(name, lab)
     return TrainingPage(WatchedRun(lab, name, args.options.seed))

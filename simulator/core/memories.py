@@ -162,6 +162,22 @@ class HasReceptiveFields(Protocol):
         """
 
 
+class DenseLayer(NamedTuple):
+    """One layer of an encoder: activation(x weight + bias)."""
+
+    weight: Array  # float32 [in, out]
+    bias: Array  # float32 [out]
+    activation: str  # "relu", "sigmoid", "tanh" or "linear"
+
+
+@runtime_checkable
+class HasEncoder(Protocol):
+    """A memory whose codes are made by dense layers, which others can go on to train."""
+
+    def encoder(self, index: int) -> list[DenseLayer]:
+        """Return the layers from a pattern [N] to its code [H], of seed number ``index``."""
+
+
 class RecallMoment(NamedTuple):
     """One moment of an interactive recall: a step, and what it has to do with the K stored patterns."""
 

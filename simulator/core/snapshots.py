@@ -1,7 +1,8 @@
 """Snapshots: the state of an experiment at one moment, as its loop yields it and its views draw it.
 
-Training a run, a recall benchmark, a match and a tournament are four kinds of experiment. Each has a snapshot of its
-own for its view; all four meet the protocol :class:`Snapshot`, which the driver, the live view and the host use.
+Training a run, a recall benchmark, a comparison of predictions, a match and a tournament are kinds of experiment. Each
+has a snapshot of its own for its view; all meet the protocol :class:`Snapshot`, which the driver, the live view and the
+host use.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from simulator.core.scene import Panel, Scene
 
 RUN = "run"  # kinds of experiment
 RECALL = "recall"
+PREDICT = "predict"
 MATCH = "match"
 TOURNAMENT = "tournament"
 PLAY = "play"  # by a person
@@ -43,7 +45,7 @@ class Snapshot(Protocol):
 
     @property
     def kind(self) -> str:
-        """``RUN``, ``RECALL``, ``MATCH`` or ``TOURNAMENT``."""
+        """``RUN``, ``RECALL``, ``PREDICT``, ``MATCH`` or ``TOURNAMENT``."""
 
     @property
     def phase(self) -> str:
@@ -259,6 +261,37 @@ class RecallSnapshot:
     @property
     def progress(self) -> Progress:
         """Cells of the benchmark."""
+        return Progress(self.n_done, self.n_cells, "cell")
+
+
+@dataclass(frozen=True)
+class PredictSnapshot:
+    """Snapshot of a comparison of predictions."""
+
+    id: str
+    contestants: tuple[str, ...]
+    task: str
+    phase: str  # "preparing", "running", "done"
+    seeds: tuple[int, ...]
+    n_done: int  # cells measured so far
+    n_cells: int  # cells in all
+    seconds: float  # wall-clock time of all processes that worked on it, compiling left out
+    next_cell: str  # the cell that is measured next, as text
+    condition: str  # what a condition is a number of
+    score: str  # heading of the score that decides
+    rows: tuple[tuple[str, float, float], ...]  # contestant, condition, mean of that score over seeds, NaN if it failed
+    newest: str = ""  # the newest cell, as text
+    compile_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``PREDICT``."""
+        return PREDICT
+
+    @property
+    def progress(self) -> Progress:
+        """Cells of the comparison."""
         return Progress(self.n_done, self.n_cells, "cell")
 
 

@@ -7,23 +7,31 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator.core.files.escaping import one_line
-from simulator.reporting import curve_figures, recall_figures, tournament_figures
+from simulator.reporting import curve_figures, predict_figures, recall_figures, tournament_figures
 from simulator.reporting.figures import Picture, check_ending, save_pictures, sheet
-from simulator.reporting.report import RECALL, RUNS, TOURNAMENT
+from simulator.reporting.report import PREDICT, RECALL, RUNS, TOURNAMENT
 from simulator.reporting.runs import CURVES
 from simulator.reporting.tournament import readable
 
 KINDS = {  # kind of experiment -> kinds of pictures
     RUNS: curve_figures.KINDS,
     RECALL: recall_figures.KINDS,
+    PREDICT: predict_figures.KINDS,
     TOURNAMENT: tournament_figures.KINDS,
 }
 NAMES = tuple(dict.fromkeys(name for kinds in KINDS.values() for name in kinds))
-DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.AXES, TOURNAMENT: tournament_figures.DEFAULT}
+DEFAULT = {
+    RUNS: ("curves",),
+    RECALL: recall_figures.AXES,
+    PREDICT: ("scores",),
+    TOURNAMENT: tournament_figures.DEFAULT,
+}
 MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
-    "scores": "no memory has a score",
+    "scores": "nothing has a score",
+    "confusion": "the task has no classes",
+    "roc": "the task has no classes",
     "retrieval": "the challenge's patterns are not looked up",
     "plane": "no memory has codes of two units",
     "curves": "nothing was evaluated while it learned",
@@ -48,7 +56,7 @@ def drawing_of(
     """Make the pictures of stored experiments.
 
     Args:
-        kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
+        kind: ``RUNS``, ``RECALL``, ``PREDICT`` or ``TOURNAMENT``.
         data: their JSON object.
         what: kinds of pictures; none: those that such experiments have by default; of a recall benchmark without any
             curve, the scores.
@@ -67,6 +75,8 @@ def drawing_of(
     if kind == TOURNAMENT:
         data = readable(data)
         return _by_kind(data["tournament"], wanted, lambda name: tournament_figures.pictures_of(data, name))
+    if kind == PREDICT:
+        return _by_kind(data["run"], wanted, lambda name: predict_figures.pictures_of(data, name))
     if not what and not any(recall_figures.curves_of(data["cells"], name) for name in recall_figures.AXES):
         wanted = ("scores",)
     if not what and any(cell.get("retrieval") for cell in data["cells"]):
@@ -75,7 +85,7 @@ def drawing_of(
     return drawing._replace(left_out=[*drawing.left_out, *_without_recall(data)])
 
 
-KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, TOURNAMENT: TOURNAMENT}
+KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, PREDICT: PREDICT, TOURNAMENT: TOURNAMENT}
 
 
 def _by_kind(name: str, wanted: Sequence[str], pictures_of: Callable[[str], list[Picture]]) -> Drawing:

@@ -13,29 +13,33 @@ from typing import Any, NamedTuple
 from simulator import console
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place
-from simulator.reporting import play, recall, runs, tournament
+from simulator.reporting import play, predict, recall, runs, tournament
 from simulator.reporting.tables import print_csv
 
 RUNS = "runs"
 RECALL = "a recall benchmark"
 TOURNAMENT = "a tournament"
+PREDICT = "a comparison of predictions"
 PLAY = "recorded play"
 _FORMS = ("table", "csv", "latex", "rows", "picture", "html")
 OPTIONS = {  # kind of experiment -> options of the command that mean something for it
     RUNS: (*_FORMS, "agent", "env"),
     RECALL: _FORMS,
+    PREDICT: _FORMS,
     TOURNAMENT: (*_FORMS, "force"),
     PLAY: ("table", "csv", "latex"),
 }
 FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printer
     RUNS: {"": runs.show, "table": runs.show_markdown, "latex": runs.show_latex},
     RECALL: {"": recall.show, "table": recall.show_markdown, "latex": recall.show_latex},
+    PREDICT: {"": predict.show, "table": predict.show_markdown, "latex": predict.show_latex},
     TOURNAMENT: {"": tournament.show, "table": tournament.show_markdown, "latex": tournament.show_latex},
     PLAY: {"": play.show, "table": play.show_markdown, "latex": play.show_latex},
 }
 ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kind -> rows -> records of --csv
     RUNS: {"summary": runs.records, "seeds": runs.seed_records, "curves": runs.curve_records},
     RECALL: {"seeds": recall.records, "summary": recall.summary_records, "curves": recall.curve_records},
+    PREDICT: {"seeds": predict.records, "summary": predict.summary_records},
     TOURNAMENT: {
         "summary": tournament.records,
         "seeds": tournament.seed_records,
@@ -65,7 +69,7 @@ def report(
     """Write the files of a report, and return its data with the function that prints it.
 
     Args:
-        kind: ``RUNS``, ``RECALL``, ``TOURNAMENT`` or ``PLAY``.
+        kind: ``RUNS``, ``RECALL``, ``PREDICT``, ``TOURNAMENT`` or ``PLAY``.
         result: their JSON object; for a page with all settings.
         form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people, unless a file is asked for.
         html: file of the page; empty: none, of a tournament one that is named after it, unless a form or a picture is

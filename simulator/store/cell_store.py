@@ -436,7 +436,7 @@ def kind_of(lab: str | os.PathLike[str], name: str) -> str:
         name: id of the experiment, or "latest" for the newest.
 
     Returns:
-        ``RUN``, ``RECALL`` or ``TOURNAMENT``; empty where there is no such experiment.
+        ``RUN``, ``RECALL``, ``PREDICT`` or ``TOURNAMENT``; empty where there is no such experiment.
     """
     if not (Path(lab) / NAME).exists():
         return ""

@@ -70,8 +70,9 @@ class Options:
     """write event files of TensorBoard into this folder: a line for every seed, and their mean"""
     what: str = ""
     """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores, retrieval, plane (of
-    recall benchmarks), tiers, profiles, pairs, curves, solved (of tournaments), or all; by default all but training and
-    solved, scores only where there is no curve, and retrieval where patterns are looked up"""
+    recall benchmarks), scores, confusion, roc (of predictions), tiers, profiles, pairs, curves, solved (of
+    tournaments), or all; by default all but training, solved, confusion, roc and plane, scores of recall only where
+    there is no curve, and retrieval where patterns are looked up"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
     smooth: Annotated[int, Meta(ge=1, le=10**6)] = 1
