@@ -20,16 +20,29 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 own_packages.install()
 
 if TYPE_CHECKING:
-    from simulator.api import RecallResult, RunResult, TournamentResult, Trainer, load, recall, run, tournament
+    from simulator.api import (
+        PredictResult,
+        RecallResult,
+        RunResult,
+        TournamentResult,
+        Trainer,
+        load,
+        predict,
+        recall,
+        run,
+        tournament,
+    )
     from simulator.core.foreign.per_seed import per_seed
 
 __all__ = [
+    "PredictResult",
     "RecallResult",
     "RunResult",
     "TournamentResult",
     "Trainer",
     "load",
     "per_seed",
+    "predict",
     "recall",
     "run",
     "tournament",

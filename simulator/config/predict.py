@@ -23,7 +23,6 @@ from simulator.config.codec import (
 from simulator.config.presets import find_memory
 from simulator.config.validation import ConfigSource, check, current_settings, merge
 from simulator.core import registry
-from simulator.core.registry import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,27 @@ def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> Predict
                 raise ValueError(f"{given}: {plain} has its settings in the task, expected --task.SETTING")
             contestants.append(PlayerEntry(label, plain, None))
             continue
-        try:
-            player, chosen = find_memory(name)
-        except UnknownNameError as error:
-            methods = ", ".join(module.METHODS)
-            raise ValueError(f"{error}; the methods of {task.name} are {methods}") from error
+        player, chosen = _memory(name, task.name, module.METHODS)
         for source, table in own:
             chosen = merge(chosen, check(current_settings(chosen), table, source, ("method", label), player.name))
         contestants.append(PlayerEntry(label, player.name, chosen))
     return PredictConfig(task.name, tuple(contestants), **values, task_settings=task.settings)
+
+
+def _memory(name: str, task: str, methods: Mapping[str, str]) -> tuple[registry.Plugin, Any]:
+    """Find a memory or a preset of one by name, with its settings.
+
+    Raises:
+        ValueError: nothing has that name, or it is a method of another task; one line.
+    """
+    try:
+        return find_memory(name)
+    except ValueError as error:
+        if not str(error).startswith("unknown"):
+            raise
+        known = [*methods, *registry.names("memories")]
+        hint = f"of {task}: {', '.join(methods)}, or a memory: engram list memories"
+        raise ValueError(registry.unknown_name_message("method", name, known, hint)) from error
 
 
 def _players(config: PredictConfig) -> dict[str, Any]:

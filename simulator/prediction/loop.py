@@ -141,23 +141,31 @@ class PredictLoop:
             try:
                 self._task.check(contestant)
             except ValueError as error:
-                label = self._config.contestants[at].label
-                refused[at] = str(error) if str(error).startswith(label) else f"{label}: {error}"
+                refused[at] = self._refusal(at, error)
         if refused and not self._config.skip:
             raise ValueError(f"{next(iter(refused.values()))}; --skip leaves it out")
         if len(refused) == len(self._contestants):
             raise ValueError(next(iter(refused.values())))
         return refused
 
+    def _refusal(self, at: int, error: ValueError) -> str:
+        """Return the reason for which a contestant cannot predict, in one line that begins with its label."""
+        label = self._config.contestants[at].label
+        line = " ".join(str(error).split())
+        return line if line.startswith(f"{label}:") else f"{label}: {line}"
+
     def _play(self, cell: Cell) -> tuple[dict[str, Array], dict[str, Any]]:
         """Measure one cell; a seed whose scores are not finite has failed and has none."""
         place = {"contestant": self._config.contestants[cell.contestant].label, "condition": cell.condition}
         if cell.contestant in self._refused:
-            return {}, {**place, "refused": " ".join(self._refused[cell.contestant].split())}
+            return {}, {**place, "refused": self._refused[cell.contestant]}
         try:
             prediction = self._task.play(self._contestants[cell.contestant], cell.condition)
         except ValueError as error:
-            raise BadInputError(f"{place['contestant']}: {error}") from None
+            line = self._refusal(cell.contestant, error)
+            if not self._config.skip:
+                raise BadInputError(f"{line}; --skip leaves it out") from None
+            return {}, {**place, "refused": line}
         broken = ~np.isfinite(prediction.scores[self._task.spec.scores[0].name])
         scores = {name: np.where(broken, np.nan, values) for name, values in prediction.scores.items()}
         failed = [{"seed": self._seeds[i], "reason": NOT_FINITE} for i in np.flatnonzero(broken)]
