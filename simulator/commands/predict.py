@@ -33,6 +33,8 @@ def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
     from simulator.reporting import predict
 
+    if args.options.view == "window":
+        raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
     sources = _sources(args)
     if not named_players(sources, ("task",)):
         tasks = ", ".join(registry.names("tasks"))

@@ -35,6 +35,8 @@ def act(args: ParsedArgs) -> CommandResult:
         return CommandResult(data, recall.show, code)
     if predict_command.is_comparison(name, lab):
         refuse_unused(args, "resume", "a comparison of predictions", ("view",))
+        if options.view == "window":
+            raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
         from simulator.reporting import predict
 
         data, code = predict_command.resume(name, lab, lambda: view_of(options, "predict"))

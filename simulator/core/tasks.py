@@ -20,6 +20,7 @@ class ScoreSpec(NamedTuple):
     heading: str  # of its column
     low: float | None = None  # bounds
     high: float | None = None
+    is_drawn: bool = False  # beside the first one, in the picture of scores
 
 
 class TaskSpec(NamedTuple):

@@ -23,6 +23,7 @@ from simulator.core.jit import compile_seconds, set_threads
 from simulator.core.memories import Memory
 from simulator.core.protocols import Array
 from simulator.core.snapshots import PREDICT, PredictSnapshot
+from simulator.core.stopping import Stopped
 from simulator.core.tasks import Contestant
 from simulator.store.hosting import RunLease, hosted
 from simulator.store.measured_cells import MeasuredCells
@@ -125,7 +126,11 @@ class PredictLoop:
         yield self._snapshot("preparing")
         while not self._measured.is_done:
             cell = self._cells[self.step]
-            scores, facts = self._play(cell)
+            try:
+                scores, facts = self._play(cell)
+            except Stopped:  # of this cell nothing is kept
+                yield self._snapshot("running")
+                return
             self._measured.keep(scores, facts, {"task": _plain(self._task)})
             self._rows.append((*self._place(cell), _mean(scores, self._task.spec.scores[0].name)))
             yield self._snapshot("running")

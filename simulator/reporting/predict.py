@@ -54,7 +54,8 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
             rows.append([console.format_cell(condition), BEST, best, *[""] * len(scores)])
     title = f"{summary['run']}: {summary['task']}, {plural(len(summary['seeds']), 'seed')}, mean [95 % CI] over seeds"
     columns = [summary["condition"] or "", "method", *(score["heading"] for score in scores), DIFFERENCE]
-    droppable = tuple([*(score["heading"] for score in scores[:0:-1]), DIFFERENCE])
+    others = [score["heading"] for score in scores[:0:-1]]  # the last one is left out first
+    droppable = (*others[:-2], DIFFERENCE, *others[-2:]) if len(others) > 2 else (*others, DIFFERENCE)
     note = [summary["note"]] if summary["note"] and rows else []
     lines = [*note, *failure_lines(summary), *refusal_lines(summary)]
     return [Table(title, columns, rows, lines, droppable, ("method",), foldable=True, liftable=(columns[0],))]

@@ -57,13 +57,19 @@ def _scores(summary: Mapping[str, Any]) -> list[Picture]:
     pictures = []
     for title, entries in line_groups(names, f"{summary['scores'][0]['heading']}: {one_line(summary['task'])}"):
         legend = [*entries, BEST] if summary["ceiling"] else list(entries)
-        panel = Panel("", axes_size(1), Margin(0.75, 0.5, 0.15, 0.2), _score_painter(summary, entries))
-        pictures.append(Picture("scores", title, _note(summary), [panel], legend))
+        drawn = [score for at, score in enumerate(summary["scores"]) if not at or score.get("is_drawn")]
+        size = axes_size(len(drawn))
+        margin = Margin(0.75, 0.5, 0.15, 0.2)
+        panels = [Panel("", size, margin, _score_painter(summary, entries, score)) for score in drawn]
+        pictures.append(Picture("scores", title, _note(summary), panels, legend, len(panels)))
     return pictures
 
 
-def _score_painter(summary: Mapping[str, Any], entries: Sequence[LegendEntry]) -> Callable[[Ax], None]:
-    name = summary["scores"][0]["name"]
+def _score_painter(
+    summary: Mapping[str, Any], entries: Sequence[LegendEntry], score: Mapping[str, Any]
+) -> Callable[[Ax], None]:
+    name = score["name"]
+    is_first = name == summary["scores"][0]["name"]
 
     def paint(ax: Ax) -> None:
         for entry in entries:
@@ -78,7 +84,9 @@ def _score_painter(summary: Mapping[str, Any], entries: Sequence[LegendEntry]) -
             )
             ax.fill_between(x, low, high, color=entry.colour, alpha=0.16, linewidth=0)
             ax.plot(x, middle, "o", color=entry.colour, linestyle=entry.dash, linewidth=1.6, markersize=4)
-        if summary["ceiling"]:
+        if not is_first and score["low"] is not None and score["low"] < 0.0:
+            ax.axhline(0.0, color="grey", linestyle=":", linewidth=1.0)
+        if summary["ceiling"] and is_first:
             best = {cell["condition"]: cell["scores"][summary["ceiling"]] for cell in summary["cells"]}
             points = [(condition, value["mean"]) for condition, value in sorted(best.items()) if value]
             if points:
@@ -90,7 +98,7 @@ def _score_painter(summary: Mapping[str, Any], entries: Sequence[LegendEntry]) -
         label_axes(ax, x=number)
         ax.set_xticks(conditions, [f"{condition:,g}" for condition in conditions])
         ax.set_xticks([], minor=True)
-        ax.set(xlabel=summary["condition"], ylabel=summary["scores"][0]["heading"])
+        ax.set(xlabel=summary["condition"], ylabel=score["heading"])
 
     return paint
 

@@ -210,19 +210,16 @@ def _planes(summary: Mapping[str, Any]) -> list[Picture]:
         if not found.get("plane") or (cell["memory"], cell["patterns"]) in drawn:
             continue  # the corruption changes no code of a stored pattern
         drawn.add((cell["memory"], cell["patterns"]))
-        legend = [
-            LegendEntry(shortened(one_line(topic), MAX_LABEL), COLOURS[k % len(COLOURS)], "-")
-            for k, topic in enumerate(found["topics"])
-        ]
         what = f"{one_line(summary['challenge'])}, {plural(cell['patterns'], 'pattern')}"
         title = f"Codes of {one_line(cell['memory'])}: {what}"
-        note = f"{summary['run']}: seed {summary['seeds'][0]}, the code of every stored pattern"
-        panel = Panel("", axes_size(1), Margin(0.6, 0.5, 0.15, 0.2), _plane_painter(found["plane"]))
-        pictures.append(Picture("plane", title, note, [panel], legend))
+        where = f"{summary['run']}: seed {summary['seeds'][0]}"
+        note = f"{where}, the code of every stored pattern; a name stands at the median of its topic."
+        panel = Panel("", Size(4.4, 3.6), Margin(0.6, 0.5, 0.15, 0.2), _plane_painter(found["plane"], found["topics"]))
+        pictures.append(Picture("plane", title, note, [panel], []))
     return pictures
 
 
-def _plane_painter(plane: Mapping[str, Any]) -> Callable[[Ax], None]:
+def _plane_painter(plane: Mapping[str, Any], topics: Sequence[str]) -> Callable[[Ax], None]:
     points = np.array(plane["points"])
     labels = np.array(plane["labels"])
 
@@ -230,7 +227,12 @@ def _plane_painter(plane: Mapping[str, Any]) -> Callable[[Ax], None]:
         for k in np.unique(labels):
             own = points[labels == k]
             marker = _MARKERS[max(k, 0) // len(COLOURS) % len(_MARKERS)]
-            ax.plot(own[:, 0], own[:, 1], marker, color=COLOURS[k % len(COLOURS)] if k >= 0 else INK, markersize=5)
+            colour = COLOURS[k % len(COLOURS)] if k >= 0 else INK
+            ax.plot(own[:, 0], own[:, 1], marker, color=colour, markersize=4, alpha=0.6)
+            if 0 <= k < len(topics):
+                name = shortened(one_line(topics[k]), MAX_LABEL)
+                middle = np.median(own, axis=0)
+                ax.text(*middle, name, ha="center", va="center", fontsize=8, color=colour, weight="bold", zorder=ON_TOP)
         ax.set(xlabel="unit 1 of the code", ylabel="unit 2 of the code")
 
     return paint

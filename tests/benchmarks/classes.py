@@ -1,8 +1,8 @@
 """Digits from 20 to 1,000 labels with and without pre-training: ``engram predict classes``, ten folds.
 
 Seeds 0 to 9 are two repetitions of five folds. The defaults were set before any of it was run, but for the number of
-gradient steps: 600 became 400 to save time, after a look at seeds 0 to 2. On seeds 100 to 102 a deep belief network made
-as much of 100 labels by 400 steps as by 1,000.
+gradient steps: 600 became 400 to save time, after a look at seeds 0 to 2. On seeds 100 to 102 a deep belief network
+made as much of 100 labels by 400 steps as by 1,000.
 """
 
 from __future__ import annotations

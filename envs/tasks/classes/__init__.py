@@ -127,7 +127,7 @@ class Classes:
             (
                 ScoreSpec("accuracy", "accuracy", **shares),
                 ScoreSpec("from_nothing", "same net from nothing", **shares),
-                ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0),
+                ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0, is_drawn=True),
                 ScoreSpec("head_only", "head alone", **shares),
                 ScoreSpec("auc", "ROC AUC", **shares),
             ),

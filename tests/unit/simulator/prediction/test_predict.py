@@ -180,6 +180,7 @@ def test_from_python(tmp_path):
     ("words", "line"),
     [
         ([], r"expected engram predict \[METHOD\|MEMORY ...\] TASK, or --config FILE; the tasks are classes, ratings"),
+        (["ratings", "--view", "window"], "--view window: a comparison of predictions has none"),
         (["ratngs"], "unknown task 'ratngs'; did you mean ratings"),
         (["digits"], "unknown task 'digits'; it is a challenge: engram recall MEMORY digits"),
         (["alls", "ratings"], "unknown method 'alls'; did you mean als"),
@@ -194,7 +195,8 @@ def test_from_python(tmp_path):
 def test_bad_words_are_refused_in_one_line(tmp_path, capsys, words, line):
     import re
 
-    assert command_line.main(["predict", *words, "--view", "none", "--lab", str(tmp_path)]) == 2
+    view = [] if "--view" in words else ["--view", "none"]
+    assert command_line.main(["predict", *words, *view, "--lab", str(tmp_path)]) == 2
     said = capsys.readouterr().err.strip().splitlines()[-1]
     assert re.search(line, said), said
     with Store(tmp_path) as store:
