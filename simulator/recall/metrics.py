@@ -130,14 +130,14 @@ def lookup(likeness: Array, own: Array, labels: Array, k: int, n_classes: int) -
         k: neighbours that precision looks at.
         n_classes: number of classes C.
     """
-    n_queries = np.arange(len(own))
-    mine = likeness[:, n_queries, own][:, :, None]
+    query = np.arange(len(own))
+    mine = likeness[:, query, own][:, :, None]
     above = (likeness > mine + _TIE).sum(axis=2)
     tied = (np.abs(likeness - mine) <= _TIE).sum(axis=2)  # with itself
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, likeness.shape[2] + 1))])
     reciprocal = (harmonic[above + tied] - harmonic[above]) / tied
     others = likeness.copy()
-    others[:, n_queries, own] = -np.inf
+    others[:, query, own] = -np.inf
     n_neighbours = min(k, likeness.shape[2] - 1)
     nearest = np.argsort(-others, axis=2, kind="stable")[:, :, :n_neighbours]
     of_query = labels[:, own]
