@@ -24,6 +24,12 @@ PLAY = "play"  # by a person
 ENDED = ("done", "failed")  # phases after which nothing follows
 
 
+def noun_of(kind: str) -> str:
+    """Return what errors call a stored experiment of a kind: ``recall benchmark``."""
+    nouns = {RECALL: "recall benchmark", PREDICT: "comparison of predictions", PLAY: "recording of play"}
+    return nouns.get(kind, kind)
+
+
 class Progress(NamedTuple):
     """Progress of an experiment."""
 

@@ -65,46 +65,34 @@ def retrieval_tables(summary: Mapping[str, Any]) -> list[Table]:
 
     A row for each memory by what it recalls, and one for its codes; the best reciprocal rank first.
     """
-    found = [(cell, way) for cell in summary["cells"] if cell.get("retrieval") for way in WAYS]
-    found = [(cell, way) for cell, way in found if cell["retrieval"][way]]
-    if not found:
+    cells = [cell for cell in summary["cells"] if cell.get("retrieval") and cell["retrieval"]["by_recall"]]
+    if not cells:
         return []
-    conditions = list(dict.fromkeys((cell["patterns"], cell["corruption"]) for cell, _ in found))
-
-    def key(one: tuple[Cell, str]) -> tuple[int, float]:
-        cell, way = one
-        condition = conditions.index((cell["patterns"], cell["corruption"]))
-        return condition, -cell["retrieval"][way]["reciprocal_rank"]["mean"]
-
     rows: list[Row] = []
-    for cell, way in sorted(found, key=key):
-        scores = cell["retrieval"][way]
-        own = [with_interval(scores[name]) for name in ("first", "reciprocal_rank", "topic_precision")]
-        rows.append([console.format_cell(cell["patterns"]), cell["corruption"], cell["memory"], WAYS[way], *own])
-    for load, corruption in conditions:
-        own_cells = [cell for cell, _ in found if (cell["patterns"], cell["corruption"]) == (load, corruption)]
-        best = ceilings(own_cells)[corruption]
-        rows.append([console.format_cell(load), corruption, "Bayes-optimal", "", _exact_ceiling(best), "", ""])
-    rows.sort(key=lambda row: conditions.index((int(str(row[0]).replace(",", "")), str(row[1]))))
-    k = found[0][0]["retrieval"]["k"]
+    for load, corruption in dict.fromkeys((cell["patterns"], cell["corruption"]) for cell in cells):
+        own_cells = [cell for cell in cells if (cell["patterns"], cell["corruption"]) == (load, corruption)]
+        place = [console.format_cell(load), corruption]
+        ranked = [(cell, way) for cell in own_cells for way in WAYS if cell["retrieval"][way]]
+        for cell, way in sorted(ranked, key=_reciprocal_rank, reverse=True):
+            scores = [cell["retrieval"][way][name] for name in ("first", "reciprocal_rank", "topic_precision")]
+            rows.append([*place, cell["memory"], WAYS[way], *map(with_interval, scores)])
+        rows.append([*place, "Bayes-optimal", "", _exact_ceiling(ceilings(own_cells)[corruption]), "", ""])
+    k = cells[0]["retrieval"]["k"]
     title = f"{summary['run']}: looked up among the stored patterns, mean [95 % CI] over seeds"
     columns = ["patterns", "corruption", "memory", "ranked by", "first rate", "mean reciprocal rank"]
     note = (
         "ranked by the cosine of the recalled pattern with the stored ones, or by the distance of codes; first: the "
         f"right one is first; precision at {k}: of the nearest others, those of its topic"
     )
-    return [
-        Table(
-            title,
-            [*columns, f"topic precision at {k}"],
-            rows,
-            [note],
-            (f"topic precision at {k}",),
-            ("memory",),
-            foldable=True,
-            liftable=LIFTABLE,
-        )
-    ]
+    precision = f"topic precision at {k}"
+    columns = [*columns, precision]
+    return [Table(title, columns, rows, [note], (precision,), ("memory",), foldable=True, liftable=LIFTABLE)]
+
+
+def _reciprocal_rank(ranked: tuple[Cell, str]) -> float:
+    """Return the mean reciprocal rank of a cell, ranked in one of ``WAYS``."""
+    cell, way = ranked
+    return float(cell["retrieval"][way]["reciprocal_rank"]["mean"])
 
 
 def load_tables(summary: Mapping[str, Any]) -> list[Table]:

@@ -110,6 +110,8 @@ def report(
 
 def show_csv(kind: str, data: Mapping[str, Any], rows: str = "") -> None:
     """Print one tidy table as CSV: a line for each of ``ROWS``; empty: the default of the kind."""
+    if rows and rows not in ROWS[kind]:
+        raise ValueError(f"--rows {rows}: not for {kind}, expected {' or '.join(ROWS[kind])}")
     make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
     records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
     print_csv(records, "tournament" if kind == TOURNAMENT else "run")

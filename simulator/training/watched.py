@@ -18,7 +18,7 @@ from simulator.config.codec import of_record, tables_of
 from simulator.config.run import RunConfig
 from simulator.core.protocols import Array
 from simulator.core.scene import BarPanel, Panel, Scene, TextPanel
-from simulator.core.snapshots import RUN, RunSnapshot, SeedView, Shown
+from simulator.core.snapshots import RUN, RunSnapshot, SeedView, Shown, noun_of
 from simulator.store.lab import existing
 from simulator.store.records import RunRecord, StoreError, StoreFailure
 from simulator.store.run_records import stored_evaluations
@@ -63,9 +63,7 @@ class WatchedRun:
         self._store = Store(self._lab)
         record = self._store.find(run)
         if record.kind != RUN:
-            raise ValueError(
-                f"{record.run} is a {record.kind} benchmark, expected a run of an agent (engram list runs)"
-            )
+            raise ValueError(f"{record.run} is a {noun_of(record.kind)}, expected a run of an agent (engram list runs)")
         if seed is not None and seed not in record.seeds:
             raise ValueError(f"--seed {seed}: expected one of {', '.join(map(str, record.seeds[:8]))}")
         self._run = record.run

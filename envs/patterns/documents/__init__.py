@@ -23,7 +23,6 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
@@ -124,7 +123,6 @@ class Bag(NamedTuple):
     words: tuple[str, ...]  # of the V columns
 
 
-@lru_cache(maxsize=4)
 def _bag(source: str, path: str, min_documents: int, max_words: int) -> Bag:
     place = f"documents: {visible(shortened(path, MAX_PATH))}" if path else f"documents, {source}"
     documents = _folder(path) if path else _manual() if source == "manual" else corpus()
