@@ -11,11 +11,12 @@ from typing import Any
 from simulator.config.predict import build
 from tests.benchmarks._predict import played
 
+OWN = ("posterior_mean", "global_mean", "user_item_means", "nearest_users", "als", "probabilistic_pca", "autorec")
 MEMORIES = ("nearest_neighbor", "modern_hopfield", "autoencoder", "rbm")
 
 
 def main(json: bool) -> dict[str, Any]:
     """Return the JSON object of ``engram predict``."""
-    own = ("posterior_mean", "global_mean", "user_item_means", "nearest_users", "als", "probabilistic_pca", "autorec")
-    methods: dict[str, Any] = {name: {} for name in (*own, *MEMORIES)}
+    names = {name: name for name in (*OWN, *MEMORIES)} | {"probabilistic_pca": "ppca"}
+    methods = {label: {"name": name} for label, name in names.items()}
     return played(build({"seeds": 20, "method": methods, "task": {"name": "ratings"}}), json)

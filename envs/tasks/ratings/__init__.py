@@ -38,7 +38,7 @@ METHODS = {
     "user_item_means": "mean, bias of the user and bias of the item, shrunk",
     "nearest_users": "the weighted mean of the users who rated alike",
     "als": "matrix factorization by alternating least squares",
-    "probabilistic_pca": "probabilistic PCA with missing entries, by expectation maximization",
+    "ppca": "probabilistic PCA with missing entries, by expectation maximization",
     "autorec": "an autoencoder of items whose loss is over seen ratings alone",
 }
 DEFAULT = tuple(METHODS)
@@ -72,12 +72,12 @@ class Config:
     neighbours: Count = 20
     """of nearest_users: users that are averaged"""
     factors: Count = 4
-    """of als and probabilistic_pca: factors; made up ratings have ``rank``, and one more is the user's bias"""
+    """of als and ppca: factors; made up ratings have ``rank``, and one more is the user's bias"""
     regularization: NonNegative = 1.0
-    """of als and probabilistic_pca: precision of the normal prior of the factors of items, and in als of users, in
+    """of als and ppca: precision of the normal prior of the factors of items, and in als of users, in
     ratings"""
     sweeps: Count = 30
-    """of als and probabilistic_pca: passes over users and items"""
+    """of als and ppca: passes over users and items"""
     hidden: Count = 40
     """of autorec: hidden units"""
     updates: Count = 300
@@ -185,7 +185,7 @@ class Ratings:
             return means
         if name == "nearest_users":
             return methods.nearest_users(ratings, seen, means, config.neighbours)
-        if name == "probabilistic_pca":
+        if name == "ppca":
             return methods.probabilistic_pca(
                 ratings, seen, config.factors, config.regularization, config.sweeps, stream
             )
