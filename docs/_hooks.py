@@ -16,6 +16,9 @@
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ sequences STUDY }}``       the table of a task or a series of ``engram bench sequences --store``
 ``{{ optimizers OBJECTIVE }}``  the table of a function of ``engram bench optimizers --store``
+``{{ retrieval FEATURES }}``    the table of ``engram bench documents --store``
+``{{ predict NAME }}``          the table of ``engram bench ratings --store`` or ``classes --store``
+``{{ methods TASK }}``          a table of a task's own methods
 ``{{ bench NAME }}``            the numbers of ``engram bench NAME --store``
 ``{{ machine NAME }}``          the machine and the versions that they were measured with
 ==============================  ==================================================================
@@ -42,8 +45,9 @@ from simulator.commands.parsing.command import EVERYWHERE
 from simulator.commands.parsing.parser import SHORT, format_value, option_of
 from simulator.config.presets import strategies
 from simulator.config.validation import describe
+from simulator.core import registry
 from simulator.machine import described
-from simulator.reporting import race, recall, runs, tournament
+from simulator.reporting import predict, race, recall, runs, tournament
 from simulator.reporting.tables import Table, significant
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +58,7 @@ FOLDERS = {
     "games": "envs/games",
     "challenges": "envs/patterns",
     "components": "agents/components",
+    "tasks": "envs/tasks",
 }
 
 
@@ -197,6 +202,26 @@ def _runs(study: str) -> str:
 def _recall() -> str:
     """Tables of the memories, one for each number of patterns."""
     return _tables(recall.load_tables(_stored("recall")["measured"]))
+
+
+def _retrieval(features: str) -> str:
+    """Table of documents that were looked up, without the run's id."""
+    (table,) = recall.retrieval_tables(_stored("documents")["measured"][features])
+    return _tables([table._replace(title="")])
+
+
+def _predict(name: str) -> str:
+    """Table of a comparison of predictions, without the run's id."""
+    (table,) = predict.tables(_stored(name)["measured"])
+    return _tables([table._replace(title="")])
+
+
+def _methods(task: str) -> str:
+    """Table of the methods that a task brings, and which contestants it takes where none are named."""
+    module = registry.load("tasks", task).module
+    rows = [[f"`{name}`", words] for name, words in module.METHODS.items()]
+    default = ", ".join(f"`{name}`" for name in module.DEFAULT)
+    return _table(("method", "what it does"), rows) + f"\n\nWithout names: {default}."
 
 
 def _sequences(study: str) -> str:
@@ -390,6 +415,9 @@ MACROS: dict[str, Callable[..., str]] = {
     "recall": _recall,
     "sequences": _sequences,
     "optimizers": _optimizers,
+    "retrieval": _retrieval,
+    "predict": _predict,
+    "methods": _methods,
     "bench": _bench,
     "group_means": _group_means,
     "machine": _machine,

@@ -21,12 +21,14 @@ own_packages.install()
 
 if TYPE_CHECKING:
     from simulator.api import (
+        PredictResult,
         RecallResult,
         RunResult,
         TournamentResult,
         Trainer,
         TuneResult,
         load,
+        predict,
         recall,
         run,
         tournament,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from simulator.core.foreign.per_seed import per_seed
 
 __all__ = [
+    "PredictResult",
     "RecallResult",
     "RunResult",
     "TournamentResult",
@@ -42,6 +45,7 @@ __all__ = [
     "TuneResult",
     "load",
     "per_seed",
+    "predict",
     "recall",
     "run",
     "tournament",

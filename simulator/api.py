@@ -1,4 +1,4 @@
-"""Engram from Python: ``run``, ``recall``, ``tournament`` and ``tune``, ``load`` for what is stored, ``Trainer``.
+"""Engram from Python: ``run``, ``recall``, ``predict``, ``tournament``, ``tune``; ``load`` what is stored; ``Trainer``.
 
 All of them take players alike, by name or as a dict with settings (:mod:`simulator.arguments`), and share ``lab``,
 ``label``, ``progress`` and ``callback``; the other keywords are the experiment's own settings, as in its TOML file.
@@ -15,9 +15,11 @@ from simulator.arguments import Player, Players, one, run_config, several
 from simulator.config.tournament import PLACES, SIDES
 from simulator.core.notices import forget_notices
 from simulator.core.snapshots import (
+    PREDICT,
     RECALL,
     TOURNAMENT,
     TUNE,
+    PredictSnapshot,
     RecallSnapshot,
     RunSnapshot,
     TournamentSnapshot,
@@ -25,7 +27,7 @@ from simulator.core.snapshots import (
 )
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
-from simulator.results import RecallResult, RunResult, TournamentResult, TuneResult
+from simulator.results import PredictResult, RecallResult, RunResult, TournamentResult, TuneResult
 from simulator.store.cell_store import CellStore, kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
@@ -33,19 +35,21 @@ from simulator.trainer import Trainer
 from simulator.training import loop
 
 __all__ = [
+    "PredictResult",
     "RecallResult",
     "RunResult",
     "TournamentResult",
     "Trainer",
     "TuneResult",
     "load",
+    "predict",
     "recall",
     "run",
     "tournament",
     "tune",
 ]
 
-Result = RunResult | RecallResult | TournamentResult | TuneResult
+Result = RunResult | RecallResult | PredictResult | TournamentResult | TuneResult
 
 
 def run(
@@ -155,6 +159,50 @@ def recall(
     with Store(lab) as store:
         name = _drive(recall_loop.recall(config, store, label=label), progress, callback)
     return RecallResult(lab, name)
+
+
+def predict(
+    task: Player,
+    methods: Players = (),
+    *,
+    lab: str | Path | None = "lab",
+    task_settings: Mapping[str, Any] | None = None,
+    label: str = "",
+    progress: bool = False,
+    callback: Callable[[PredictSnapshot], Any] | None = None,
+    **settings: Any,
+) -> PredictResult:
+    """Compare methods and memories that predict the same, and store the result in the lab.
+
+    Args:
+        task: a name of ``engram list tasks``, or a dict of ``name`` and settings.
+        methods: names of the task's methods, of memories or of presets, one or a list; or dicts; or label -> settings
+            with a ``name``; none: the task's own.
+        lab: folder of the stored comparisons; None: "lab".
+        task_settings: fields of the task's ``Config``.
+        label: name for people in lists and reports.
+        progress: show a progress bar.
+        callback: called with a :class:`simulator.core.snapshots.PredictSnapshot` after every cell; where it returns
+            False the comparison is interrupted, and ``engram resume`` continues it.
+        **settings: ``seeds``, ``first_seed``, ``skip``, ``threads``.
+
+    Returns:
+        The stored comparison; as a dict it is the JSON object of ``engram predict``, see
+        :func:`simulator.prediction.summary.summary`.
+
+    Raises:
+        ValueError: an unknown name, a bad value, or a contestant that cannot predict, in one line.
+    """
+    from simulator.config import predict as predict_config
+    from simulator.prediction import loop as predict_loop
+
+    lab = "lab" if lab is None else lab
+    tables = {"method": several("method", methods), "task": one("task", task, task_settings)}
+    config = predict_config.build({**settings, **tables})
+    forget_notices()
+    with Store(lab) as store:
+        name = _drive(predict_loop.predict(config, store, label=label), progress, callback)
+    return PredictResult(lab, name)
 
 
 def tournament(
@@ -286,6 +334,8 @@ def load(run: str | Path = "latest", name: str | None = None, *, lab: str | Path
         return TournamentResult(where, str(wanted))
     if kind == TUNE:
         return TuneResult(where, str(wanted))
+    if kind == PREDICT:
+        return PredictResult(where, str(wanted))
     return RecallResult(where, str(wanted)) if kind == RECALL else RunResult(where, str(wanted))
 
 

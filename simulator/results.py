@@ -228,6 +228,68 @@ class RunResult:
         return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
 
 
+class PredictResult:
+    """A stored comparison of predictions. It can be used as its summary: ``result["cells"]``, ``dict(result)``.
+
+    Args:
+        lab: the lab's folder.
+        run: its id, or "latest".
+
+    Raises:
+        ValueError: there is no such lab or comparison; nothing is created.
+    """
+
+    def __init__(self, lab: str | Path, run: str = "latest") -> None:
+        from simulator.prediction import summary
+
+        self._lab = _lab_of(lab)
+        with Store(self._lab) as store:
+            self.run = store.find(run).run
+            self.summary = summary.summary(store, self.run)
+
+    def records(self) -> Records:
+        """Return the scores of every cell and seed as a list of dicts."""
+        from simulator.reporting import predict
+
+        return list(predict.records(self.summary))
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed; the line names the command.
+        """
+        return _data_frame(self.records())
+
+    def plot(self) -> Any:
+        """Return a figure of matplotlib: the first score against the condition.
+
+        Raises:
+            ValueError: nothing is predicted yet.
+        """
+        from simulator.reporting import plot
+        from simulator.reporting.report import PREDICT
+
+        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(PREDICT, self.summary)))
+
+    def __getitem__(self, key: str) -> Any:
+        return self.summary[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.summary)
+
+    def __len__(self) -> int:
+        return len(self.summary)
+
+    def keys(self) -> Sequence[str]:
+        """Return the names of the summary."""
+        return list(self.summary)
+
+    def __repr__(self) -> str:
+        seeds = f"{len(self.summary['seeds'])} seeds, {len(self.summary['cells'])} cells"
+        return f"<{self.run}: {self.summary['task']}, {seeds}, {self.summary['status']}>"
+
+
 class RecallResult:
     """A stored recall benchmark. It can be used as its summary: ``result["cells"]``, ``dict(result)``.
 

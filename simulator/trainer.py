@@ -24,7 +24,7 @@ from simulator.core.files.reading import parse_toml
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import label_of
 from simulator.core.protocols import Array, CarryingPolicy, Curve, Failure, Policy
-from simulator.core.snapshots import RECALL, RunSnapshot
+from simulator.core.snapshots import RunSnapshot, noun_of
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.store import checkpoints
@@ -362,7 +362,7 @@ class Trainer:
         with Store(existing(str(lab))) as store:
             record = store.find(run)
             if record.kind != "run":
-                what = "recall benchmark" if record.kind == RECALL else record.kind
+                what = noun_of(record.kind)
                 raise ValueError(f"{record.run} is a {what}, expected a run of an agent (engram list runs)")
             if env is None:
                 config = of_record(RunConfig, record)

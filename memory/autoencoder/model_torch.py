@@ -20,7 +20,7 @@ from memory.common.networks.memory_torch import (
     restoration_of,
 )
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
-from simulator.core.memories import PatternSpec
+from simulator.core.memories import DenseLayer, PatternSpec
 from simulator.core.protocols import Array
 
 if TYPE_CHECKING:
@@ -171,6 +171,14 @@ class Autoencoder:
     def first_weights(self, weights: Weights) -> Tensor:
         """Return the weights [S, N, H] from a pattern to the first hidden layer."""
         return weights["encoder.0.weight"]
+
+    def encoder_layers(self, weights: Weights, index: int) -> list[DenseLayer]:
+        """Return the layers to the code, of seed number ``index``."""
+        layers = []
+        for i in range(len(self._config.hidden)):
+            weight, bias = (weights[f"encoder.{i}.{name}"][index].detach().cpu().numpy() for name in ("weight", "bias"))
+            layers.append(DenseLayer(weight, bias[0], self._config.activation))
+        return layers
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:
         """Train on patterns [S, P, N], after pretraining if that is set. Yields the share of updates that is over."""

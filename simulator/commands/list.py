@@ -204,14 +204,18 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     print_tables([Table("", columns, rows, droppable=droppable, labels=("label", "agent", "env"))])
 
 
+_SEVERAL = {"recall": "memories", "predict": "methods"}  # kind of experiment -> those that compete
+
+
 def _cell(run: Mapping[str, Any], column: str) -> Any:
     """Return one column of a run's row as people read it."""
     if column == "status":
         return _status(run)
     if column == "kind":
         return "training" if run["kind"] == "run" else run["kind"]
-    if column == "agent" and run["kind"] == "recall" and " " in run["agent"]:
-        return run["agent"] if "memories" in run["agent"] else f"{len(run['agent'].split())} memories"
+    if column == "agent" and run["kind"] in _SEVERAL and " " in run["agent"]:
+        several = _SEVERAL[run["kind"]]
+        return run["agent"] if several in run["agent"] else f"{len(run['agent'].split())} {several}"
     if column == "steps" and run["kind"] == "play":
         return f"{run['step']:,} episode{'s' * (run['step'] != 1)}"
     if column == "steps":

@@ -41,6 +41,9 @@ COMMANDS = {  # each is the file of its name in this folder, loaded when it is c
     "run": Summary("engram run AGENT ENV", "train an agent in an environment, over many seeds"),
     "recall": Summary("engram recall MEMORY ... CHALLENGE", "benchmark memories on corrupted patterns"),
     "generate": Summary("engram generate MEMORY ... CHALLENGE", "draw samples of generative memories, and their codes"),
+    "predict": Summary(
+        "engram predict [METHOD ...] TASK", "compare predictions of ratings or of classes, with memories"
+    ),
     "tournament": Summary("engram tournament [FILE.toml]", "rank contestants, with confidence intervals"),
     "tune": Summary("engram tune AGENT|MEMORY ENV|CHALLENGE", "search settings; judge the best on fresh seeds"),
     "play": Summary("engram play ENV|GAME", "play an environment or a game yourself, beside agents and optimum"),

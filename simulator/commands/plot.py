@@ -104,8 +104,9 @@ def _checked(options: Options, kinds: Mapping[str, Sequence[str]]) -> list[str]:
     if options.x == "seconds" and plot.TOURNAMENT in kinds:
         raise ValueError("--x seconds: a tournament stores no time of an evaluation, expected --x steps")
     for option, given in (("--x seconds", options.x == "seconds"), ("--smooth", options.smooth > 1)):
-        if given and (other := next((kind for kind in (plot.RECALL, plot.TUNE) if kind in kinds), "")):
-            raise ValueError(f"{option}: not for {other}, expected training runs")
+        others = (plot.RECALL, plot.PREDICT, plot.TUNE)
+        if unfit := next((kind for kind in others if given and kind in kinds), ""):
+            raise ValueError(f"{option}: not for {unfit}, expected training runs")
     if (options.agent or options.env) and plot.RUNS not in kinds:
         raise ValueError("--agent, --env: they select training runs, and none is named")
     return what

@@ -29,7 +29,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def kind_of(name: str, lab: str) -> str:
-    """Return the kind of a stored experiment: ``RUNS``, ``RECALL``, ``TOURNAMENT``, ``TUNE`` or ``PLAY``."""
+    """Return the kind of a stored experiment, one of those of :mod:`simulator.reporting.report`."""
     from simulator.core import snapshots
     from simulator.reporting import report
     from simulator.store import cell_store
@@ -38,6 +38,7 @@ def kind_of(name: str, lab: str) -> str:
         snapshots.TOURNAMENT: report.TOURNAMENT,
         snapshots.TUNE: report.TUNE,
         snapshots.RECALL: report.RECALL,
+        snapshots.PREDICT: report.PREDICT,
         snapshots.PLAY: report.PLAY,
     }
     return kinds.get(cell_store.kind_of(lab, name), report.RUNS)
@@ -82,6 +83,10 @@ def stored(
         from simulator.commands import recall
 
         return recall.stored(names[0], lab, with_settings=with_settings)
+    if kind == report.PREDICT:
+        from simulator.commands import predict
+
+        return predict.stored(names[0], lab, with_settings=with_settings)
     if kind == report.PLAY:
         from simulator.play import log
 

@@ -17,7 +17,7 @@ from simulator.config.codec import of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig
 from simulator.config.tournament import TournamentConfig
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import PLAY, RECALL, TUNE, Snapshot
+from simulator.core.snapshots import PLAY, PREDICT, RECALL, TUNE, Snapshot
 from simulator.machine import differences, machine
 from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
@@ -220,7 +220,12 @@ def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
 
     run: str | None = None
     snapshots: Generator[Snapshot, None, None]
-    if record.kind == RECALL:
+    if record.kind == PREDICT:
+        from simulator.config.predict import PredictConfig
+        from simulator.prediction.loop import predict
+
+        snapshots = predict(of_record(PredictConfig, record), other)
+    elif record.kind == RECALL:
         snapshots = loop.recall(of_record(RecallConfig, record), other)
     else:
         config = of_record(RunConfig, record)

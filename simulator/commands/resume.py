@@ -1,7 +1,8 @@
-"""``engram resume``: continue an interrupted run, recall benchmark, tournament or tuning."""
+"""``engram resume``: continue an interrupted run, recall benchmark, comparison of predictions, tournament or tuning."""
 
 from __future__ import annotations
 
+from simulator.commands import predict as predict_command
 from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
@@ -40,6 +41,14 @@ def act(args: ParsedArgs) -> CommandResult:
 
         data, code = recall_command.viewed(options, lab, lambda make_view: recall_command.resume(name, lab, make_view))
         return CommandResult(data, recall.show, code)
+    if predict_command.is_comparison(name, lab):
+        refuse_unused(args, "resume", "a comparison of predictions", ("view",))
+        if options.view == "window":
+            raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
+        from simulator.reporting import predict
+
+        data, code = predict_command.resume(name, lab, lambda: view_of(options, "predict"))
+        return CommandResult(data, predict.show, code)
     if kind_of(lab, name) == PLAY:
         raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play begins another sitting)")
     refuse_unused(args, "resume", "a run", ("view", "scale", "slow", "tensorboard", "steps", "keep_replay"))

@@ -168,9 +168,15 @@ def _show_experiment(summary: Mapping[str, Any]) -> None:
     """Print the result of a stored experiment, where it was made, and its settings."""
     from simulator.commands import run
     from simulator.machine import made_with
-    from simulator.reporting import play, recall, tournament, tune
+    from simulator.reporting import play, predict, recall, tournament, tune
 
-    forms = {"tournament": tournament.show, "tune": tune.show, "challenge": recall.show, "play": play.show}
+    forms = {
+        "tournament": tournament.show,
+        "tune": tune.show,
+        "challenge": recall.show,
+        "task": predict.show,
+        "play": play.show,
+    }
     next((forms[key] for key in forms if key in summary), run.show_facts)(summary)
     for line in ("", *made_with(summary)):
         console.print_result(visible(line))
@@ -286,10 +292,12 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
     lab_path = existing(lab)
     from simulator.config.codec import stored_notes
     from simulator.config.play import PlayConfig
+    from simulator.config.predict import PredictConfig
     from simulator.config.recall import RecallConfig
     from simulator.config.run import RunConfig
-    from simulator.core.snapshots import PLAY, RECALL
+    from simulator.core.snapshots import PLAY, PREDICT, RECALL
     from simulator.play import log
+    from simulator.prediction import summary as predictions
     from simulator.recall import summary as recalls
     from simulator.store.run_store import Store
     from simulator.training import summary as results
@@ -304,6 +312,9 @@ def _run(name: str, lab: str) -> dict[str, Any] | None:
         elif record.kind == RECALL:
             notes = stored_notes(RecallConfig, record)
             result = recalls.summary(store, record.run)
+        elif record.kind == PREDICT:
+            notes = stored_notes(PredictConfig, record)
+            result = predictions.summary(store, record.run)
         else:
             notes = stored_notes(RunConfig, record)
             result = results.summary(store, record.run)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
-from simulator.core.snapshots import RECALL, TOURNAMENT, TUNE
+from simulator.core.snapshots import PREDICT, RECALL, TOURNAMENT, TUNE
 
 if TYPE_CHECKING:
     from simulator.views.window.app import Page
@@ -49,6 +49,8 @@ def page_of(name: str, lab: str, args: ParsedArgs) -> Page:
         )
     if kind == TOURNAMENT:
         return stored_page(name, lab)
+    if kind == PREDICT:
+        raise ValueError(f"{name} is a comparison of predictions, which has no window (engram plot {name} -o FILE)")
     if kind == RECALL:
         return recall_window.stored_page(name, lab)
     return TrainingPage(WatchedRun(lab, name, args.options.seed), partial(recipe, lab))

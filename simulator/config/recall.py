@@ -43,7 +43,8 @@ class RecallConfig:
     patterns: Annotated[tuple[PatternCount, ...], Meta(min_length=1)] = (20,)
     """number of stored patterns; each number is a condition of its own"""
     corruption: Annotated[tuple[str, ...], Meta(min_length=1)] = ("flip:0.2",)
-    """kinds of corruption with their amounts: flip, flips, salt, gauss, erase, hide, block, shift, blur, mix"""
+    """kinds of corruption with their amounts: flip, flips, salt, gauss, erase, hide, replace, block, shift, blur,
+    mix"""
     cues: CountOrZero = 0
     """cues per seed; 0: one of every stored pattern"""
     novel: PatternCount = 100

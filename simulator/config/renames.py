@@ -20,6 +20,7 @@ from simulator.versions import OURS, version_of
 DISTRIBUTION = OURS
 _KINDS = {  # table of stored settings -> kind of its players
     **{"agent": "agents", "env": "envs", "memory": "memories", "challenge": "challenges", "game": "games"},
+    **{"task": "tasks", "method": "memories"},
     **{"player": "agents", "first": "agents", "second": "agents"},
 }
 _REFUSED = object()

@@ -192,6 +192,22 @@ class HasFeatureMaps(Protocol):
         """Return the maps that a pattern [N] leads to, after every convolution, rectification and pooling."""
 
 
+class DenseLayer(NamedTuple):
+    """One layer of an encoder: activation(x weight + bias)."""
+
+    weight: Array  # float32 [in, out]
+    bias: Array  # float32 [out]
+    activation: str  # "relu", "sigmoid", "tanh" or "linear"
+
+
+@runtime_checkable
+class HasEncoder(Protocol):
+    """A memory whose codes are made by dense layers, which others can go on to train."""
+
+    def encoder(self, index: int) -> list[DenseLayer]:
+        """Return the layers from a pattern [N] to its code [H], of seed number ``index``."""
+
+
 class RecallMoment(NamedTuple):
     """One moment of an interactive recall: a step, and what it has to do with the K stored patterns."""
 
@@ -209,6 +225,13 @@ class PatternSplit(NamedTuple):
     held_out_labels: Array  # int64 [S, M]
 
 
+class RetrievalSpec(NamedTuple):
+    """How the patterns of a challenge are looked up: those that are stored, ranked by likeness to what was recalled."""
+
+    k: int  # neighbours that precision at k looks at
+    topics: tuple[str, ...]  # names of the labels
+
+
 class Challenge(Protocol):
     """Patterns to recall. A challenge's file offers ``Config`` and ``make(seeds, config)``.
 
@@ -217,6 +240,7 @@ class Challenge(Protocol):
 
     spec: PatternSpec
     max_patterns: int | None  # number of patterns in all; None: unlimited
+    retrieval: RetrievalSpec | None  # None: patterns are recalled, not looked up
 
     def draw(self, n_stored: int, n_held_out: int) -> PatternSplit:
         """Draw patterns for every seed, by its own stream: the same each time, and fewer are the first of more.

@@ -47,6 +47,7 @@ FOLDERS = {
     "memories": "memory",
     "components": "agents/components",
     "challenges": "envs/patterns",
+    "tasks": "envs/tasks",
     "games": "envs/games",
 }
 GROUPS = {kind: f"engram.{kind}" for kind in ("agents", "envs", "memories", "components", "games")}
@@ -82,9 +83,10 @@ _USES = {  # how a player of a kind is used
     "memories": "engram recall {} CHALLENGE",
     "components": "engram run AGENT ENV --agent.SOCKET {0}, engram show {0}",
     "challenges": "engram recall MEMORY {}",
+    "tasks": "engram predict {}",
     "games": "engram tournament --players A B --games {}",
 }
-_NO_PLAYERS = ("common", "components", "patterns", "games")  # packages beside the players
+_NO_PLAYERS = ("common", "components", "patterns", "games", "tasks")  # packages beside the players
 _NOT_BLAMED = (importlib.__file__, __file__, python_files.__file__, own_packages.__file__)  # no place of an error
 _GYMNASIUM = "envs.common.gymnasium.adapter"
 _STABLE_BASELINES3 = "simulator.external.sb3_agent"
@@ -96,10 +98,10 @@ _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
 @dataclass(frozen=True)
 class Plugin:
-    """A player: an agent, an environment, a memory, a component, a recall challenge or a game.
+    """A player: an agent, an environment, a memory, a component, a recall challenge, a task or a game.
 
     Attributes:
-        kind: agents, envs, memories, components, challenges or games.
+        kind: agents, envs, memories, components, challenges, tasks or games.
         name: its name in commands and in the store; of a file, its absolute path.
         Config: its settings, a frozen dataclass.
         make: builds it; for an environment of Gymnasium bound to the id.

@@ -1,7 +1,8 @@
 """Snapshots: the state of an experiment at one moment, as its loop yields it and its views draw it.
 
-Training a run, a recall benchmark, a match, a tournament and a tuning are kinds of experiment. Each has a snapshot of
-its own for its view; all meet the protocol :class:`Snapshot`, which the driver, the live view and the host use.
+Training a run, a recall benchmark, a comparison of predictions, a match, a tournament and a tuning are kinds of
+experiment. Each has a snapshot of its own for its view; all meet the protocol :class:`Snapshot`, which the driver, the
+live view and the host use.
 """
 
 from __future__ import annotations
@@ -16,11 +17,18 @@ from simulator.core.scene import Panel, Scene
 
 RUN = "run"  # kinds of experiment
 RECALL = "recall"
+PREDICT = "predict"
 MATCH = "match"
 TOURNAMENT = "tournament"
 TUNE = "tune"
 PLAY = "play"  # by a person
 ENDED = ("done", "failed")  # phases after which nothing follows
+
+
+def noun_of(kind: str) -> str:
+    """Return what errors call a stored experiment of a kind: ``recall benchmark``."""
+    nouns = {RECALL: "recall benchmark", PREDICT: "comparison of predictions", PLAY: "recording of play"}
+    return nouns.get(kind, kind)
 
 
 class Progress(NamedTuple):
@@ -44,7 +52,7 @@ class Snapshot(Protocol):
 
     @property
     def kind(self) -> str:
-        """``RUN``, ``RECALL``, ``MATCH``, ``TOURNAMENT`` or ``TUNE``."""
+        """``RUN``, ``RECALL``, ``PREDICT``, ``MATCH``, ``TOURNAMENT`` or ``TUNE``."""
 
     @property
     def phase(self) -> str:
@@ -271,6 +279,37 @@ class RecallSnapshot:
     @property
     def progress(self) -> Progress:
         """Cells of the benchmark."""
+        return Progress(self.n_done, self.n_cells, "cell")
+
+
+@dataclass(frozen=True)
+class PredictSnapshot:
+    """Snapshot of a comparison of predictions."""
+
+    id: str
+    contestants: tuple[str, ...]
+    task: str
+    phase: str  # "preparing", "running", "done"
+    seeds: tuple[int, ...]
+    n_done: int  # cells measured so far
+    n_cells: int  # cells in all
+    seconds: float  # wall-clock time of all processes that worked on it, compiling left out
+    next_cell: str  # the cell that is measured next, as text
+    condition: str  # what a condition is a number of
+    score: str  # heading of the score that decides
+    rows: tuple[tuple[str, float, float], ...]  # contestant, condition, mean of that score over seeds, NaN if it failed
+    newest: str = ""  # the newest cell, as text
+    compile_seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """``PREDICT``."""
+        return PREDICT
+
+    @property
+    def progress(self) -> Progress:
+        """Cells of the comparison."""
         return Progress(self.n_done, self.n_cells, "cell")
 
 

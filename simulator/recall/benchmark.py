@@ -30,6 +30,8 @@ SCORES = (
         "capacity_half",
         "capacity_most",
     ),
+    *("first", "reciprocal_rank", "topic_precision"),
+    *("code_first", "code_reciprocal_rank", "code_topic_precision"),
 )
 MAX_RADII = 12  # at most, that basins are looked at
 MIN_LOAD = 2
@@ -335,7 +337,44 @@ class RecallBenchmark:
             self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
         )
         facts = {**group.facts, "seconds": seconds, "ceiling_at_least": best.more, "used_evidence": used_evidence}
+        if self._challenge.retrieval is not None:
+            values |= self._lookup(group, cues, recall.patterns, health, facts)
         return self._result(values, facts, health, picture)
+
+    def _lookup(
+        self, group: _Group, cues: Cues, recalled: Array, health: Health, facts: dict[str, Any]
+    ) -> dict[str, Array]:
+        """Look up the stored patterns that are most like the recalled ones, and by codes those most like the cues.
+
+        Writes to ``facts`` how, and the codes of the first seed where they are points of a plane.
+        """
+        draw = group.draw
+        retrieval = self._challenge.retrieval
+        own = np.arange(recalled.shape[1]) % draw.stored.shape[1]
+        likenesses = {"": scores.cosines(np.clip(np.nan_to_num(recalled), -1.0, 1.0), draw.stored)}
+        if hasattr(group.memory, "codes"):
+            codes = group.memory.codes(draw.stored)
+            cue_codes = group.memory.codes(np.clip(cues.values, -1.0, 1.0))
+            health.look([codes, cue_codes], NOT_RECALLED)
+            if codes.shape[2]:
+                likenesses["code_"] = scores.nearness(np.nan_to_num(cue_codes), np.nan_to_num(codes))
+            if codes.shape[2] == 2:
+                facts["plane"] = {"points": codes[0].round(4).tolist(), "labels": draw.labels[0].tolist()}
+        facts |= {"k": retrieval.k, "topics": list(retrieval.topics)}
+        values = {}
+        for prefix, likeness in likenesses.items():
+            found = scores.lookup(likeness, own, draw.labels, retrieval.k, len(retrieval.topics))
+            values |= {
+                f"{prefix}first": found.first,
+                f"{prefix}reciprocal_rank": found.reciprocal_rank,
+                f"{prefix}topic_precision": found.precision,
+            }
+            n_seeds = np.isfinite(found.by_class).sum(axis=0)
+            means = np.nansum(found.by_class, axis=0) / np.maximum(n_seeds, 1)
+            facts[f"{prefix}by_topic"] = [
+                float(mean) if n else None for mean, n in zip(means.round(6), n_seeds, strict=True)
+            ]
+        return values
 
     def _result(
         self, values: dict[str, Array], facts: dict[str, Any], health: Health, picture: RecallPicture | None = None

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator
-from contextlib import suppress
-from typing import Any
 
 import numpy as np
 
@@ -21,8 +19,9 @@ from simulator.core.files.escaping import check_label
 from simulator.core.jit import compile_seconds, set_threads
 from simulator.core.snapshots import RECALL, RecallSnapshot
 from simulator.recall.benchmark import SCORES, ConditionResult, RecallBenchmark, plan
-from simulator.store.hosting import RunLease, WorkClock, hosted
-from simulator.store.records import MetricRow, NewRun, Rows, RunProgress, StoreError, StoreFailure
+from simulator.store.hosting import RunLease, hosted
+from simulator.store.measured_cells import MeasuredCells
+from simulator.store.records import NewRun
 from simulator.store.run_records import installed, seeds_of
 from simulator.store.run_store import Store
 
@@ -81,38 +80,28 @@ class RecallLoop:
         set_threads(threads)
         set_device("cpu")
         self._config = config
-        self._store = lease.store
         self._run = lease.id
         self._seeds = seeds_of(config)
         self._cells = plan(config)
         self._benchmark = RecallBenchmark(config, list(self._seeds))
         hold_torch(1)  # seeds share the threads; see parallel_for
-        resumed = lease.newest_checkpoint(threads)
-        self._provenance = resumed.provenance
-        self._warnings = resumed.warnings
-        self._facts: list[dict[str, Any]] = list(resumed.record.known("cells") or [])[: resumed.progress.step]
-        self._clock = WorkClock(resumed.progress.seconds, resumed.progress.cpu_seconds)
+        self._measured = MeasuredCells(lease, self._seeds, len(self._cells), threads)
 
     @property
     def step(self) -> int:
         """Cells measured so far."""
-        return len(self._facts)
-
-    @property
-    def _is_done(self) -> bool:
-        return self.step == len(self._cells)
+        return len(self._measured)
 
     def suspend(self) -> None:
         """Record that it was left: every measured cell is stored already."""
-        with suppress(StoreError, StoreFailure):
-            self._store.mark(self._run, "done" if self._is_done else "interrupted")
+        self._measured.suspend()
 
     def snapshots(self) -> Iterator[RecallSnapshot]:
         """Measure what is missing."""
         yield self._snapshot("preparing", None)
-        while not self._is_done:
+        while not self._measured.is_done:
             result = self._play(self.step)
-            self._keep(result)
+            self._measured.keep(dict(zip(SCORES, result.scores.T, strict=True)), result.facts)
             yield self._snapshot("running", result)
 
     def _play(self, at: int) -> ConditionResult:
@@ -124,22 +113,6 @@ class RecallLoop:
             empty = np.full((len(self._seeds), len(SCORES)), np.nan)
             return ConditionResult(empty, {"refused": " ".join(str(error).split())}, None)
 
-    def _keep(self, result: ConditionResult) -> None:
-        """Store a cell: its scores as rows, the rest as facts."""
-        self._facts.append(result.facts)
-        n = len(self._facts)
-        metrics = tuple(
-            MetricRow(n, seed, name, float(value))
-            for seed, scores in zip(self._seeds, result.scores, strict=True)
-            for name, value in zip(SCORES, scores, strict=True)
-            if np.isfinite(value)
-        )
-        facts = {"cells": self._facts, **self._provenance}
-        status = "done" if self._is_done else "running"
-        spent = self._clock.read()
-        progress = RunProgress(n, spent.wall, spent.cpu)
-        self._store.checkpoint(self._run, progress, {"cells": n}, Rows(metrics=metrics), status, facts)
-
     def _snapshot(self, phase: str, result: ConditionResult | None) -> RecallSnapshot:
         n = self.step
         scores = {}
@@ -150,17 +123,17 @@ class RecallLoop:
             id=self._run,
             contestants=tuple(contestant.label for contestant in self._config.contestants),
             challenge=self._config.challenge,
-            phase="done" if self._is_done else phase,
+            phase="done" if self._measured.is_done else phase,
             seeds=self._seeds,
             n_done=n,
             n_cells=len(self._cells),
-            seconds=self._clock.read().wall,
-            next_cell="" if self._is_done else self._named(n),
+            seconds=self._measured.seconds,
+            next_cell="" if self._measured.is_done else self._named(n),
             newest=self._named(n - 1) if n else "",
             picture=result.picture if result else None,
             scores=scores,
             compile_seconds=compile_seconds(),
-            warnings=self._warnings,
+            warnings=self._measured.warnings,
         )
 
     def _named(self, at: int) -> str:

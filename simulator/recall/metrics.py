@@ -6,12 +6,15 @@ counting half; others as they are.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from simulator.core.protocols import Array
 
 TOLERANCE = 0.1  # how far grey units may be off in a pattern that counts as exact
 N_NEIGHBOURS = 5  # neighbours of a query whose classes are compared
+_TIE = 1e-9  # difference of two likenesses that is rounding
 
 
 def decided(patterns: Array, is_bipolar: bool) -> Array:
@@ -86,6 +89,64 @@ def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) 
         nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
         precision[i] = (labels[i][nearest] == query_labels[i][:, None]).mean()
     return precision
+
+
+class Lookup(NamedTuple):
+    """Scores of looking up stored patterns, per seed."""
+
+    first: Array  # [S], fraction of queries whose own pattern is ranked first
+    reciprocal_rank: Array  # [S], mean of 1 / rank of the own pattern
+    precision: Array  # [S], fraction of a query's k nearest other patterns that are of its class; NaN without classes
+    by_class: Array  # [S, C], the same of the queries of each class; NaN where there are none
+
+
+def cosines(queries: Array, stored: Array) -> Array:
+    """Compute the cosines [S, Q, P] of the weights (x + 1) / 2 of queries [S, Q, N] and patterns [S, P, N].
+
+    0 where a query is -1 everywhere.
+    """
+    q, x = (0.5 * (values.astype(np.float64) + 1.0) for values in (queries, stored))
+    q, x = (values / np.maximum(np.linalg.norm(values, axis=2, keepdims=True), 1e-12) for values in (q, x))
+    return np.asarray(q @ x.transpose(0, 2, 1))
+
+
+def nearness(queries: Array, stored: Array) -> Array:
+    """Compute minus the squared distances [S, Q, P] of codes [S, Q, H] and [S, P, H]."""
+    q, x = queries.astype(np.float64), stored.astype(np.float64)
+    squares = (q**2).sum(axis=2)[:, :, None] + (x**2).sum(axis=2)[:, None]
+    return np.asarray(2.0 * q @ x.transpose(0, 2, 1) - squares)
+
+
+def lookup(likeness: Array, own: Array, labels: Array, k: int, n_classes: int) -> Lookup:
+    """Score a ranking of stored patterns by their likeness to each query.
+
+    Patterns that are equally alike come in a random order: scores are the mean over all of these orders, but for the
+    precision, where the one stored earlier comes first.
+
+    Args:
+        likeness: [S, Q, P], the greatest is ranked first.
+        own: int64 [Q], the pattern that each query was made of.
+        labels: int64 [S, P], classes of the patterns; -1: none.
+        k: neighbours that precision looks at.
+        n_classes: number of classes C.
+    """
+    query = np.arange(len(own))
+    mine = likeness[:, query, own][:, :, None]
+    above = (likeness > mine + _TIE).sum(axis=2)
+    tied = (np.abs(likeness - mine) <= _TIE).sum(axis=2)  # with itself
+    harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, likeness.shape[2] + 1))])
+    reciprocal = (harmonic[above + tied] - harmonic[above]) / tied
+    others = likeness.copy()
+    others[:, query, own] = -np.inf
+    n_neighbours = min(k, likeness.shape[2] - 1)
+    nearest = np.argsort(-others, axis=2, kind="stable")[:, :, :n_neighbours]
+    of_query = labels[:, own]
+    same_class = np.take_along_axis(labels[:, None], nearest, axis=2) == of_query[:, :, None]
+    hits = np.where((of_query >= 0) & (n_neighbours > 0), same_class.sum(axis=2) / max(n_neighbours, 1), np.nan)
+    members = of_query[:, :, None] == np.arange(n_classes)
+    counts = members.sum(axis=1)
+    by_class = np.where(members, hits[:, :, None], 0.0).sum(axis=1) / np.where(counts, counts, np.nan)
+    return Lookup(np.where(above, 0.0, 1.0 / tied).mean(axis=1), reciprocal.mean(axis=1), hits.mean(axis=1), by_class)
 
 
 def crossing(at: Array, curve: Array, wanted: float) -> Array:

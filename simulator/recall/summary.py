@@ -18,6 +18,7 @@ INTERVALS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_ra
 BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed_point_rate": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
 _FLAGS = ("ceiling_at_least", "used_evidence")
+LOOKUPS = ("first", "reciprocal_rank", "topic_precision")  # scores of looking patterns up
 _PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision")
 
 
@@ -49,6 +50,12 @@ def summary(store: Store, run: str) -> dict[str, Any]:
       corrupted, as it would be the answer, nor where the corruption has none for single units.
     * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
       ``seconds``.
+
+    * ``retrieval``: of a challenge whose patterns are looked up, else null: ``by_recall`` ranks the stored patterns by
+      the cosine of their weights with the recalled pattern, ``by_code`` by the distance of their codes to that of the
+      cue (null without codes). ``first``: fraction whose own pattern is first (its ceiling is that of ``exact``);
+      ``reciprocal_rank``: mean of 1 / rank; ``topic_precision``: fraction of the ``k`` nearest others of its topic, and
+      ``by_topic`` for each of the ``topics``, means over seeds. ``plane``: codes of the first seed, if of two units.
 
     Values that were not measured are null, as are all values of a failed seed: ``failed`` lists these seeds, each with
     its ``reason``; they are excluded from all aggregates.
@@ -141,7 +148,19 @@ def _cell(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     cell["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("is_bipolar", True) else None
     cell["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
     cell["failed"] = facts["failed"]
+    cell["retrieval"] = _retrieval(played) if "k" in facts else None
     return cell | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
+
+
+def _retrieval(played: MeasuredCondition) -> dict[str, Any]:
+    """Return the scores of looking patterns up, by the recalled pattern and by code."""
+    facts = played.facts
+    found = {name: facts.get(name) for name in ("k", "topics", "plane")}
+    for way, prefix in (("by_recall", ""), ("by_code", "code_")):
+        scores = {name: over_seeds(played.scores[prefix + name], (0.0, 1.0)) for name in LOOKUPS}
+        by_topic = {"by_topic": facts.get(f"{prefix}by_topic")}
+        found[way] = {**scores, **by_topic} if scores["first"] is not None else None
+    return found
 
 
 def _bits(played: MeasuredCondition) -> float | None:

@@ -14,9 +14,9 @@ from typing import Any
 from simulator import console
 from simulator.core.files.writing import check_place, write_file
 from simulator.machine import made_with
-from simulator.reporting import plot, recall, runs, tournament
+from simulator.reporting import plot, predict, predict_figures, recall, runs, tournament
 from simulator.reporting.figures import COLOURS, LegendEntry, Picture, even_parts, svg
-from simulator.reporting.report import RECALL, RUNS, TOURNAMENT
+from simulator.reporting.report import PREDICT, RECALL, RUNS, TOURNAMENT
 from simulator.reporting.tables import Row, decimals, plural, seed_ranges
 from simulator.reporting.tournament import PLURALS, Summary, one_line_each, readable, visible_settings
 from simulator.reporting.tournament_figures import DEFAULT, pictures_of
@@ -41,6 +41,14 @@ WORDS_OF_RUNS = {
     "solved at end": "Seeds whose last evaluation is at the threshold.",
     "optimum, random play": "Mean return of the best possible policy and of a random one, where they are known.",
 }
+WORDS_OF_PREDICTIONS = {
+    "interval, band": "95 % bootstrap confidence interval over seeds. Where these are folds they share most of what "
+    "they learn from, and it is too narrow.",
+    "difference to best (paired)": "Seed by seed, to the best contestant that is no ceiling.",
+    "RMSE": "Root of the mean squared error of ratings that were not seen.",
+    "best possible": "Expected score of the exact posterior mean, which is told the items and the law of the ratings.",
+    "accuracy": "Fraction of the test rows whose class is right.",
+}
 WORDS_OF_RECALL = {
     "overlap m": "Mean agreement of the units of what is recalled with what was stored, from -1 to 1.",
     "perfect-recall rate": "Fraction of the patterns that are restored in every unit.",
@@ -60,7 +68,7 @@ def write_page(
     Args:
         data: the JSON object of ``engram tournament``, or of ``engram report`` with all settings (``toml``).
         path: the file; one without an ending is marked as Engram's like one that ends in .html.
-        kind: ``RUNS``, ``RECALL`` or ``TOURNAMENT``.
+        kind: ``RUNS``, ``RECALL``, ``PREDICT`` or ``TOURNAMENT``.
         force: replace a file that Engram did not write.
         in_lab: the place is Engram's own, inside a lab.
 
@@ -68,7 +76,7 @@ def write_page(
         ValueError: the place is not to be written, or cannot be.
     """
     check_place(path, force=force, in_lab=in_lab)
-    text = {RUNS: page_of_runs, RECALL: page_of_recall, TOURNAMENT: page}[kind](data)
+    text = {RUNS: page_of_runs, RECALL: page_of_recall, PREDICT: page_of_predictions, TOURNAMENT: page}[kind](data)
     write_file(path, text.encode(), force=force, in_lab=in_lab, kind=".html")
 
 
@@ -187,6 +195,37 @@ def page_of_recall(summary: Mapping[str, Any]) -> str:
         made_with=made_with(summary),
         command=command(summary["run"], toml, "engram recall --config {file}"),
         words=WORDS_OF_RECALL,
+    )
+
+
+def page_of_predictions(summary: Mapping[str, Any]) -> str:
+    """Render the page of a comparison of predictions; it has all settings."""
+    toml = visible_settings(summary["toml"])
+    summary = one_line_each({key: value for key, value in summary.items() if key != "toml"})
+    (results,) = predict.tables(summary)
+    pictures = [picture for kind in predict_figures.KINDS for picture in predict_figures.pictures_of(summary, kind)]
+    n_seeds = plural(len(summary["seeds"]), "seed")
+    progress = f"{summary['step']:,} of {plural(summary['steps'], 'cell')}"
+    times = f"{duration(summary['seconds'] or 0.0)} wall-clock time, {duration(summary['cpu_seconds'] or 0.0)} CPU time"
+    failures = predict.failure_lines(summary)
+    conditions: dict[str, list[Row]] = {}
+    for condition, *cells in results.rows:
+        conditions.setdefault(f"{condition} {summary['condition']}", []).append(cells)
+    return _rendered(
+        "page_predict.html.j2",
+        kind="comparison of predictions",
+        title=summary["label"] or f"Predictions: {summary['task']}",
+        headline=f"{summary['run']}, {summary['status']}: {progress}; {', '.join(summary['contestants'])}, {n_seeds}",
+        created=f"Created {summary['created']}; {times}",
+        columns=results.columns[1:],
+        conditions=[{"title": title, "rows": rows} for title, rows in conditions.items()],
+        notes=[note for note in results.notes if note not in failures],
+        charts=[_chart(picture, f"pictures{at}") for at, picture in enumerate(pictures)],
+        failures=failures,
+        toml=toml,
+        made_with=made_with(summary),
+        command=command(summary["run"], toml, "engram predict --config {file}"),
+        words=WORDS_OF_PREDICTIONS,
     )
 
 

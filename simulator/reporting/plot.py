@@ -7,25 +7,35 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator.core.files.escaping import one_line
-from simulator.reporting import curve_figures, recall_figures, tournament_figures, tune_figures
+from simulator.reporting import curve_figures, predict_figures, recall_figures, tournament_figures, tune_figures
 from simulator.reporting.figures import Picture, check_ending, save_pictures, sheet
-from simulator.reporting.report import RECALL, RUNS, TOURNAMENT, TUNE
+from simulator.reporting.report import PREDICT, RECALL, RUNS, TOURNAMENT, TUNE
 from simulator.reporting.runs import CURVES
 from simulator.reporting.tournament import readable
 
 KINDS = {  # kind of experiment -> kinds of pictures
     RUNS: curve_figures.KINDS,
     RECALL: recall_figures.KINDS,
+    PREDICT: predict_figures.KINDS,
     TOURNAMENT: tournament_figures.KINDS,
     TUNE: tune_figures.KINDS,
 }
 NAMES = tuple(dict.fromkeys(name for kinds in KINDS.values() for name in kinds))
-DEFAULT = {RUNS: ("curves",), RECALL: recall_figures.AXES, TOURNAMENT: tournament_figures.DEFAULT}
-DEFAULT[TUNE] = tune_figures.KINDS
+DEFAULT = {
+    RUNS: ("curves",),
+    RECALL: recall_figures.AXES,
+    PREDICT: ("scores",),
+    TOURNAMENT: tournament_figures.DEFAULT,
+    TUNE: tune_figures.KINDS,
+}
 MISSING = {
     "corruption": "no load met one kind of corruption in several amounts",
     "load": "no corruption met several numbers of patterns",
-    "scores": "no memory has a score",
+    "scores": "nothing has a score",
+    "confusion": "the task has no classes",
+    "roc": "the task has no classes",
+    "retrieval": "the challenge's patterns are not looked up",
+    "plane": "no memory has codes of two units",
     "capacity": "no Hopfield network by Hebb's rule was measured on random_bits with several numbers of patterns",
     "curves": "nothing was evaluated while it learned",
     "training": "no episode of training has ended",
@@ -51,7 +61,7 @@ def drawing_of(
     """Make the pictures of stored experiments.
 
     Args:
-        kind: ``RUNS``, ``RECALL``, ``TOURNAMENT`` or ``TUNE``.
+        kind: ``RUNS``, ``RECALL``, ``PREDICT``, ``TOURNAMENT`` or ``TUNE``.
         data: their JSON object.
         what: kinds of pictures; none: those that such experiments have by default; of a recall benchmark without any
             curve, the scores.
@@ -72,13 +82,17 @@ def drawing_of(
         return _by_kind(data["tournament"], wanted, lambda name: tournament_figures.pictures_of(data, name))
     if kind == TUNE:
         return _by_kind(data["tune"], wanted, lambda name: tune_figures.pictures_of(data, name))
+    if kind == PREDICT:
+        return _by_kind(data["run"], wanted, lambda name: predict_figures.pictures_of(data, name))
     if not what and not any(recall_figures.curves_of(data["cells"], name) for name in recall_figures.AXES):
         wanted = ("scores",)
+    if not what and any(cell.get("retrieval") for cell in data["cells"]):
+        wanted = (*wanted, "retrieval")
     drawing = _by_kind(data["run"], wanted, lambda name: recall_figures.pictures_of(data, name))
     return drawing._replace(left_out=[*drawing.left_out, *_without_recall(data)])
 
 
-KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, TOURNAMENT: TOURNAMENT, TUNE: TUNE}
+KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, PREDICT: PREDICT, TOURNAMENT: TOURNAMENT, TUNE: TUNE}
 
 
 def _by_kind(name: str, wanted: Sequence[str], pictures_of: Callable[[str], list[Picture]]) -> Drawing:

@@ -26,6 +26,7 @@ DROPPABLE = (
     *("difference to best (paired)", "perfect-recall rate"),
 )
 LIFTABLE = ("patterns", "corruption")
+WAYS = {"by_recall": "recall", "by_code": "code"}  # of looking patterns up -> column of the table
 RECALL_MODES = {"single_pass": "one-shot", "fixed_point": "until convergence", "noise_aware": "noise-aware"}
 
 
@@ -55,7 +56,43 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     n_seeds = plural(len(summary["seeds"]), "seed")
     title = f"{summary['run']}: {summary['challenge']}, {n_seeds}, mean [95 % CI] over seeds"
     lines = [*notes, *failure_lines(summary), *_refusal_lines(summary)]
-    return [Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True, liftable=LIFTABLE)]
+    own = Table(title, list(COLUMNS), rows, lines, DROPPABLE, ("memory",), foldable=True, liftable=LIFTABLE)
+    return [own, *retrieval_tables(summary)]
+
+
+def retrieval_tables(summary: Mapping[str, Any]) -> list[Table]:
+    """Return a table of looking the stored patterns up; none where the challenge has no such scores.
+
+    A row for each memory by what it recalls, and one for its codes; the best reciprocal rank first.
+    """
+    cells = [cell for cell in summary["cells"] if cell.get("retrieval") and cell["retrieval"]["by_recall"]]
+    if not cells:
+        return []
+    rows: list[Row] = []
+    for load, corruption in dict.fromkeys((cell["patterns"], cell["corruption"]) for cell in cells):
+        own_cells = [cell for cell in cells if (cell["patterns"], cell["corruption"]) == (load, corruption)]
+        place = [console.format_cell(load), corruption]
+        ranked = [(cell, way) for cell in own_cells for way in WAYS if cell["retrieval"][way]]
+        for cell, way in sorted(ranked, key=_reciprocal_rank, reverse=True):
+            scores = [cell["retrieval"][way][name] for name in ("first", "reciprocal_rank", "topic_precision")]
+            rows.append([*place, cell["memory"], WAYS[way], *map(with_interval, scores)])
+        rows.append([*place, "Bayes-optimal", "", _exact_ceiling(ceilings(own_cells)[corruption]), "", ""])
+    k = cells[0]["retrieval"]["k"]
+    title = f"{summary['run']}: looked up among the stored patterns, mean [95 % CI] over seeds"
+    columns = ["patterns", "corruption", "memory", "ranked by", "first rate", "mean reciprocal rank"]
+    note = (
+        "ranked by the cosine of the recalled pattern with the stored ones, or by the distance of codes; first: the "
+        f"right one is first; precision at {k}: of the nearest others, those of its topic"
+    )
+    precision = f"topic precision at {k}"
+    columns = [*columns, precision]
+    return [Table(title, columns, rows, [note], (precision,), ("memory",), foldable=True, liftable=LIFTABLE)]
+
+
+def _reciprocal_rank(ranked: tuple[Cell, str]) -> float:
+    """Return the mean reciprocal rank of a cell, ranked in one of ``WAYS``."""
+    cell, way = ranked
+    return float(cell["retrieval"][way]["reciprocal_rank"]["mean"])
 
 
 def load_tables(summary: Mapping[str, Any]) -> list[Table]:
@@ -76,7 +113,7 @@ def load_tables(summary: Mapping[str, Any]) -> list[Table]:
         rows.append(["Bayes-optimal", *(_both_ceilings(best[name]) for name in corruptions), "", "", ""])
         columns = [plural(load, "pattern"), *corruptions, "recognition AUC", "parameters", "seconds"]
         shown.append(Table("", columns, rows))
-    return shown
+    return [*shown, *retrieval_tables(summary)]
 
 
 def ceilings(cells: Sequence[Cell]) -> dict[str, Cell]:

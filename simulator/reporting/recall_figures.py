@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,12 +30,14 @@ from simulator.reporting.tables import plural, shortened
 from simulator.views.style import number
 
 AXES = ("corruption", "load")  # that recall is drawn against
-KINDS = (*AXES, "scores", capacity_figures.KIND)
+KINDS = (*AXES, "scores", "retrieval", "plane", capacity_figures.KIND)
 SCORES = {"overlap": "overlap m", "exact": "perfect-recall rate"}
 TITLES = {"corruption": "Recall against corruption", "load": "Recall against load", "scores": "Recall by memory"}
+RANKED = {"first": "first rate", "reciprocal_rank": "mean reciprocal rank", "topic_precision": "topic precision at {k}"}
 BEST = LegendEntry("Bayes-optimal", INK, (0, (6, 3)), 0.9)
 
 ON_TOP = 5  # above lines and markers
+_MARKERS = "os^Dv"  # of topics that share a colour
 
 Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
 
@@ -62,10 +64,15 @@ def pictures_of(summary: Mapping[str, Any], kind: str) -> list[Picture]:
         summary: the JSON object of ``engram recall``.
         kind: "corruption": against the amount of one kind, where one load met several; "load": against the number of
             patterns, where one corruption met several; "scores": a dot for each memory, wherever it was measured;
+            "retrieval": the same of looking patterns up, by what is recalled and by code; "plane": codes of two units;
             "capacity": Hopfield networks beside their theory.
     """
     if kind == capacity_figures.KIND:
         return capacity_figures.pictures_of(summary)
+    if kind == "plane":
+        return _planes(summary)
+    if kind == "retrieval":
+        return _retrieval(summary)
     if kind == "scores":
         return _scores(summary)
     curves = curves_of(summary["cells"], kind)
@@ -157,6 +164,81 @@ def _score_panel(cells: Sequence[Cell], score: str) -> Panel:
 
     margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.2, 0.1)
     return Panel("", Size(2.6, 0.24 * len(cells) + 0.1), margin, paint)
+
+
+def _retrieval(summary: Mapping[str, Any]) -> list[Picture]:
+    """Return a picture with a panel for each score of looking up, for every load and corruption."""
+    note = f"{summary['run']}: means over {plural(len(summary['seeds']), 'seed')}; lines are 95 % confidence intervals."
+    entries = [LegendEntry("by recall", COLOURS[0], "-"), LegendEntry("by code", COLOURS[1], "-")]
+    conditions: dict[tuple[int, str], list[Cell]] = {}
+    for cell in summary["cells"]:
+        if cell.get("retrieval") and cell["retrieval"]["by_recall"]:
+            conditions.setdefault((cell["patterns"], cell["corruption"]), []).append(cell)
+    pictures = []
+    for (load, corruption), cells in conditions.items():
+        cells.sort(key=lambda cell: -cell["retrieval"]["by_recall"]["reciprocal_rank"]["mean"])
+        title = f"Retrieval: {one_line(summary['challenge'])}, {plural(load, 'pattern')}, {one_line(corruption)}"
+        panels = [_retrieval_panel(cells, score, entries) for score in RANKED]
+        pictures.append(Picture("retrieval", title, note, panels, entries, len(panels)))
+    return pictures
+
+
+def _retrieval_panel(cells: Sequence[Cell], score: str, entries: Sequence[LegendEntry]) -> Panel:
+    labels = [shortened(one_line(cell["memory"]), MAX_LABEL) for cell in cells]
+
+    def paint(ax: Ax) -> None:
+        for shift, (way, entry) in zip((-0.14, 0.14), zip(recall.WAYS, entries, strict=True), strict=True):
+            values = [(cell["retrieval"][way] or {}).get(score) or {} for cell in cells]
+            place = np.arange(len(cells)) + shift
+            middle, low, high = (numbers([value.get(name) for value in values]) for name in ("mean", "low", "high"))
+            ax.hlines(place, low, high, colors=entry.colour, linewidth=2.0)
+            ax.plot(middle, place, "o", color=entry.colour, markersize=5)
+        ax.set_yticks(np.arange(len(cells)), labels)
+        ax.set_ylim(len(cells) - 0.5, -0.5)
+        ax.set_xlim(-0.02, 1.02)
+        ax.tick_params(axis="y", length=0)
+        ax.grid(axis="x")
+        ax.set_xlabel(RANKED[score].format(k=cells[0]["retrieval"]["k"]))
+
+    margin = Margin(0.25 + 0.077 * max(map(len, labels)), 0.5, 0.2, 0.1)
+    return Panel("", Size(2.0, 0.3 * len(cells) + 0.1), margin, paint)
+
+
+def _planes(summary: Mapping[str, Any]) -> list[Picture]:
+    """Return a map of the stored patterns for every memory with codes of two units, a colour for each topic."""
+    pictures = []
+    drawn = set()
+    for cell in summary["cells"]:
+        found = cell.get("retrieval") or {}
+        if not found.get("plane") or (cell["memory"], cell["patterns"]) in drawn:
+            continue  # the corruption changes no code of a stored pattern
+        drawn.add((cell["memory"], cell["patterns"]))
+        what = f"{one_line(summary['challenge'])}, {plural(cell['patterns'], 'pattern')}"
+        title = f"Codes of {one_line(cell['memory'])}: {what}"
+        where = f"{summary['run']}: seed {summary['seeds'][0]}"
+        note = f"{where}, the code of every stored pattern; a name stands at the median of its topic."
+        panel = Panel("", Size(4.4, 3.6), Margin(0.6, 0.5, 0.15, 0.2), _plane_painter(found["plane"], found["topics"]))
+        pictures.append(Picture("plane", title, note, [panel], []))
+    return pictures
+
+
+def _plane_painter(plane: Mapping[str, Any], topics: Sequence[str]) -> Callable[[Ax], None]:
+    points = np.array(plane["points"])
+    labels = np.array(plane["labels"])
+
+    def paint(ax: Ax) -> None:
+        for k in np.unique(labels):
+            own = points[labels == k]
+            marker = _MARKERS[max(k, 0) // len(COLOURS) % len(_MARKERS)]
+            colour = COLOURS[k % len(COLOURS)] if k >= 0 else INK
+            ax.plot(own[:, 0], own[:, 1], marker, color=colour, markersize=4, alpha=0.6)
+            if 0 <= k < len(topics):
+                name = shortened(one_line(topics[k]), MAX_LABEL)
+                middle = np.median(own, axis=0)
+                ax.text(*middle, name, ha="center", va="center", fontsize=8, color=colour, weight="bold", zorder=ON_TOP)
+        ax.set(xlabel="unit 1 of the code", ylabel="unit 2 of the code")
+
+    return paint
 
 
 def is_equal(score: Mapping[str, Any]) -> bool:

@@ -13,18 +13,20 @@ from typing import Any, NamedTuple
 from simulator import console
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place
-from simulator.reporting import play, recall, runs, tournament, tune
+from simulator.reporting import play, predict, recall, runs, tournament, tune
 from simulator.reporting.tables import print_csv
 
 RUNS = "runs"
 RECALL = "a recall benchmark"
 TOURNAMENT = "a tournament"
 TUNE = "a tuning"
+PREDICT = "a comparison of predictions"
 PLAY = "recorded play"
 _FORMS = ("table", "csv", "latex", "rows", "picture", "html")
 OPTIONS = {  # kind of experiment -> options of the command that mean something for it
     RUNS: (*_FORMS, "agent", "env"),
     RECALL: _FORMS,
+    PREDICT: _FORMS,
     TOURNAMENT: (*_FORMS, "force"),
     TUNE: ("table", "csv", "latex", "picture"),
     PLAY: ("table", "csv", "latex"),
@@ -32,6 +34,7 @@ OPTIONS = {  # kind of experiment -> options of the command that mean something 
 FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printer
     RUNS: {"": runs.show, "table": runs.show_markdown, "latex": runs.show_latex},
     RECALL: {"": recall.show, "table": recall.show_markdown, "latex": recall.show_latex},
+    PREDICT: {"": predict.show, "table": predict.show_markdown, "latex": predict.show_latex},
     TOURNAMENT: {"": tournament.show, "table": tournament.show_markdown, "latex": tournament.show_latex},
     TUNE: {"": tune.show, "table": tune.show_markdown, "latex": tune.show_latex},
     PLAY: {"": play.show, "table": play.show_markdown, "latex": play.show_latex},
@@ -39,6 +42,7 @@ FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printe
 ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kind -> rows -> records of --csv
     RUNS: {"summary": runs.records, "seeds": runs.seed_records, "curves": runs.curve_records},
     RECALL: {"seeds": recall.records, "summary": recall.summary_records, "curves": recall.curve_records},
+    PREDICT: {"seeds": predict.records, "summary": predict.summary_records},
     TOURNAMENT: {
         "summary": tournament.records,
         "seeds": tournament.seed_records,
@@ -69,7 +73,7 @@ def report(
     """Write the files of a report, and return its data with the function that prints it.
 
     Args:
-        kind: ``RUNS``, ``RECALL``, ``TOURNAMENT``, ``TUNE`` or ``PLAY``.
+        kind: ``RUNS``, ``RECALL``, ``PREDICT``, ``TOURNAMENT``, ``TUNE`` or ``PLAY``.
         result: their JSON object; for a page with all settings.
         form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people, unless a file is asked for.
         html: file of the page; empty: none, of a tournament one that is named after it, unless a form or a picture is
@@ -110,6 +114,8 @@ def report(
 
 def show_csv(kind: str, data: Mapping[str, Any], rows: str = "") -> None:
     """Print one tidy table as CSV: a line for each of ``ROWS``; empty: the default of the kind."""
+    if rows and rows not in ROWS[kind]:
+        raise ValueError(f"--rows {rows}: not for {kind}, expected {' or '.join(ROWS[kind])}")
     make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
     records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
     print_csv(records, "tournament" if kind == TOURNAMENT else "run")

@@ -469,7 +469,7 @@ def kind_of(lab: str | os.PathLike[str], name: str) -> str:
         name: id of the experiment, or "latest" for the newest.
 
     Returns:
-        ``RUN``, ``RECALL``, ``TOURNAMENT`` or ``TUNE``; empty where there is no such experiment.
+        ``RUN``, ``RECALL``, ``PREDICT``, ``TOURNAMENT`` or ``TUNE``; empty where there is no such experiment.
     """
     if not (Path(lab) / NAME).exists():
         return ""

@@ -24,6 +24,7 @@ from simulator.store.run_store import Store
 from simulator.versions import NOT_INSTALLED, version_of
 
 if TYPE_CHECKING:
+    from simulator.config.predict import PredictConfig
     from simulator.config.recall import RecallConfig
     from simulator.store.records import RunRecord
 
@@ -98,7 +99,7 @@ def not_as_stored(record: RunRecord) -> str:
     return f"{record.run}: {what} since it began; put {it} back as before to continue ({instead})"
 
 
-def seeds_of(config: RunConfig | RecallConfig) -> tuple[int, ...]:
+def seeds_of(config: RunConfig | RecallConfig | PredictConfig) -> tuple[int, ...]:
     """Return the seeds of a run, in order."""
     return tuple(range(config.first_seed, config.first_seed + config.seeds))
 

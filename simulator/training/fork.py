@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from simulator.config.changes import parse, scheduled, until
 from simulator.config.codec import is_as_stored, of_record
 from simulator.config.run import RunConfig
-from simulator.core.snapshots import RUN
+from simulator.core.snapshots import RUN, noun_of
 from simulator.store.records import PointRows, Rows, RunRecord, Saved, StoreError
 from simulator.store.run_records import new_run, not_as_stored
 from simulator.store.run_store import Store
@@ -32,7 +32,7 @@ def fork(store: Store, run: str, at: int | None = None, changes: Sequence[str] =
     """
     record = store.find(run)
     if record.kind != RUN:
-        raise StoreError(f"{record.run} is a recall benchmark, expected a run of an agent")
+        raise StoreError(f"{record.run} is a {noun_of(record.kind)}, expected a run of an agent")
     config = of_record(RunConfig, record)
     if not is_as_stored(config, record):
         raise ValueError(not_as_stored(record))

@@ -14,7 +14,7 @@ from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
 from simulator.core.protocols import Array
 from simulator.core.scene import HasPanels, Panel, Scene, ShowsMoment, ShowsUpdate, StripPanel, named_actions
-from simulator.core.snapshots import RUN, Flash, Look, SeedView, Shown
+from simulator.core.snapshots import RUN, Flash, Look, SeedView, Shown, noun_of
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 
@@ -241,7 +241,7 @@ def of_run(store: Store, run: str, seed: int | None = None) -> Inside:
     """
     record = store.find(run)
     if record.kind != RUN:
-        raise ValueError(f"--inside: {record.run} is a {record.kind} benchmark, expected a run of an agent")
+        raise ValueError(f"--inside: {record.run} is a {noun_of(record.kind)}, expected a run of an agent")
     session = Session(of_record(RunConfig, record))
     if seed is not None and seed not in session.seeds:
         raise ValueError(f"--seed {seed}: expected one of {', '.join(map(str, session.seeds[:8]))}")

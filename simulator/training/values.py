@@ -20,6 +20,7 @@ from simulator.core.mdp.model import (
 )
 from simulator.core.mdp.solve import policy_evaluation, reachable, reachable_from, value_iteration
 from simulator.core.protocols import AgentView, Array, EnvSpec
+from simulator.core.snapshots import noun_of
 from simulator.store.run_store import Store
 from simulator.training.evaluation import MAX_EXACT_ENTRIES
 from simulator.training.session import MAX_PICTURE_STATES, Session
@@ -59,7 +60,7 @@ def of_run(store: Store, run: str, seed: int | None = None) -> LearnedValues:
     """
     record = store.find(run)
     if record.kind != "run":
-        raise ValueError(f"--values: {record.run} is a {record.kind} benchmark, expected a run of an agent")
+        raise ValueError(f"--values: {record.run} is a {noun_of(record.kind)}, expected a run of an agent")
     config = of_record(RunConfig, record)
     session = Session(config)
     spec = session.env.spec

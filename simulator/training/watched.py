@@ -97,9 +97,7 @@ class WatchedRun:
     def _find(self, run: str, seed: int | None) -> RunRecord:
         record = self._store.find(run)
         if record.kind != RUN:
-            raise ValueError(
-                f"{record.run} is a {record.kind} benchmark, expected a run of an agent (engram list runs)"
-            )
+            raise ValueError(f"{record.run} is a {noun_of(record.kind)}, expected a run of an agent (engram list runs)")
         if seed is not None and seed not in record.seeds:
             raise ValueError(f"--seed {seed}: expected one of {', '.join(map(str, record.seeds[:8]))}")
         return record

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations, product
+from itertools import combinations, permutations, product
 
 LOST = "lost"  # a unit of which the cue knows nothing
 
@@ -93,4 +93,21 @@ def _mix(pattern, p, shape, stored):
             )
 
 
-WHOLE = {"flips": _flips, "block": _block, "shift": _shift, "mix": _mix}
+def _replace(pattern, p, shape, stored):
+    """Every subset of the units above -1 moves; where there is no room for all of them, any as many as there is."""
+    spoken = [i for i, x in enumerate(pattern) if x > -1]
+    free = [i for i, x in enumerate(pattern) if x == -1]
+    for choice in product((False, True), repeat=len(spoken)):
+        prob = p ** sum(choice) * (1 - p) ** (len(choice) - sum(choice))
+        chosen = [i for i, taken in zip(spoken, choice, strict=True) if taken]
+        kept = list(combinations(chosen, min(len(chosen), len(free))))
+        for moved in kept:
+            ways = list(permutations(free, len(moved)))
+            for places in ways:
+                cue = [-1.0 if i in moved else x for i, x in enumerate(pattern)]
+                for i, place in zip(moved, places, strict=True):
+                    cue[place] = pattern[i]
+                yield prob / len(kept) / len(ways), tuple(cue)
+
+
+WHOLE = {"replace": _replace, "flips": _flips, "block": _block, "shift": _shift, "mix": _mix}

@@ -11,6 +11,7 @@
 ``block:f``    a rectangle covers the fraction f of the picture, and the mask says where
 ``shift:k``    the picture moves by up to k units along each axis
 ``blur:s``     a Gaussian filter of width s, and normal noise of standard deviation 0.2
+``replace:p``  every unit above -1 moves to a random one at -1 with probability p: another word in its place
 ``mix:p``      every unit is another stored pattern's with probability p
 =============  ========================================================================================================
 """
@@ -108,6 +109,7 @@ _KINDS = {
     "block": _Kind(_block, lambda f, units: 0.0 < f < 1.0, lambda units: "a fraction between 0 and 1", "0.5"),
     "shift": _whole(image.Shift, lambda units: _shortest(units) - 1),
     "blur": _deviation(image.Blur),
+    "replace": _probability(pixelwise.Replace),
     "mix": _probability(image.Mix),
 }
 NAMES = ("none", *_KINDS)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, xlogy
+from scipy.special import bdtrc, gammaln, xlogy
 
 from envs.common.corruption.likelihood import agreements, by_seed, distances, finite, half_log_odds, only_if
 from simulator.core.memories import CERTAIN, Cues, PatternSpec
@@ -201,6 +201,82 @@ class Hide:
         spoken = agreements(cues.values, patterns, self.units, ~silent)
         hidden = self.units.n - n_spoken - agreements(cues.values, patterns, self.units, silent)
         return only_if(spoken == n_spoken, xlogy(n_spoken, 1.0 - self.p) + xlogy(hidden, self.p))
+
+
+@dataclass
+class Replace:
+    """Every unit above -1 moves, with its value, to a unit at -1 with probability p: of a document, a word to another.
+
+    Of the M units at -1 every choice is as likely, and no two units move to the same one: where more than M would
+    move, any M of them do.
+    """
+
+    name: str
+    units: PatternSpec
+    p: float
+
+    def corrupt(self, patterns: Array, stored: Array, streams: Streams) -> Cues:
+        """Corrupt any patterns."""
+        return Cues(by_seed(patterns, streams, self._one))
+
+    def _one(self, x: Array, stream: np.random.Generator) -> Array:
+        cues = x.copy()
+        draws = stream.random((len(x), 2, x.shape[1]))
+        for pattern, cue, (chance, order) in zip(x, cues, draws, strict=True):
+            free = np.flatnonzero(pattern == -1.0)
+            free = free[np.argsort(order[free])]
+            moved = np.flatnonzero((pattern > -1.0) & (chance < self.p))
+            moved = moved[np.argsort(chance[moved])][: len(free)]
+            cue[moved] = -1.0
+            cue[free[: len(moved)]] = pattern[moved]
+        return cues
+
+    def evidence(self, cues: Cues) -> Array | None:
+        """Return what each unit alone says; exact, though units are dependent, as the cue has as many at +1."""
+        if not self.units.is_bipolar:
+            return None
+        n = (cues.values > 0).sum(axis=2, keepdims=True).astype(np.float64)
+        free = self.units.n - n
+        counts = np.arange(self.units.n + 1)
+        choices = _log_choices(n[..., None], np.minimum(counts, n[..., None]))
+        chance = np.exp(choices + xlogy(counts, self.p) + xlogy(n[..., None] - counts, 1.0 - self.p))
+        chance = np.where(counts <= n[..., None], chance, 0.0)  # of so many that would move
+        n_moved = (np.minimum(counts, free[..., None]) * chance).sum(axis=-1)
+        left = n_moved / np.maximum(n, 1.0)  # chance that a unit at +1 moves away
+        filled = n_moved / np.maximum(free, 1.0)  # chance that one at -1 is moved to
+        with np.errstate(divide="ignore"):
+            up = np.log(1.0 - left) - np.log(filled)
+            down = np.log(left) - np.log(1.0 - filled)
+        return finite(0.5 * np.where(cues.values > 0, up, down))
+
+    def log_likelihood(self, cues: Cues, patterns: Array) -> Array:
+        """Return the log likelihood: units above -1 stay, or their values are found where the pattern has -1."""
+        likelihood = np.empty((*cues.values.shape[:2], patterns.shape[1]))
+        for i, (own_cues, x) in enumerate(zip(cues.values, patterns, strict=True)):
+            spoken = x > -1.0  # [P, N]
+            n = spoken.sum(axis=1)
+            free = self.units.n - n
+            for q, cue in enumerate(own_cues):
+                moved = spoken & (cue == -1.0)
+                new = ~spoken & (cue > -1.0)
+                k = moved.sum(axis=1)
+                possible = (k == new.sum(axis=1)) & (k <= free) & ~(spoken & ~moved & (cue != x)).any(axis=1)
+                matches = gammaln(k + 1.0)  # log of the number of ways in which the values could have moved there
+                if not self.units.is_bipolar:
+                    for at in np.flatnonzero(possible):
+                        values, n_each = np.unique(x[at, moved[at]], return_counts=True)
+                        new_values, n_new = np.unique(cue[new[at]], return_counts=True)
+                        possible[at] = np.array_equal(values, new_values) and np.array_equal(n_each, n_new)
+                        matches[at] = gammaln(n_each + 1.0).sum()
+                all_ways = gammaln(free + 1.0) - gammaln(np.maximum(free - k, 0.0) + 1.0)
+                likelihood[i, q] = only_if(possible, self._log_chance(n, k, free) + matches - all_ways)
+        return likelihood
+
+    def _log_chance(self, n: Array, k: Array, free: Array) -> Array:
+        """Return the log probability that a certain k of n units move, where so many are free."""
+        with np.errstate(divide="ignore"):
+            all_free = np.log(bdtrc(k - 1.0, n, self.p)) - _log_choices(n, np.minimum(k, n))
+        return np.where(k < free, xlogy(k, self.p) + xlogy(n - k, 1.0 - self.p), all_free)
 
 
 def trusted(cues: Cues) -> Array:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from simulator.core import rng
-from simulator.core.memories import PatternSpec, PatternSplit
+from simulator.core.memories import PatternSpec, PatternSplit, RetrievalSpec
 from simulator.core.notices import notice
 from simulator.core.protocols import Array
 from simulator.core.stopping import raise_if_stopped
@@ -30,13 +30,21 @@ class Patterns:
         max_patterns: number of patterns in all; None: unlimited.
         seed_list: one row for each.
         row: makes the first n patterns of a row from a fresh stream, and their labels.
+        retrieval: how patterns are looked up; None: they are not.
     """
 
     def __init__(
-        self, name: str, spec: PatternSpec, max_patterns: int | None, seed_list: Sequence[int], row: Row
+        self,
+        name: str,
+        spec: PatternSpec,
+        max_patterns: int | None,
+        seed_list: Sequence[int],
+        row: Row,
+        retrieval: RetrievalSpec | None = None,
     ) -> None:
         self.spec = spec
         self.max_patterns = max_patterns
+        self.retrieval = retrieval
         self._name = name
         self._seeds = tuple(seed_list)
         self._row = row

@@ -16,7 +16,7 @@ from memory.common.validation import check, check_evidence, check_known, one_cue
 from simulator.core import rng
 from simulator.core.devices import device
 from simulator.core.jit import parallel_for
-from simulator.core.memories import Maps, PatternSpec, Recall, RecallStep
+from simulator.core.memories import DenseLayer, Maps, PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
 N_PIECES = 100  # in which patterns are stored while somebody looks
@@ -53,7 +53,8 @@ class MemoryNetwork(Protocol):
 
     A network with a latent code has ``codes(weights, patterns) -> [S, Q, H]``. One that decodes codes has
     ``code_size`` and ``decoded(weights, codes) -> [S, Q, N]``. One with dense weights from the pattern has
-    ``first_weights(weights) -> [S, N, H]``. One that generates patterns has
+    ``first_weights(weights) -> [S, N, H]``. One whose code is made by dense layers alone has
+    ``encoder_layers(weights, index) -> [DenseLayer]``. One that generates patterns has
     ``generate(weights, n, streams) -> [S, n, N]``. ``iterations(weights, cues, streams)`` yields the cues and every
     :class:`Iteration` of their recall; it is asked for one cue of one seed. One with convolutions has
     ``kernels(weights)`` and ``feature_maps(weights, pattern [1, 1, N])``, which list the
@@ -160,6 +161,8 @@ class NetworkMemory:
         if hasattr(network, "feature_maps"):
             self.kernels = self._kernels
             self.feature_maps = self._feature_maps
+        if hasattr(network, "encoder_layers"):
+            self.encoder = self._encoder
         if hasattr(network, "decoded"):
             self.decode = self._decode
             self.code_size: int = network.code_size
@@ -282,6 +285,11 @@ class NetworkMemory:
 
     def _recall_streams(self) -> Streams:
         return rng.generators(self._seeds, "recall")  # new for every call: no call changes the result of another
+
+    def _encoder(self, index: int) -> list[DenseLayer]:
+        """Return the layers from a pattern to its code, of seed number ``index``."""
+        layers: list[DenseLayer] = self._network.encoder_layers(self._weights, index)
+        return layers
 
     def _receptive_fields(self, index: int) -> Array:
         """Return the weights [H, N] of the first layer's units, of seed number ``index``."""

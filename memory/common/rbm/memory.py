@@ -33,7 +33,7 @@ from memory.common.rbm.recall import (
 from memory.common.validation import check, check_evidence, check_known, hold, one_cue
 from simulator.core import rng
 from simulator.core.field_types import NonNegative, Positive
-from simulator.core.memories import PatternSpec, Recall, RecallStep
+from simulator.core.memories import DenseLayer, PatternSpec, Recall, RecallStep
 from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, State
 
@@ -232,6 +232,16 @@ class RBMStackMemory:
         for layer in self._stack.layers:
             units = sigmoid(units @ layer.weights + layer.hidden_bias[:, None])
         return units
+
+    def encoder(self, index: int) -> list[DenseLayer]:
+        """Return the layers from a pattern to the top layer's probabilities, of seed number ``index``."""
+        layers = [DenseLayer(layer.weights, layer.hidden_bias, "sigmoid") for layer in seed_params(self._stack, index)]
+        weight, bias, activation = layers[0]
+        if self._stack.gaussian:  # units are patterns over their standard deviations
+            layers[0] = DenseLayer(weight / self._stack.visible_std[index][:, None], bias, activation)
+        else:  # or (pattern + 1) / 2
+            layers[0] = DenseLayer(0.5 * weight, bias + 0.5 * weight.sum(axis=0), activation)
+        return layers
 
     @property
     def code_size(self) -> int:

@@ -77,10 +77,12 @@ _PLACES = {  # word of a command's usage -> kinds of names that it stands for
     "ENV": ("envs",),
     "MEMORY": ("memories",),
     "CHALLENGE": ("challenges",),
+    "METHOD": ("memories",),
+    "TASK": ("tasks",),
     "RUN": ("runs",),
     "TOURNAMENT": ("tournaments", "tunings"),
     "KIND": ("kinds",),
-    "NAME": ("agents", "envs", "memories", "challenges", "games", "runs", "tournaments", "tunings"),
+    "NAME": ("agents", "envs", "memories", "challenges", "tasks", "games", "runs", "tournaments", "tunings"),
 }
 _OF_OPTIONS = {  # options whose values are names of a kind
     **{"agent": "agents", "agents": "agents", "players": "agents", "env": "envs", "envs": "envs"},

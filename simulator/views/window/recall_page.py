@@ -23,6 +23,7 @@ KINDS = {  # of corruption that the slider sets: (lowest, highest) amount
     "salt": (0.0, 1.0),
     "erase": (0.0, 0.95),
     "hide": (0.0, 0.95),
+    "replace": (0.0, 1.0),
     "block": (0.05, 0.95),
     "gauss": (0.05, 3.0),
     "mix": (0.0, 1.0),

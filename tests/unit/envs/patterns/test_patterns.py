@@ -13,7 +13,7 @@ from scipy import stats
 
 from envs.common.patterns import sampling
 from envs.common.patterns.sampling import Pool, fresh, make_pool
-from envs.patterns import correlated, digits, glyphs, random_bits, rooms_seen
+from envs.patterns import correlated, digits, documents, glyphs, random_bits, rooms_seen
 from envs.patterns.glyphs import NAMES, bitmaps
 from simulator.core import registry
 
@@ -27,6 +27,8 @@ SETTINGS = [
     (digits, {"levels": "grey"}),
     (glyphs, {}),
     (glyphs, {"which": "letters"}),
+    (documents, {}),
+    (documents, {"features": "tf-idf"}),
     (rooms_seen, {}),
     (rooms_seen, {"layout": "four", "window": 5}),
 ]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.core import rng
 from simulator.recall import metrics
 
 TRUTH = np.array([[[1, -1, 1, -1], [1, 1, -1, -1]]], np.float32)  # one seed, two cues, four units
@@ -79,3 +80,39 @@ def test_retrieval_compares_with_the_nearest():
 )
 def test_a_falling_fraction_is_crossed_between_points(shares, expected):
     assert metrics.crossing(np.array([0, 1, 2]), np.array([shares], float), 0.5) == pytest.approx([expected])
+
+
+def test_lookup_by_hand():
+    """Three stored patterns, two queries: one found first, one tied with another behind a third."""
+    likeness = np.array([[[0.9, 0.2, 0.1], [0.8, 0.5, 0.5]]])
+    found = metrics.lookup(likeness, np.array([0, 1]), np.array([[0, 0, 1]]), 1, 2)
+    assert found.first.tolist() == [0.5]
+    assert found.reciprocal_rank.tolist() == [pytest.approx((1 + (1 / 2 + 1 / 3) / 2) / 2)]
+    assert found.precision.tolist() == [1.0]  # the nearest other one of both is of their class
+    assert found.by_class[0, 0] == 1.0
+    assert np.isnan(found.by_class[0, 1])
+    two = metrics.lookup(likeness, np.array([0, 1]), np.array([[0, 0, 1]]), 2, 2)
+    assert two.precision.tolist() == [0.5]
+    alone = metrics.lookup(np.ones((1, 2, 1)), np.array([0, 0]), np.array([[0]]), 5, 1)
+    assert alone.first.tolist() == [1.0]
+    assert np.isnan(alone.precision[0])
+    unnamed = metrics.lookup(likeness, np.array([0, 1]), np.full((1, 3), -1), 1, 0)
+    assert np.isnan(unnamed.precision[0])
+
+
+def test_a_recall_that_is_equally_like_all_finds_one_of_them_by_chance():
+    found = metrics.lookup(np.zeros((1, 4, 4)), np.arange(4), np.zeros((1, 4), np.int64), 2, 1)
+    assert found.first.tolist() == [0.25]
+    assert found.reciprocal_rank.tolist() == [pytest.approx((1 + 1 / 2 + 1 / 3 + 1 / 4) / 4)]
+
+
+def test_cosines_and_distances_are_scikit_learns():
+    from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances
+
+    stream = rng.generators([5], "patterns")[0]
+    q, x = stream.uniform(-1, 1, (2, 3, 6)), stream.uniform(-1, 1, (2, 4, 6))
+    for i in range(2):
+        ours = metrics.cosines(q, x)[i]
+        np.testing.assert_allclose(ours, cosine_similarity((q[i] + 1) / 2, (x[i] + 1) / 2), rtol=1e-9)
+        np.testing.assert_allclose(-metrics.nearness(q, x)[i], euclidean_distances(q[i], x[i]) ** 2, rtol=1e-9)
+    assert (metrics.cosines(-np.ones((1, 1, 6)), x[:1]) == 0).all()  # an empty document is like none

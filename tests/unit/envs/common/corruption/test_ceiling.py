@@ -43,7 +43,9 @@ def test_posterior_is_the_softmax_of_beta_times_overlap():
     np.testing.assert_allclose(found, weights / weights.sum(axis=2, keepdims=True), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "amount"), [("flip", 0.3), ("flips", 1), ("hide", 0.4), ("shift", 1), ("mix", 0.4)])
+@pytest.mark.parametrize(
+    ("name", "amount"), [("flip", 0.3), ("flips", 1), ("hide", 0.4), ("shift", 1), ("mix", 0.4), ("replace", 0.4)]
+)
 def test_no_answer_beats_the_ceiling(name, amount):
     """Over all patterns, cues and answers: overlap of sign vectors, exact recall, squared error."""
     stored = tuple(map(tuple, THREE[0].tolist()))

@@ -29,6 +29,9 @@ DISCRETE = (
     ("block", "0.5"),
     ("block", "0.3"),
     ("shift", "1"),
+    ("replace", "0.3"),
+    ("replace", "1"),
+    ("replace", "0"),
     ("mix", "0.3"),
     ("mix", "1"),
 )
@@ -100,6 +103,8 @@ def test_evidence_is_half_the_log_odds_of_a_unit_alone(name, amount):
     if name in ("shift", "mix"):
         assert evidence is None
         return
+    if name == "replace":  # depends on how many units are at +1, which differ here; see the next test
+        return
     assert evidence.dtype == np.float64
     for unit in range(6):
         up, down = (_alone(patterns[0], laws, unit, sign) for sign in (1, -1))
@@ -107,6 +112,22 @@ def test_evidence_is_half_the_log_odds_of_a_unit_alone(name, amount):
             a, b = up.get(cue[unit], 0.0), down.get(cue[unit], 0.0)
             exact = CERTAIN if b == 0 else -CERTAIN if a == 0 else log(a / b) / 2
             assert said == pytest.approx(np.clip(exact, -CERTAIN, CERTAIN), abs=1e-9)
+
+
+@pytest.mark.parametrize("amount", [0.3, 0.9, 1.0])
+@pytest.mark.parametrize("n_up", [2, 4, 6])
+def test_evidence_of_replaced_words_is_that_of_each_unit_among_as_many(amount, n_up):
+    patterns = [tuple([1.0] * n_up + [-1.0] * (6 - n_up)), tuple([-1.0] * (6 - n_up) + [1.0] * n_up)]
+    channel = parse(f"replace:{amount}", PatternSpec((6,)))
+    if n_up == 6:
+        assert (channel.evidence(Cues(np.ones((1, 1, 6), np.float32))) == CERTAIN).all()
+        return
+    up, down = (law("replace", amount, pattern, (6,)) for pattern in patterns)  # of the first unit at +1 and at -1
+    for cue in sorted({*up, *down}):
+        chances = [sum(prob for other, prob in each.items() if other[0] == cue[0]) for each in (up, down)]
+        exact = CERTAIN if chances[1] == 0 else -CERTAIN if chances[0] == 0 else log(chances[0] / chances[1]) / 2
+        said = channel.evidence(Cues(np.array([[cue]], np.float32)))[0, 0, 0]
+        assert said == pytest.approx(np.clip(exact, -CERTAIN, CERTAIN), abs=1e-6)
 
 
 def _alone(patterns, laws, unit, sign):

@@ -1,0 +1,166 @@
+"""``engram predict``: methods and memories predict ratings or classes; the part of ``engram resume`` for that.
+
+A command of its own beside ``engram recall``: what competes there are memories of patterns under damage, with recall's
+scores and its ceiling; here methods that are no memories compete too, conditions are numbers of labels or of ratings,
+and every task has scores of its own. The loop, the lab, the reports and the pictures work alike.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from typing import Any
+
+from simulator import console
+from simulator.commands.live.driver import drive, interruption_line
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
+from simulator.commands.parsing.help import PlayerHelp, player_help
+from simulator.commands.run import MakeView, Outcome, announce_compiling
+from simulator.config.codec import assemble, of_record, own_settings, read, table_at
+from simulator.config.predict import PredictConfig
+from simulator.config.presets import find_memory
+from simulator.config.validation import ConfigSource
+from simulator.core import registry
+from simulator.core.foreign.python_files import is_path, label_of
+from simulator.core.notices import forget_notices
+from simulator.core.snapshots import PREDICT, PredictSnapshot
+from simulator.store.cell_store import kind_of
+from simulator.store.lab import existing
+from simulator.store.run_store import Store
+
+
+def act(args: ParsedArgs) -> CommandResult:
+    """Run the comparison that the words describe."""
+    from simulator.reporting import predict
+
+    if args.options.view == "window":
+        raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
+    sources = _sources(args)
+    if not named_players(sources, ("task",)):
+        tasks = ", ".join(registry.names("tasks"))
+        raise ValueError(f"expected engram predict [METHOD|MEMORY ...] TASK, or --config FILE; the tasks are {tasks}")
+    config = assemble(PredictConfig, sources)
+    options = args.options
+    data, code = begin(config, lab_of(options), lambda: view_of(options, "predict"), options.label)
+    return CommandResult(data, predict.show, code)
+
+
+def _sources(args: ParsedArgs) -> list[ConfigSource]:
+    """Return the sources of the config, each over the ones before: file, command line."""
+    files = [read(args.options.config)] if args.options.config else []
+    methods: dict[str, dict[str, str]] = {}
+    for word in args.names[:-1]:  # NAME or LABEL=NAME
+        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+        if not sign:
+            label = label_of(word)
+            name = word
+        label = re.sub(r"\W", "_", label)
+        if label in methods:
+            raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
+        methods[label] = {"name": name}
+    names: dict[str, Any] = {"method": methods} if methods else {}
+    if args.names:
+        names["task"] = {"name": args.names[-1]}
+    return [*files, *args.sources(names)]
+
+
+def _players(args: ParsedArgs) -> list[PlayerHelp]:
+    """Return the settings of the named task and memories."""
+    sources = _sources(args)
+    tasks = list(named_players(sources, ("task",)).values())
+    own = registry.load("tasks", tasks[-1]).module.METHODS if tasks else {}
+    memories: dict[str, str] = {}
+    for source in sources:
+        if not source.flags:
+            for label, table in table_at(source, ("method",), source.values.get("method", {})).items():
+                memories[label] = str(table_at(source, ("method", label), table).get("name", label))
+    shown = {label: name for label, name in memories.items() if name.replace("-", "_") not in own}
+    return [
+        *(player_help(("method", label), "memories", name, find_memory) for label, name in shown.items()),
+        *(player_help(("task",), "tasks", name) for name in tasks),
+    ]
+
+
+def begin(config: PredictConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
+    """Run a new comparison; its summary and 0, or None and the code of an interruption.
+
+    Raises:
+        ValueError: the task cannot be made, a contestant cannot predict, or the lab cannot be used.
+    """
+    from simulator.prediction import loop
+
+    announce_compiling()
+    forget_notices()
+    with Store(lab) as store:
+        return play(loop.predict(config, store, label=label), store, make_view())
+
+
+def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
+    """Run what is missing of a stored comparison; see ``begin``.
+
+    Raises:
+        ValueError: it cannot be continued.
+    """
+    from simulator.prediction import loop
+
+    announce_compiling()
+    forget_notices()
+    with Store(existing(lab)) as store:
+        record = store.find(run)
+        config = of_record(PredictConfig, record)
+        return play(loop.predict(config, store, record.run), store, make_view())
+
+
+def is_comparison(run: str, lab: str) -> bool:
+    """Tell whether a stored run is a comparison of predictions; False where there is no such run."""
+    return kind_of(lab, run) == PREDICT
+
+
+def stored(run: str, lab: str, *, with_settings: bool = False) -> dict[str, Any]:
+    """Summarise a stored comparison; ``with_settings``: with ``toml``, its settings, and ``created``."""
+    from simulator.prediction import summary
+
+    with Store(existing(lab)) as store:
+        record = store.find(run)
+        settings = {"toml": record.settings, "created": record.created} if with_settings else {}
+        return {**summary.summary(store, record.run), **settings}
+
+
+def play(snapshots: Generator[PredictSnapshot, None, None], store: Store, view: Any) -> Outcome:
+    """Run a comparison to its end, or until Ctrl-C; the code is 1 where every seed of every contestant failed."""
+    from simulator.prediction import summary
+    from simulator.reporting import predict
+
+    driven = drive(snapshots, view, _begun)
+    snapshot = driven.last
+    if not driven.signal:
+        result = summary.summary(store, snapshot.id)
+        for line in predict.failure_lines(result):
+            console.print_status(f"{snapshot.id}: {line}")
+        predicted = any(score for cell in result["cells"] for score in cell["scores"].values())
+        return Outcome(result, 0 if predicted else 1)
+    console.print_status(interruption_line(driven, store.lab))
+    return Outcome(None, 128 + driven.signal)
+
+
+def _begun(snapshot: PredictSnapshot) -> None:
+    seeds = f"{len(snapshot.seeds):,} seed{'s' * (len(snapshot.seeds) > 1)}"
+    methods = ", ".join(snapshot.contestants)
+    console.print_status(f"{snapshot.id}: {methods} predict {snapshot.task}, {seeds}, {snapshot.n_cells:,} cells")
+    for line in snapshot.warnings:
+        console.print_status(f"{snapshot.id}: {line}")
+
+
+COMMAND = Command(
+    act,
+    (0, 10_000),
+    ("config", "label", "view"),
+    lambda: own_settings(PredictConfig),
+    ("method", "task"),
+    _players,
+    examples=(
+        "predict ratings",
+        "predict user_item_means als rbm ratings --task.seen 0.1,0.3 --seeds 4",
+        "predict deep_belief classes --task.labels 20,100 --seeds 5",
+    ),
+)

@@ -1,0 +1,131 @@
+"""The config of a comparison of predictions: methods and memories at one task, over many seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from simulator.config import codec
+from simulator.config.codec import (
+    Format,
+    PlayerEntry,
+    StoredConfig,
+    choose,
+    forget_place,
+    labelled,
+    stored_tables,
+    table_of,
+)
+from simulator.config.presets import find_memory
+from simulator.config.validation import ConfigSource, check, current_settings, merge
+from simulator.core import registry
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Methods and memories that predict the same, over many seeds."""
+
+    task: str
+    """the task's name"""
+    contestants: tuple[PlayerEntry, ...]
+    """the methods and memories that compete; the settings of a task's own method are None"""
+    seeds: Annotated[int, Meta(ge=1, le=10**5)] = 10
+    """number of seeds, each with data, splits and learners of its own"""
+    first_seed: Annotated[int, Meta(ge=0, le=10**15)] = 0
+    """first seed; the others follow it"""
+    skip: bool = False
+    """mark and leave out a contestant that cannot predict here; off: end there"""
+    threads: Annotated[int, Meta(ge=0, le=1024)] = 0
+    """threads that share the seeds; 0: one per core"""
+    task_settings: Any = None
+    """the task's own Config"""
+
+
+def build(values: Mapping[str, Any]) -> PredictConfig:
+    """Make a comparison of nested tables.
+
+    ``{"method": {"als": {}}, "task": {"name": "ratings"}}``: the table ``method`` holds a table for every contestant by
+    its label, with ``name``, a method's of the task or a memory's (by default the label), and a memory's settings.
+
+    Raises:
+        ValueError: a missing, unknown or bad setting, in one line.
+    """
+    return codec.build(PredictConfig, values)
+
+
+def outline(record: StoredConfig) -> PredictConfig:
+    """Read a stored comparison without its players' settings, so that it can be shown when a player is gone."""
+    tables = stored_tables(PredictConfig, record)
+    contestants = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables["method"].items()]
+    names = {field.name for field in fields(PredictConfig)}
+    own = {name: value for name, value in tables.items() if name in names and name != "task"}
+    return PredictConfig(str(tables["task"].get("name")), tuple(contestants), **own)
+
+
+def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> PredictConfig:
+    task = choose(sources, "task", "tasks")
+    module = registry.load("tasks", task.name).module
+    named = labelled([source for source in sources if not source.flags], "method")
+    if not named:
+        sources = [ConfigSource({"method": {name: {} for name in module.DEFAULT}}), *sources]
+    contestants = []
+    for label, tables in labelled(sources, "method").items():
+        name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
+        own = [(source, {key: value for key, value in table.items() if key != "name"}) for source, table in tables]
+        plain = name.replace("-", "_")
+        if plain in module.METHODS:
+            if given := next((source.name(("method", label, key)) for source, table in own for key in table), ""):
+                raise ValueError(f"{given}: {plain} has its settings in the task, expected --task.SETTING")
+            contestants.append(PlayerEntry(label, plain, None))
+            continue
+        player, chosen = _memory(name, task.name, module.METHODS)
+        for source, table in own:
+            chosen = merge(chosen, check(current_settings(chosen), table, source, ("method", label), player.name))
+        contestants.append(PlayerEntry(label, player.name, chosen))
+    return PredictConfig(task.name, tuple(contestants), **values, task_settings=task.settings)
+
+
+def _memory(name: str, task: str, methods: Mapping[str, str]) -> tuple[registry.Plugin, Any]:
+    """Find a memory or a preset of one by name, with its settings.
+
+    Raises:
+        ValueError: nothing has that name, or it is a method of another task; one line.
+    """
+    try:
+        return find_memory(name)
+    except ValueError as error:
+        if not str(error).startswith("unknown"):
+            raise
+        known = [*methods, *registry.names("memories")]
+        hint = f"of {task}: {', '.join(methods)}, or a memory: engram list memories"
+        raise ValueError(registry.unknown_name_message("method", name, known, hint)) from error
+
+
+def _players(config: PredictConfig) -> dict[str, Any]:
+    methods = {
+        one.label: {"name": one.name} if one.settings is None else table_of(one.name, one.settings)
+        for one in config.contestants
+    }
+    return {"task": table_of(config.task, config.task_settings), "method": methods}
+
+
+def _identify(config: PredictConfig, tables: dict[str, Any]) -> Iterable[str]:
+    """Leave out the threads, on which no result depends; the names of the task's files count."""
+    tables.pop("threads", None)
+    for table in (tables["task"], *tables["method"].values()):
+        forget_place(table)
+    list_files = getattr(registry.load("tasks", config.task).module, "files", None)
+    files = list(map(str, list_files(config.task_settings))) if list_files else []
+    if files:
+        tables["task"]["files"] = [Path(path).name for path in files]
+    return files
+
+
+codec.register(
+    PredictConfig,
+    Format("predict", ("method", "task"), ("task", "contestants", "task_settings"), _compose, _players, _identify),
+)

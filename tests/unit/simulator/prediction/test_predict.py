@@ -1,0 +1,221 @@
+"""Tests of comparisons of predictions: nothing lost, seeds alone, every command on the stored one, and bad input."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import simulator
+from simulator.commands import main as command_line
+from simulator.commands import reproduce
+from simulator.config import codec
+from simulator.config import predict as predict_config
+from simulator.config.predict import PredictConfig
+from simulator.core.snapshots import PredictSnapshot
+from simulator.prediction import loop
+from simulator.prediction import summary as predictions
+from simulator.reporting import html_page, plot, predict
+from simulator.reporting.report import PREDICT, show_csv
+from simulator.store.run_store import Store
+from simulator.views.predict import page_of, plain_line
+from simulator.views.style import TerminalStyle
+
+SMALL = {
+    "seeds": 3,
+    "method": {"posterior_mean": {}, "als": {}, "kept": {"name": "nearest_neighbor"}},
+    "task": {"name": "ratings", "users": 20, "items": 12, "seen": [0.3, 0.5], "sweeps": 5},
+}
+CLASSES = {
+    "seeds": 2,
+    "method": {"nearest": {}, "autoencoder": {"hidden": [16], "updates": 20}},
+    "task": {"name": "classes", "labels": [20], "updates": 10},
+}
+
+
+def play(lab, config, cells: int | None = None) -> str:
+    """Run a comparison, or so many cells of it, and return its run."""
+    with Store(lab) as store:
+        snapshots = loop.predict(config, store)
+        for snapshot in itertools.islice(snapshots, None if cells is None else cells + 1):
+            run = snapshot.id
+        snapshots.close()
+    return run
+
+
+def summary_of(lab, run):
+    with Store(lab) as store:
+        return predictions.summary(store, run)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """Return a lab with a comparison of ratings, r1, and of classes, r2."""
+    lab = tmp_path_factory.mktemp("lab")
+    play(lab, predict_config.build(SMALL))
+    play(lab, predict_config.build(CLASSES))
+    return lab
+
+
+def test_every_contestant_has_a_cell_for_every_condition(lab):
+    summary = summary_of(lab, "r1")
+    places = [(cell["contestant"], cell["condition"]) for cell in summary["cells"]]
+    assert places == [(label, seen) for label in ("posterior_mean", "als", "kept") for seen in (0.3, 0.5)]
+    assert (summary["status"], summary["step"], summary["steps"]) == ("done", 6, 6)
+    for cell in summary["cells"]:
+        assert len(cell["scores"]["rmse"]["per_seed"]) == 3
+        assert cell["scores"]["rmse"]["low"] <= cell["scores"]["rmse"]["mean"] <= cell["scores"]["rmse"]["high"]
+    assert summary["ceiling"] == "ceiling"
+
+
+def test_differences_are_to_the_best_that_is_no_ceiling(lab):
+    summary = summary_of(lab, "r1")
+    found = {(one["contestant"], one["condition"]): one for one in summary["differences"]}
+    assert {one["than"] for one in found.values()} <= {"als", "kept"}
+    assert found["posterior_mean", 0.3]["rmse"]["mean"] < 0.0
+    per_seed = {cell["contestant"]: cell["scores"]["rmse"]["per_seed"] for cell in summary["cells"][::2]}
+    best = found["posterior_mean", 0.3]["than"]
+    expected = np.subtract(per_seed["posterior_mean"], per_seed[best])
+    np.testing.assert_allclose(found["posterior_mean", 0.3]["rmse"]["per_seed"], expected)
+
+
+@pytest.mark.parametrize(("settings", "run"), [(SMALL, "r1"), (CLASSES, "r2")], ids=["ratings", "classes"])
+def test_interrupted_or_alone_it_is_the_same(tmp_path, lab, settings, run):
+    whole = summary_of(lab, run)
+    config = predict_config.build(settings)
+    cut = play(tmp_path, config, 1)
+    assert summary_of(tmp_path, cut)["status"] == "interrupted"
+    with Store(tmp_path) as store:
+        for _ in loop.predict(config, store, cut):
+            pass
+    alone = play(tmp_path, predict_config.build({**settings, "seeds": 1, "first_seed": 1}))
+    for one, resumed, single in zip(
+        *(summary["cells"] for summary in (whole, summary_of(tmp_path, cut), summary_of(tmp_path, alone))), strict=True
+    ):
+        for name, score in one["scores"].items():
+            if score is None:
+                assert resumed["scores"][name] is None
+                continue
+            assert resumed["scores"][name]["per_seed"] == score["per_seed"]
+            assert single["scores"][name]["per_seed"] == score["per_seed"][1:2]
+        assert resumed.get("confusion") == one.get("confusion")
+
+
+def test_it_is_reproduced_bit_for_bit(lab):
+    assert reproduce.again("r1", str(lab))["identical"]
+
+
+def test_settings_go_to_toml_and_back():
+    config = predict_config.build(CLASSES)
+    again = codec.from_toml(PredictConfig, codec.to_toml(config), "there")
+    assert again == config
+    assert codec.settings_hash(again) == codec.settings_hash(config)
+    assert predict_config.build({"task": {"name": "ratings"}}).contestants[0].label == "posterior_mean"
+
+
+def test_the_table_has_the_best_first_and_the_ceiling_last(lab):
+    (table,) = predict.tables(summary_of(lab, "r1"))
+    assert table.columns[:3] == ["fraction of ratings seen", "method", "RMSE"]
+    assert table.rows[0][1] == "posterior_mean"
+    assert table.rows[3][1] == "best possible"
+    for form in (predict.show, predict.show_markdown, predict.show_latex):
+        form(summary_of(lab, "r2"))
+
+
+def test_reports_for_other_programs(lab, capsys):
+    show_csv(PREDICT, summary_of(lab, "r1"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "run,contestant,condition,seed,rmse,mae,ceiling"
+    assert len(lines) == 1 + 6 * 3
+    show_csv(PREDICT, summary_of(lab, "r1"), "summary")
+    assert len(capsys.readouterr().out.splitlines()) == 1 + 6
+
+
+def test_pictures_and_the_page(lab, tmp_path):
+    kinds = [picture.kind for picture in plot.drawing_of(PREDICT, summary_of(lab, "r2"), plot.KINDS[PREDICT]).pictures]
+    assert kinds == ["scores", "confusion", "roc"]
+    drawing = plot.drawing_of(PREDICT, summary_of(lab, "r1"), plot.KINDS[PREDICT])
+    assert [picture.kind for picture in drawing.pictures] == ["scores"]
+    assert len(drawing.left_out) == 2
+    plot.draw(drawing, tmp_path / "r1.svg")
+    assert command_line.main(["report", "r2", "--html", str(tmp_path / "r2.html"), "--lab", str(lab)]) == 0
+    assert "engram predict --config" in (tmp_path / "r2.html").read_text()
+    assert html_page.WORDS_OF_PREDICTIONS["accuracy"] in (tmp_path / "r2.html").read_text()
+
+
+def test_other_commands_know_it(lab, capsys):
+    for words in (["show", "r1"], ["list", "runs"], ["report", "r1", "--table"], ["resume", "r1"]):
+        assert command_line.main([*words, "--lab", str(lab)]) == 0
+    assert command_line.main(["export", "r1", "x.npz", "--lab", str(lab)]) == 2
+    assert "r1 is a comparison of predictions" in capsys.readouterr().err
+    loaded = simulator.load("r1", lab=lab)
+    assert loaded["task"] == "ratings"
+    assert len(loaded.records()) == 18
+    assert "ratings, 3 seeds, 6 cells, done" in repr(loaded)
+
+
+def test_json_is_one_object(tmp_path, capsys):
+    words = ["predict", "global_mean", "ratings", "--task.users", "10", "--task.items", "8", "--task.seen", "0.5"]
+    assert command_line.main([*words, "--seeds", "2", "--json", "--view", "none", "--lab", str(tmp_path)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert [cell["contestant"] for cell in printed["cells"]] == ["global_mean"]
+
+
+def test_from_python(tmp_path):
+    found = simulator.predict(
+        {"name": "ratings", "users": 10, "items": 8},
+        ["global_mean"],
+        task_settings={"seen": [0.5]},
+        seeds=2,
+        lab=tmp_path,
+    )
+    assert found["contestants"] == ["global_mean"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ([], r"expected engram predict \[METHOD\|MEMORY ...\] TASK, or --config FILE; the tasks are classes, ratings"),
+        (["ratings", "--view", "window"], "--view window: a comparison of predictions has none"),
+        (["ratngs"], "unknown task 'ratngs'; did you mean ratings"),
+        (["digits"], "unknown task 'digits'; it is a challenge: engram recall MEMORY digits"),
+        (["alls", "ratings"], "unknown method 'alls'; did you mean als"),
+        (["als", "classes"], "unknown method 'als'"),
+        (["als", "als", "ratings"], "als: als competes already"),
+        (["als", "ratings", "--method.als.rank", "3"], "--method.als.rank: als has its settings in the task"),
+        (["als", "ratings", "--task.seen", "1.5"], "--task.seen"),
+        (["vae", "classes", "--seeds", "1"], "vae: it has no encoder of dense layers"),
+        (["hopfield", "ratings", "--seeds", "1", "--task.users", "5"], "hopfield: .*; --skip leaves it out"),
+    ],
+)
+def test_bad_words_are_refused_in_one_line(tmp_path, capsys, words, line):
+    import re
+
+    view = [] if "--view" in words else ["--view", "none"]
+    assert command_line.main(["predict", *words, *view, "--lab", str(tmp_path)]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert re.search(line, said), said
+    with Store(tmp_path) as store:
+        assert store.runs() == []
+
+
+def test_a_contestant_that_cannot_predict_is_listed(tmp_path, capsys):
+    words = ["predict", "hopfield", "global_mean", "ratings", "--task.users", "10", "--seeds", "2", "--skip"]
+    assert command_line.main([*words, "--view", "none", "--lab", str(tmp_path)]) == 0
+    assert "cannot predict: hopfield: " in capsys.readouterr().out
+
+
+def test_the_page_shows_bars_at_the_newest_condition():
+    snapshot = PredictSnapshot(
+        "r1", ("a", "b"), "ratings", "running", (0, 1), 3, 4, 1.0, "b, 0.5 seen", "seen", "RMSE",
+        (("a", 0.3, 1.0), ("a", 0.5, 0.5), ("b", 0.5, 2.0)), "b, 0.5 seen",
+    )  # fmt: skip
+    page = page_of(snapshot, (60, 12), TerminalStyle(ascii=True)).plain
+    assert page.count("#") == 50  # 10 and 40 columns
+    assert plain_line(snapshot) == "r1: 3 of 4 cells, 1.0 s, b, 0.5 seen: RMSE 2"
+    console = Console(file=io.StringIO(), width=60)
+    console.print(page_of(snapshot, (60, 12), TerminalStyle(ascii=True)))
