@@ -80,8 +80,8 @@ class Options:
     """pictures to draw, separated by commas: curves, training (of runs), corruption, load, scores, retrieval, plane,
     capacity (of recall benchmarks; capacity of Hopfield networks on random_bits, beside the theory), scores, confusion,
     roc (of predictions), tiers, profiles, pairs, curves, solved (of tournaments), trials, settings (of tunings), or
-    all; by default all but training, solved, confusion, roc, plane and capacity, scores of recall only where there is no
-    curve, and retrieval where patterns are looked up. Of a memory that is shown: weights, energies, states,
+    all; by default all but training, solved, confusion, roc, plane and capacity, scores of recall only where there is
+    no curve, and retrieval where patterns are looked up. Of a memory that is shown: weights, energies, states,
     distribution, filters, reconstruction, recognition, nearest, by default all that it has something for"""
     x: Literal["steps", "seconds"] = "steps"
     """axis of learning curves: environment steps per seed, or seconds of training"""
