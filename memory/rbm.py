@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
-from simulator.core.field_types import Count
+from memory.common.sizing import Rule, sized
+from simulator.core.field_types import CountOrZero
 from simulator.core.memories import PatternSpec
 
 
@@ -24,8 +25,11 @@ from simulator.core.memories import PatternSpec
 class Config(RBMStackConfig):
     """Settings of a restricted Boltzmann machine."""
 
-    n_hidden: Count = 128
-    """hidden units"""
+    n_hidden: CountOrZero = 0
+    """hidden units; 0: follows the number of units of a pattern"""
+
+
+RULES = {"n_hidden": Rule(128, by_units=0.55)}
 
 
 PRESETS = {
@@ -45,7 +49,8 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStac
     Raises:
         ValueError: weights of more than 4 GiB.
     """
-    return RBMStackMemory("rbm", spec, seed_list, (config.n_hidden,), config)
+    n_hidden = sized(config, RULES, spec.n).n_hidden
+    return RBMStackMemory("rbm", spec, seed_list, (n_hidden,), config)
 
 
 if __name__ == "__main__":

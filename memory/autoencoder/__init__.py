@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
-from simulator.core.field_types import Count, NonNegative, PartShare, Positive
+from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_noise
+from memory.common.sizing import Rule, sized
+from simulator.core.field_types import Count, NonNegative, PartShare
 from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
@@ -34,10 +35,9 @@ if TYPE_CHECKING:
 class Config(DenoisingConfig):
     """Settings of an autoencoder."""
 
-    learning_rate: Positive = 8e-3
-    """peak learning rate of Adam; it rises over the first twentieth of the updates and decays to 0, both linearly"""
-    hidden: tuple[LayerWidth, ...] = (192, 192)
-    """units of the layers from the pattern to the code, which is the last; the layers back mirror them"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """units of the layers from the pattern to the code, which is the last; the layers back mirror them; (): two, whose
+    widths follow the number of units"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
     """activation of hidden units"""
     output: Literal["logistic", "linear"] = "logistic"
@@ -57,6 +57,8 @@ class Config(DenoisingConfig):
     pretrain_updates: Count = 500
     """gradient updates of every pretrained layer"""
 
+
+RULES = TRAINING_RULES | {"learning_rate": Rule(8e-3, by_units=-0.5), "hidden": Rule((192, 192), by_units=0.4)}
 
 _ONE_LAYER = {"hidden": [256], "activation": "sigmoid", "noise": "none"}
 PRESETS = {
@@ -82,8 +84,6 @@ PRESETS = {
 
 
 def _check(config: Config) -> None:
-    if not config.hidden:
-        raise ValueError("memory.hidden = (): expected at least one layer")
     check_noise(config)
     if config.contractive_weight and (len(config.hidden) > 1 or config.activation == "relu"):
         raise ValueError(
@@ -100,8 +100,11 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     Raises:
         ValueError: settings that contradict each other.
     """
-    _check(config)
+    _check(sized(config, RULES, spec.n))
     from memory.autoencoder.model_torch import Autoencoder  # loads torch
     from memory.common.networks.memory_torch import NetworkMemory
 
-    return NetworkMemory("autoencoder", spec, seed_list, config.recall_mode, Autoencoder(spec, config))
+    def network(n_patterns: int) -> Autoencoder:
+        return Autoencoder(spec, sized(config, RULES, spec.n, n_patterns))
+
+    return NetworkMemory("autoencoder", spec, seed_list, config.recall_mode, network)

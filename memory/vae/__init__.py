@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_noise
+from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_noise
+from memory.common.sizing import Rule, sized
 from simulator.core.field_types import NonNegative
 from simulator.core.memories import PatternSpec
 
@@ -31,13 +32,16 @@ if TYPE_CHECKING:
 class Config(DenoisingConfig):
     """Settings of a variational autoencoder."""
 
-    hidden: tuple[LayerWidth, ...] = (192,)
-    """hidden units of the encoder, layer by layer; the decoder mirrors them"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """hidden units of the encoder, layer by layer; the decoder mirrors them; (): one layer, whose width follows the
+    number of units"""
     latent_dim: LayerWidth = 16
     """dimension of the latent code"""
     beta: NonNegative = 1.0
     """weight of the KL divergence in the loss"""
 
+
+RULES = TRAINING_RULES | {"hidden": Rule((192,), by_units=0.4)}
 
 PRESETS = {
     "vae-plain": {"description": "is trained without noise", "memory": {"noise": "none"}},
@@ -58,4 +62,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.vae.model_torch import VAE
 
-    return NetworkMemory("vae", spec, seed_list, config.recall_mode, VAE(spec, config))
+    def network(n_patterns: int) -> VAE:
+        return VAE(spec, sized(config, RULES, spec.n, n_patterns))
+
+    return NetworkMemory("vae", spec, seed_list, config.recall_mode, network)

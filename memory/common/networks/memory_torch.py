@@ -134,18 +134,26 @@ class NetworkMemory:
         spec: shape and domain of a pattern.
         seed_list: seeds of the run.
         recall_mode: as in the settings.
-        network: a :class:`MemoryNetwork`.
+        make_network: makes a :class:`MemoryNetwork` for a number of stored patterns; its layers do not depend on it.
     """
 
     domain = "continuous"
 
-    def __init__(self, name: str, spec: PatternSpec, seed_list: Sequence[int], recall_mode: str, network: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: PatternSpec,
+        seed_list: Sequence[int],
+        recall_mode: str,
+        make_network: Callable[[int], Any],
+    ) -> None:
         torch.set_num_threads(1)
         self.recall_mode = recall_mode
         self._name = name
         self._spec = spec
         self._seeds = list(seed_list)
-        self._network = network
+        self._make_network = make_network
+        self._network = network = make_network(1)
         self._weights: Weights = network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = False
         self._generate_states = rng.pcg64_states(self._seeds, "recall")
@@ -169,6 +177,7 @@ class NetworkMemory:
         n_seeds = len(self._seeds)
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, n_seeds, self._spec, "pattern", domain=domain)
+        self._network = self._make_network(stored.shape[1])
         initial: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         streams = rng.generators(self._seeds, "training")
         trained: dict[int, Weights] = {}
@@ -189,6 +198,7 @@ class NetworkMemory:
         """Train on patterns [S, P, N] as :meth:`store` does, in one thread, some updates at a time."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
+        self._network = self._make_network(stored.shape[1])
         weights: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = True
         shown = 0.0

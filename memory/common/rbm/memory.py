@@ -36,7 +36,6 @@ from simulator.core.field_types import NonNegative, Positive
 from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.protocols import Array, State
 
-LR_REFERENCE_UNITS = 64  # visible units up to which the learning rate is used as given
 MIN_VISIBLE_STD = 0.05  # of a Gaussian unit that is the same in every pattern
 N_PIECES = 50  # in which a layer learns while somebody looks
 GENERATE_SWEEPS = 5  # sweeps of a generating chain, as a multiple of recall.max_iters
@@ -97,15 +96,15 @@ class RBMStackMemory:
         Raises:
             ValueError: another shape, or values outside the domain.
         """
-        for _ in self._storing(patterns, self._config.learn.updates):
+        for _ in self._storing(patterns, n_pieces=1):
             pass
 
     def storing(self, patterns: Array) -> Iterator[float]:
         """Learn patterns [S, P, N] as :meth:`store` does, a piece of the updates at a time."""
-        return self._storing(patterns, max(1, self._config.learn.updates // N_PIECES))
+        return self._storing(patterns, N_PIECES)
 
-    def _storing(self, patterns: Array, piece: int) -> Iterator[float]:
-        """Learn patterns [S, P, N] from random weights, so many updates of a layer at a time."""
+    def _storing(self, patterns: Array, n_pieces: int) -> Iterator[float]:
+        """Learn patterns [S, P, N] from random weights, every layer in about so many pieces."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         values = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
         stack = self._stack
@@ -118,9 +117,7 @@ class RBMStackMemory:
         for at, layer in enumerate(stack.layers):
             gaussian = stack.gaussian and at == 0
             init_visible_bias(layer, gaussian, data)
-            learning_rate = self._config.learn.learning_rate * min(1.0, LR_REFERENCE_UNITS / data.shape[2])
-            settings = replace(self._config.learn, learning_rate=learning_rate)
-            for share in train_in_pieces(layer, gaussian, data, streams, settings, piece):
+            for share in train_in_pieces(layer, gaussian, data, streams, self._config.learn, n_pieces):
                 yield (at + share) / len(stack.layers)
             data = sigmoid(data @ layer.weights + layer.hidden_bias[:, None])
 

@@ -215,7 +215,6 @@ def test_every_preset_restores_patterns(preset):
         ({"pretrain": "rbms"}, "expected sigmoid"),
         ({"noise_min": 0.5}, r"noise_max = 0\.4: expected at least noise_min, 0\.5"),
         ({"noise_max": 1.5}, "at most 1"),
-        ({"hidden": ()}, "at least one layer"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(fields, said):
