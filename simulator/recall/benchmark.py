@@ -14,7 +14,7 @@ from simulator.config.codec import PlayerEntry
 from simulator.config.recall import RecallConfig
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
-from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall, RecallPicture
+from simulator.core.memories import CorruptionModel, Cues, DecodesCodes, PatternSplit, Recall, RecallPicture
 from simulator.core.protocols import Array, State
 from simulator.recall import metrics as scores
 from simulator.recall.bayes_optimal import ceiling
@@ -29,6 +29,7 @@ SCORES = (
         "basin",
         "capacity_half",
         "capacity_most",
+        "reconstruction_error",
     ),
 )
 MAX_RADII = 12  # at most, that basins are looked at
@@ -289,6 +290,11 @@ class RecallBenchmark:
                 group.health.look(codes, NOT_RECALLED)
                 if codes[0].shape[2]:  # a machine without hidden units has none
                     group.scores["latent_precision"] = scores.retrieval(*codes, *classes)
+        has_both_ways = isinstance(memory, DecodesCodes) and hasattr(memory, "codes")
+        if draw.held_out.shape[1] and has_both_ways and memory.code_size:
+            restored = memory.decode(memory.codes(draw.held_out))
+            group.health.look(restored, NOT_RECALLED)
+            group.scores["reconstruction_error"] = scores.squared_error(restored, draw.held_out)
         group.scores["fixed_point_rate"] = self._fixed(group)
         if self._config.basin:
             group.scores["basin"] = self._basin(group)

@@ -18,7 +18,7 @@ INTERVALS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_ra
 BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed_point_rate": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
 _FLAGS = ("ceiling_at_least", "used_evidence")
-_PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision")
+_PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision", "reconstruction_error")
 
 
 class MeasuredCondition(NamedTuple):
@@ -45,6 +45,8 @@ def summary(store: Store, run: str) -> dict[str, Any]:
       patterns, of those that cues are made of, that recall without evidence leaves unchanged.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``latent_precision``, ``pixel_precision``: fraction of the same class among a novel pattern's nearest stored ones.
+    * ``reconstruction_error``: squared error of a novel pattern that is decoded from its code, summed over units, which
+      count from 0 to 1.
     * ``used_evidence``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is
       corrupted, as it would be the answer, nor where the corruption has none for single units.
     * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
