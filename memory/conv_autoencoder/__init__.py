@@ -50,7 +50,7 @@ class Config(DenoisingConfig):
     """dimension of the latent code"""
 
 
-RULES = TRAINING_RULES | {"updates": Rule(1_000, by_patterns=0.3)}
+RULES = TRAINING_RULES | {"updates": Rule(1_000, by_patterns=0.3), "learning_rate": Rule(5e-3)}
 
 PRESETS = {
     "conv-autoencoder-unpool": {
