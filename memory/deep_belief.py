@@ -44,7 +44,8 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStac
     Raises:
         ValueError: weights of more than 4 GiB.
     """
-    return RBMStackMemory("deep_belief", spec, seed_list, sized(config, RULES, spec.n).hidden, config)
+    hidden = sized(config, RULES, spec.n).hidden
+    return RBMStackMemory("deep_belief", spec, seed_list, lambda _: hidden, config)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
-from memory.common.sizing import Rule, sized
+from memory.common.sizing import Rule
 from simulator.core.field_types import CountOrZero
 from simulator.core.memories import PatternSpec
 
@@ -26,10 +26,10 @@ class Config(RBMStackConfig):
     """Settings of a restricted Boltzmann machine."""
 
     n_hidden: CountOrZero = 0
-    """hidden units; 0: follows the number of units of a pattern"""
+    """hidden units; 0: follows the number of patterns and of their units"""
 
 
-RULES = {"n_hidden": Rule(128, by_units=0.55)}
+N_HIDDEN_RULES = (Rule(128, by_units=0.55), Rule(128, by_patterns=0.3))  # the larger of both
 
 
 PRESETS = {
@@ -37,7 +37,13 @@ PRESETS = {
         "description": "plain contrastive divergence, and one pass up and down",
         "memory": {
             "recall_mode": "single_pass",
-            "learn": {"centered": False, "batch_likelihood_weight": 0.0, "input_noise": 0.0},
+            "learn": {
+                "centered": False,
+                "batch_likelihood_weight": 0.0,
+                "input_noise": 0.0,
+                "learning_rate": 0.05,
+                "updates": 2_000,
+            },
         },
     },
 }
@@ -49,8 +55,11 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStac
     Raises:
         ValueError: weights of more than 4 GiB.
     """
-    n_hidden = sized(config, RULES, spec.n).n_hidden
-    return RBMStackMemory("rbm", spec, seed_list, (n_hidden,), config)
+
+    def n_hidden_for(n_patterns: int) -> tuple[int]:
+        return (config.n_hidden or max(rule.value(spec.n, n_patterns) for rule in N_HIDDEN_RULES),)
+
+    return RBMStackMemory("rbm", spec, seed_list, n_hidden_for, config)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from simulator.store.run_store import Store
 INTERVALS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_rate", "familiarity")
 BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed_point_rate": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
+_FACTS = ("parameters", "seconds", "cpu_seconds", "store_seconds", "store_cpu_seconds", "roc")
 _FLAGS = ("ceiling_at_least", "used_evidence")
 _PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision", "reconstruction_error")
 
@@ -50,7 +51,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     * ``used_evidence``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is
       corrupted, as it would be the answer, nor where the corruption has none for single units.
     * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
-      ``seconds``.
+      ``seconds`` and ``cpu_seconds`` of recall; ``store_seconds`` and ``store_cpu_seconds``.
 
     Values that were not measured are null, as are all values of a failed seed: ``failed`` lists these seeds, each with
     its ``reason``; they are excluded from all aggregates.
@@ -143,7 +144,7 @@ def _cell(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     cell["bit_error"] = (1.0 - overlap) / 2.0 if overlap is not None and facts.get("is_bipolar", True) else None
     cell["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
     cell["failed"] = facts["failed"]
-    return cell | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
+    return cell | {name: facts.get(name) for name in _FACTS}
 
 
 def _bits(played: MeasuredCondition) -> float | None:
