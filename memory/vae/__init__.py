@@ -45,6 +45,10 @@ RULES = TRAINING_RULES | {"hidden": Rule((192,), by_units=0.4)}
 
 PRESETS = {
     "vae-plain": {"description": "is trained without noise", "memory": {"noise": "none"}},
+    "vae-recall": {
+        "description": "recalls more and generates worse: a larger code, which need not be normal",
+        "memory": {"beta": 0.1, "latent_dim": 32, "hidden": [256, 256], "updates": 6_000},
+    },
     "vae-fixed-point": {
         "description": "knows nothing of the corruption",
         "memory": {"recall_mode": "fixed_point"},
