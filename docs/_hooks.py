@@ -204,7 +204,8 @@ def _recall() -> str:
 def _full_size(name: str, part: str = "") -> str:
     """Table of a study of large pictures: what is recalled and what it costs, or with ``codes`` what codes keep."""
     rows = []
-    for cell in _stored(name)["measured"]["rows"]:
+    found = _stored(name)["measured"]
+    for cell in found["rows"]:
         if part == "codes":
             if cell["latent_precision"] is not None:
                 error = cell["reconstruction_error"]
@@ -212,7 +213,11 @@ def _full_size(name: str, part: str = "") -> str:
                 rows.append([cell["memory"], *precisions, "-" if error is None else f"{error:.2f}"])
         else:
             hears = {"noise_aware": "yes"}.get(cell["recall_mode"], "no")
-            scores = [_spread(cell[score]) for score in ("overlap", "exact")]
+            scores = [_spread(cell["overlap"]), _spread(cell["exact"])]
+            if found["seeds"] == 1:  # the cues of one seed
+                n_exact = round(cell["exact"]["mean"] * found["cues"])
+                share = stats.binomtest(n_exact, found["cues"]).proportion_ci(method="wilson")
+                scores[1] += f" [{share.low:.3f}, {share.high:.3f}]"
             costs = [f"{cell[key]:.1f}" for key in ("store_cpu_seconds", "cpu_seconds")]
             memory = f"{cell['peak_bytes'] / 1e6:,.0f}"
             rows.append([cell["memory"], hears, *scores, f"{cell['parameters']:,}", *costs, memory])

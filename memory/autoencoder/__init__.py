@@ -71,6 +71,10 @@ PRESETS = {
         "description": "one layer with a code that hardly changes with the pattern; trained without noise",
         "memory": {**_ONE_LAYER, "contractive_weight": 1.0},
     },
+    "autoencoder-deep": {
+        "description": "four layers to a code of 30 numbers, trained without noise: Hinton and Salakhutdinov's",
+        "memory": {"hidden": [1000, 500, 250, 30], "noise": "none"},
+    },
     "autoencoder-dropout": {"description": "dropout of hidden units", "memory": {"dropout": 0.1}},
     "autoencoder-tied": {
         "description": "the decoder has the transposed weights of the encoder",
