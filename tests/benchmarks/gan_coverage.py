@@ -1,4 +1,4 @@
-"""Coverage of the adversarial network: how many of 20 stored digits it generates at all, over four seeds."""
+"""Coverage of the adversarial network: how many of 20 stored digits it generates at all, beside other generators."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def main(json: bool) -> dict[str, Any]:
 
 
 def _mean(values: Any) -> dict[str, float]:
-    low, high = confidence_interval(values, np.mean, bounds=(0.0, 1.0))
-    return {"mean": float(values.mean()), "low": float(low), "high": float(high)}
+    interval = confidence_interval(values, np.mean, bounds=(0.0, 1.0))
+    return {"mean": float(values.mean()), "low": float(interval.low), "high": float(interval.high)}
