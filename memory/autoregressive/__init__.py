@@ -49,7 +49,7 @@ class Config(TrainingConfig):
     """maximum fraction of input pixels flipped during training; every pattern has its own, uniform from 0"""
 
 
-RULES = TRAINING_RULES | {"hidden": Rule((192, 192), by_units=0.4)}
+RULES = TRAINING_RULES | {"learning_rate": Rule(5e-3), "hidden": Rule((192, 192), by_units=0.4)}
 
 PRESETS = {
     "autoregressive-single-pass": {
