@@ -1,4 +1,4 @@
-"""Coverage of the adversarial network: how many of 20 stored digits it generates at all, with minibatch features and without."""
+"""Coverage of the adversarial network: how many of 20 stored digits it makes, with minibatch features and without."""
 
 from __future__ import annotations
 
