@@ -177,11 +177,7 @@ class Perceptrons:
 
 
 def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Perceptrons:
-    """Make networks for patterns of this spec; they store -1 and +1.
-
-    Raises:
-        ValueError: patterns that are not bipolar.
-    """
+    """Make networks for patterns of this spec; they store -1 and +1."""
     return Perceptrons(spec, len(seed_list), config)
 
 

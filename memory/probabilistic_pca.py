@@ -25,7 +25,7 @@ import numpy as np
 
 from memory.common.validation import check, check_evidence, check_known, hold
 from simulator.core import rng
-from simulator.core.field_types import Count
+from simulator.core.field_types import Count, NonNegative
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec, Recall
 from simulator.core.protocols import Array, State
@@ -44,7 +44,7 @@ class Config:
     """closed_form: by eigenvectors of the covariance; em: by the EM algorithm"""
     em_iters: Count = 500
     """iterations at most, with method = em"""
-    em_tolerance: float = 1e-10
+    em_tolerance: NonNegative = 1e-10
     """relative change of the noise at which EM ends"""
     recall_mode: Literal["single_pass", "noise_aware"] = "noise_aware"
     """single_pass: the cue has the model's own noise; noise_aware: that of its evidence, where the corruption gives
