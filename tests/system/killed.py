@@ -11,7 +11,7 @@ from simulator.core.snapshots import LiveChanges, RunSnapshot, Stride
 from simulator.store.run_store import Store
 from simulator.training import loop
 
-EVERY = 0.01  # seconds between checkpoints
+EVERY = 0.005  # seconds between checkpoints
 STEPS = {"rooms": 300_000, "FrozenLake-v1": 300_000, "recurrent": 4_000, "changing": 300_000}
 CHANGES = (
     "20000 wall 3 6",
@@ -41,9 +41,9 @@ def settings(kind: str, steps: int) -> RunConfig:
     elif kind == "changing":
         changes = [text for text in CHANGES if int(text.split()[0]) < steps]
         env = {"name": "rooms", "layout": "four", "editable": True}
-        players = {"seeds": 8, "agent": {"name": "q_learning", "step_size": 0.1}, "env": env, "changes": changes}
+        players = {"seeds": 4, "agent": {"name": "q_learning", "step_size": 0.1}, "env": env, "changes": changes}
     else:
-        players = {"seeds": 16, "agent": {"name": "q_learning", "step_size": 0.1}, "env": {"name": kind}}
+        players = {"seeds": 6, "agent": {"name": "q_learning", "step_size": 0.1}, "env": {"name": kind}}
     return build({"steps": steps, "eval_episodes": 5, "threads": 1, **players})
 
 

@@ -111,13 +111,20 @@ def policy_rows(mdp: FiniteMDP, policy: np.ndarray) -> np.ndarray:
 
 def policy_chain(policy: np.ndarray, matrix: Any) -> Any:
     """Return the Markov chain [N, N] that a policy [N, A] makes of transitions [N * A, N]."""
-    n_states, n_actions = policy.shape
-    rows = np.repeat(np.arange(n_states), n_actions)
-    columns = np.arange(n_states * n_actions)
-    weights = sparse.csr_matrix((policy.ravel(), (rows, columns)), shape=(n_states, n_states * n_actions))
-    chain = (weights @ matrix).tocsr()
-    chain.eliminate_zeros()
-    return chain
+    return policy_chains(policy[None], matrix)
+
+
+def policy_chains(policies: np.ndarray, matrix: Any) -> Any:
+    """Return the chains of policies [S, N, A] as the blocks of one matrix [S * N, S * N]."""
+    n_policies, n_states, n_actions = policies.shape
+    n_rows = n_policies * n_states
+    columns = np.tile(np.arange(n_states * n_actions), n_policies)
+    starts = np.arange(0, len(columns) + 1, n_actions)
+    weights = sparse.csr_matrix((policies.ravel(), columns, starts), shape=(n_rows, n_states * n_actions))
+    chains = (weights @ matrix).tocsr()
+    chains.eliminate_zeros()
+    block = np.repeat(np.arange(n_rows) // n_states * n_states, np.diff(chains.indptr))
+    return sparse.csr_matrix((chains.data, chains.indices + block, chains.indptr), shape=(n_rows, n_rows))
 
 
 def start_value(mdp: FiniteMDP, values: np.ndarray) -> float:

@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from simulator.core.mdp.markov_chains import discounted_value, reachable_from, total_reward
 from simulator.core.mdp.model import (
@@ -27,6 +26,7 @@ from simulator.core.mdp.model import (
     FiniteMDP,
     expected_reward,
     policy_chain,
+    policy_chains,
     policy_rows,
     start_value,
     transitions,
@@ -198,6 +198,10 @@ def finite_horizon(mdp: FiniteMDP, horizon: int, gamma: float = 1.0, *, toleranc
         q = backup(operator, values[t + 1], gamma)
         values[t] = np.where(has_action, np.where(mdp.legal, q, -np.inf).max(axis=1), 0.0)
         greedy[t] = best_actions(operator, q, values[t + 1], gamma, tolerance)
+        if np.array_equal(values[t], values[t + 1]):  # one more step changes nothing, so neither do all others
+            values[:t] = values[t]
+            greedy[:t] = greedy[t]
+            break
     return Plan(values, greedy, start_value(mdp, values[0]))
 
 
@@ -221,17 +225,19 @@ def evaluate_finite(mdp: FiniteMDP, policy: np.ndarray, horizon: int | None, gam
     matrix = transitions(mdp, _EPISODE_ENDS)
     reward = expected_reward(mdp)
     rows = policy_rows(mdp, policy)
-    chains = [policy_chain(one, matrix) for one in rows.reshape(-1, *reward.shape)]
+    chains = policy_chains(rows.reshape(-1, *reward.shape), matrix)
     rewards = (rows * reward).sum(axis=-1).reshape(-1, len(reward))  # [S, N]
     returns, is_unfinished = _follow_starts(
         mdp, chains, rewards, _STEPS_FOLLOWED if horizon is None else horizon, gamma
     )
     if horizon is None:
         for i in np.flatnonzero(is_unfinished):
+            block = slice(i * len(reward), (i + 1) * len(reward))
+            chain = chains[block, block]
             values = (
-                discounted_value(chains[i], rewards[i], gamma)
+                discounted_value(chain, rewards[i], gamma)
                 if gamma < 1
-                else total_reward(chains[i], rewards[i], discounted_value(chains[i], rewards[i], 1 - 1e-8))
+                else total_reward(chain, rewards[i], discounted_value(chain, rewards[i], 1 - 1e-8))
             )
             returns[i] = start_value(mdp, values)
     return returns.reshape(rows.shape[:-2])
@@ -252,7 +258,7 @@ def regret(mdp: FiniteMDP, policy: np.ndarray, *, gamma: float = 1.0, horizon: i
 
 
 def _follow_starts(
-    mdp: FiniteMDP, chains: list[Any], rewards: np.ndarray, horizon: int, gamma: float
+    mdp: FiniteMDP, chains: Any, rewards: np.ndarray, horizon: int, gamma: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Follow the starts through every chain at once until the horizon, or until no episode goes on.
 
@@ -261,9 +267,9 @@ def _follow_starts(
     """
     from simulator.core.mdp.occupancy import follow_chain  # compiled: whoever only solves does not load numba
 
-    backwards = sparse.block_diag([chain.T for chain in chains], format="csr")
-    occupancy = np.tile(mdp.start, len(chains))  # discounted probability of every state now
-    returns = np.zeros(len(chains))
+    backwards = chains.T.tocsr()
+    occupancy = np.tile(mdp.start, len(rewards))  # discounted probability of every state now
+    returns = np.zeros(len(rewards))
     steps = np.empty((_STEPS_AT_ONCE, len(occupancy)))
     n_done = 0
     while n_done < horizon:

@@ -18,7 +18,7 @@ from simulator.tournaments.workers.local import Here
 from simulator.training import loop
 from tests.helpers.tournaments import ENVS, numbers, play, small, summary_of
 
-LONG = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=60_000, eval_every=30_000)
+LONG = small(agent={"td": {}}, env={"pole": {"name": "CartPole-v1"}}, steps=20_000, eval_every=10_000)
 GAME = {
     **small(agent={}, env={}, seeds=4, seeds_per_cell=2),
     "player": {"tit-for-tat": {}, "always-defect": {}, "always-cooperate": {}},

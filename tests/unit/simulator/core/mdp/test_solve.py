@@ -48,6 +48,16 @@ def test_the_best_plan_depends_on_the_time_left():
     assert finite_horizon(WAIT_OR_GO, 0).values.tolist() == [[0, 0]]
 
 
+def test_a_plan_that_changes_no_more_is_that_of_every_longer_horizon():
+    """State 0 pays 3 two steps before the end, so four steps are planned as three are; waiting costs 1."""
+    corridor = env([[[(1, 0, -1, 0)], [(1, 1, 0, 0)]], [[(1, 1, -1, 0)], [(1, 0, 3, 1)]]])
+    plan = finite_horizon(corridor, 50)
+    assert plan.values[:49].tolist() == [[3, 3]] * 49
+    assert plan.values[49:].tolist() == [[0, 3], [0, 0]]
+    assert plan.greedy.shape == (50, 2, 2)
+    assert (plan.greedy == [False, True]).all()
+
+
 def test_discounted_by_hand():
     """At gamma = 1/2 waiting for ever is worth 2, going 2.5; at .9 waiting 10, going 4.5."""
     impatient, patient = value_iteration(WAIT_OR_GO, 0.5), value_iteration(WAIT_OR_GO, 0.9)
