@@ -567,7 +567,7 @@ class RecallPage:
         for high, row in rows:
             is_buttons = high == canvas.px(HEIGHT)
             space = gap if is_buttons else canvas.px(14)  # above it
-            fits = used + high + gap <= rect.height * 0.5
+            fits = used + high + space <= rect.height * 0.5
             y = rect.bottom - used - high
             used += (high + space) * fits
             if is_buttons:
