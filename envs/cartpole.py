@@ -159,7 +159,7 @@ def _render(state: Array, episode_step: int) -> Scene:
     pole = (x, top, x + 2 * HALF_LENGTH * np.sin(theta), top + 2 * HALF_LENGTH * np.cos(theta))
     track = (-MAX_POSITION, 0.0, MAX_POSITION, 0.0)
     lines = np.array([track, *cart, pole]) / (2 * MAX_POSITION) + [0.5, 0.25, 0.5, 0.25]
-    facts = {"step": str(episode_step), "cart": f"{x:.2f}", "pole": f"{np.degrees(theta):.1f} degrees"}
+    facts = {"step": str(episode_step), "cart": f"{x:z.2f}", "pole": f"{np.degrees(theta):z.1f} degrees"}
     return Scene("cart and pole", lines=lines, actions=("left", "right"), facts=facts)
 
 

@@ -179,14 +179,17 @@ def _curve_of(folder: Path, facts: dict[str, str]) -> CurvePanel | None:
             return None
         facts["steps"] = f"{record.step:,} of {record.steps:,} as of the last checkpoint"
         scores = evaluation_scores(store, record) if record.kind == "run" else None
-    if scores is None or not len(scores.steps):
+    if scores is None:
         return None
-    mean = np.nanmean(scores.scores, axis=0) if np.isfinite(scores.scores).any(axis=0).all() else scores.scores[0]
-    low, high = (np.atleast_2d(edge(scores.scores, axis=0)) for edge in (np.nanmin, np.nanmax))
+    known = np.isfinite(scores.scores).any(axis=0)  # where a seed at least has a score
+    if not known.any():
+        return None
+    found = scores.scores[:, known]
+    mean, low, high = (np.atleast_2d(of(found, axis=0)) for of in (np.nanmean, np.nanmin, np.nanmax))
     return CurvePanel(
         "evaluations: mean and range of seeds",
-        scores.steps.astype(np.float64),
-        np.atleast_2d(mean),
+        scores.steps[known].astype(np.float64),
+        mean,
         ("mean",),
         low,
         high,

@@ -28,6 +28,8 @@ def replay_panels(replay: Any, priorities: Priorities, index: int) -> tuple[Pane
     size = min(n_added, capacity)
     unit = "transitions" if replay.action.ndim == 2 else "sequences"
     facts = {unit: f"{size:,} of {capacity:,}", "added so far": f"{n_added:,}"}
+    if not n_added:
+        facts = {unit: "none; a run that is over keeps them with --keep-replay only"}
     if priorities.kind == UNIFORM or not size:
         facts["sampling"] = "uniform" if priorities.kind == UNIFORM else "by priority"
         return (TextPanel("replay", facts),)

@@ -272,9 +272,9 @@ def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) 
     if item.sign == "wall":
         canvas.fill((x, y, size, size), WALL)
     elif item.sign in ("arrow", "passage"):
-        large = canvas.px(26)
+        large = canvas.px(24)
         ink = INK if item.sign == "arrow" else BLUE
-        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, ink), (x - canvas.px(3), y - canvas.px(5)))
+        canvas.surface.blit(arrows_sprite((0, 8, 0, 0), large, ink), (x - canvas.px(3), y - canvas.px(4)))
     elif item.sign == "path":
         _draw_path(canvas, [(x, middle[1]), (x + size, middle[1])], size)
     elif item.sign == "flash":

@@ -144,7 +144,7 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     canvas.frame(grid, RULE)
     _row_names(canvas, grid, panel.rows)
     _column_names(canvas, grid, panel.columns)
-    draw_scale(canvas, _at(rect, rect.left, rect.bottom - canvas.px(14)), span, diverging=panel.diverging)
+    draw_scale(canvas, _at(rect, rect.left, grid.bottom + canvas.px(4)), span, diverging=panel.diverging)
     at = _Grid(grid, values.shape).cell_at(pointer)
     if fields is not None:
         row = min(at[0] if at is not None else 0, len(fields) - 1)

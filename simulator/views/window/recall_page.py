@@ -566,10 +566,12 @@ class RecallPage:
         rows += [(canvas.px(HEIGHT), list(buttons)) for buttons in self._button_rows(canvas, rect.width)]
         used = 0
         for high, row in rows:
-            fits = used + high + gap <= rect.height * 0.5
+            is_buttons = high == canvas.px(HEIGHT)
+            space = gap if is_buttons else canvas.px(14)  # above it
+            fits = used + high + space <= rect.height * 0.5
             y = rect.bottom - used - high
-            used += (high + gap) * fits
-            if high == canvas.px(HEIGHT):
+            used += (high + space) * fits
+            if is_buttons:
                 row_of(canvas, pygame.Rect(rect.left, y, rect.width * fits, high), row)
             else:
                 for i, slider in enumerate(row):

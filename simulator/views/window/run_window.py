@@ -21,7 +21,7 @@ from simulator.views.window.training_page import TrainingPage
 COMPILING = "compiling for this machine; it happens once, later starts take it from the cache"
 FULL_SPEED = "f"  # the key of the driver
 TRAINING_PER_FRAME = 40  # CPU time of training for each of drawing, at full speed
-LONGEST_PAUSE = 1.0  # seconds between frames even so
+LONGEST_PAUSE = 2.0  # seconds between frames even so, where a frame is expensive or the machine is busy
 
 
 class FramePace:

@@ -45,6 +45,7 @@ CHANGE_KEYS = (("4", "change the run: cells, settings, memory"),)
 LOADING = "loading ..."
 NARROW = 760  # units of width below which curves stand under the environment
 LEAST_PANEL = 170  # units of height of a panel
+TWO_COLUMNS = 480  # units of width from which words stand in two columns
 MAX_FACTS = 40  # lines that a panel of facts has room for
 MAX_POINTS = 500  # of a curve
 
@@ -387,25 +388,31 @@ class TrainingPage:
         self._draw_panels(canvas, rect, panels)
 
     def _draw_panels(self, canvas: Canvas, rect: Any, panels: Sequence[Panel]) -> None:
-        """Draw as many panels as fit, one under the other; more of them are scrolled to."""
-        heights = [_height(canvas, panel) for panel in panels]
+        """Draw as many panels as fit, one under the other, words in two columns; more of them are scrolled to."""
         self._first_panel = min(self._first_panel, max(len(panels) - 1, 0))
-        foot = canvas.px(20) if sum(heights) > rect.height or self._first_panel else 0
-        last = self._first_panel
-        used = 0
-        while last < len(panels) and (used + heights[last] <= rect.height - foot or last == self._first_panel):
-            used += heights[last]
-            last += 1
-        flexible = [i for i in range(self._first_panel, last) if not isinstance(panels[i], TextPanel | BarPanel)]
-        spare = max(rect.height - foot - used, 0)
-        top = rect.top
-        for i in range(self._first_panel, last):
-            high = min(heights[i], rect.bottom - foot - top) + (spare // len(flexible) if i in flexible else 0)
-            place = pygame_module().Rect(rect.left, top, rect.width, max(high - canvas.px(14), 1))
-            canvas.tip = draw_panel(canvas, place, panels[i], canvas.pointer) or canvas.tip
-            top += high
+        left = panels[self._first_panel :]
+        heights = [_height(canvas, panel) for panel in left]
+        is_narrow = rect.width < canvas.px(TWO_COLUMNS)
+        n_columns = 1 if is_narrow or not all(isinstance(panel, TextPanel) for panel in panels) else 2
+        n_rows = _columns(heights, rect.height, n_columns)
+        foot = canvas.px(20) if sum(n_rows) < len(panels) else 0
+        n_rows = _columns(heights, rect.height - foot, n_columns) if foot else n_rows
+        shown = range(0)
+        for column, n in enumerate(n_rows):
+            shown = range(shown.stop, shown.stop + n)
+            flexible = [i for i in shown if not isinstance(left[i], TextPanel | BarPanel)]
+            spare = max(rect.height - foot - sum(heights[i] for i in shown), 0)
+            top = rect.top
+            for i in shown:
+                high = min(heights[i], rect.bottom - foot - top) + (spare // len(flexible) if i in flexible else 0)
+                x = rect.left + column * rect.width // n_columns
+                place = pygame_module().Rect(x, top, rect.width // n_columns, max(high - canvas.px(14), 1))
+                canvas.tip = draw_panel(canvas, place, left[i], canvas.pointer) or canvas.tip
+                top += high
         if foot:
-            words = f"{self._first_panel + 1} to {last} of {len(panels)}: page up, page down"
+            first, last = self._first_panel + 1, self._first_panel + sum(n_rows)
+            numbers = f"{first} to {last}" if last > first else f"{first}"
+            words = f"{numbers} of {len(panels)}: page up, page down"
             canvas.text((rect.left, rect.bottom - canvas.line_height(SMALL)), words, SMALL, FAINT, width=rect.width)
 
     def _curve_panels(self) -> list[CurvePanel]:
@@ -419,6 +426,21 @@ def without_facts(view: AgentView, said: Mapping[str, str]) -> AgentView:
     """Leave out the facts of a scene that stand elsewhere already."""
     facts = {name: text for name, text in view.scene.facts.items() if said.get(name) != text}
     return view if len(facts) == len(view.scene.facts) else view._replace(scene=replace(view.scene, facts=facts))
+
+
+def _columns(heights: Sequence[int], room: int, n_columns: int) -> list[int]:
+    """Return how many panels stand in each column, one under the other; the first one always stands somewhere."""
+    columns = [0] * n_columns
+    column = used = 0
+    for high in heights:
+        if used and used + high > room:
+            column += 1
+            used = 0
+        if column == n_columns:
+            break
+        columns[column] += 1
+        used += high
+    return columns
 
 
 def _height(canvas: Canvas, panel: Panel) -> int:

@@ -234,6 +234,17 @@ def test_scrolling_begins_anew_in_another_tab(page):
     assert page._first_panel == 0
 
 
+@pytest.mark.parametrize(("width", "columns"), [(1280, 2), (440, 1)])
+def test_settings_stand_in_two_columns_where_there_is_room(page, monkeypatch, width, columns):
+    lefts = []
+    monkeypatch.setattr(
+        "simulator.views.window.training_page.draw_panel", lambda canvas, rect, panel, pointer: lefts.append(rect.left)
+    )
+    press(page, "3")
+    draw_page(page, size=(width, 260))
+    assert len(set(lefts)) == columns
+
+
 def test_curves_have_the_mean_of_the_seeds_and_all_of_them_as_band():
     panels = curve_panels(snapshot())
     curve = panels[-1]
