@@ -14,6 +14,8 @@
 ``{{ grid NAME METRIC }}``      one metric of things that were measured at several sizes: a column for each size
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
+``{{ full_size NAME }}``        of ``engram bench NAME --store`` with large pictures; ``codes NAME``: what codes keep
+``{{ sizes NAME }}``            the settings of a memory that follow the size of the task, with their values
 ``{{ sequences STUDY }}``       the table of a task or a series of ``engram bench sequences --store``
 ``{{ optimizers OBJECTIVE }}``  the table of a function of ``engram bench optimizers --store``
 ``{{ retrieval FEATURES }}``    the table of ``engram bench documents --store``
@@ -224,6 +226,48 @@ def _methods(task: str) -> str:
     return _table(("method", "what it does"), rows) + f"\n\nWithout names: {default}."
 
 
+def _full_size(name: str, part: str = "") -> str:
+    """Table of a study of large pictures: what is recalled and what it costs, or with ``codes`` what codes keep."""
+    rows = []
+    found = _stored(name)["measured"]
+    for cell in found["rows"]:
+        if part == "codes":
+            if cell["latent_precision"] is not None:
+                error = cell["reconstruction_error"]
+                precisions = [f"{cell[key]:.3f}" for key in ("latent_precision", "pixel_precision")]
+                rows.append([cell["memory"], *precisions, "-" if error is None else f"{error:.2f}"])
+        else:
+            hears = {"noise_aware": "yes"}.get(cell["recall_mode"], "no")
+            scores = [_spread(cell["overlap"]), _spread(cell["exact"])]
+            if found["seeds"] == 1:  # the cues of one seed
+                n_exact = round(cell["exact"]["mean"] * found["cues"])
+                share = stats.binomtest(n_exact, found["cues"]).proportion_ci(method="wilson")
+                scores[1] += f" [{share.low:.3f}, {share.high:.3f}]"
+            costs = [f"{cell[key]:.1f}" for key in ("store_cpu_seconds", "cpu_seconds")]
+            memory = f"{cell['peak_bytes'] / 1e6:,.0f}"
+            rows.append([cell["memory"], hears, *scores, f"{cell['parameters']:,}", *costs, memory])
+    if part == "codes":
+        return _table(("memory", "precision at 5 of codes", "of pixels", "error of held-out pictures"), rows)
+    costs = ("values kept", "CPU s, store", "CPU s, recall", "peak MB")
+    return _table(("memory", "hears the corruption", "overlap m", "exact", *costs), rows)
+
+
+def _spread(found: dict[str, Any]) -> str:
+    around = "" if found["low"] is None else f" [{found['low']:.3f}, {found['high']:.3f}]"
+    return f"{found['mean']:.3f}{around}"
+
+
+def _sizes(name: str) -> str:
+    """Settings of a memory that follow its size, at some numbers of units and patterns."""
+    rules = registry.load("memories", name).module.RULES
+    sizes = [(64, 100), (784, 100), (784, 1_000), (784, 10_000), (784, 60_000)]
+    rows = []
+    for setting, rule in rules.items():
+        values = [rule.value(*size) for size in sizes]
+        rows.append([f"`{setting}`", *(f"{value:.2g}" if isinstance(value, float) else str(value) for value in values)])
+    return _table(("", *(f"N = {n}, K = {k:,}" for n, k in sizes)), rows)
+
+
 def _sequences(study: str) -> str:
     """Table of a study of sequences: gradients by distance, right answers by length, or errors by method."""
     found = _stored("sequences")["measured"][study]
@@ -413,6 +457,8 @@ MACROS: dict[str, Callable[..., str]] = {
     "grid": _grid,
     "runs": _runs,
     "recall": _recall,
+    "full_size": _full_size,
+    "sizes": _sizes,
     "sequences": _sequences,
     "optimizers": _optimizers,
     "retrieval": _retrieval,

@@ -20,6 +20,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
+from memory.common.sizing import SizeRule, sized
 from simulator.core.memories import PatternSpec
 
 LayerWidth = Annotated[int, Meta(ge=1, le=65_536)]
@@ -29,19 +30,22 @@ LayerWidth = Annotated[int, Meta(ge=1, le=65_536)]
 class Config(RBMStackConfig):
     """Settings of a deep belief network."""
 
-    hidden: Annotated[tuple[LayerWidth, ...], Meta(min_length=1)] = (64, 64)
-    """hidden units of each layer, from the lowest on"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """hidden units of each layer, from the lowest on; (): two layers, whose widths follow the number of units of a
+    pattern"""
+
+
+RULES = {"hidden": SizeRule((64, 64), by_units=0.82)}
 
 
 def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStackMemory:
     """Make networks for patterns of this spec.
 
     Raises:
-        ValueError: no layer at all, or weights of more than 4 GiB.
+        ValueError: weights of more than 4 GiB.
     """
-    if not config.hidden:
-        raise ValueError("deep_belief.hidden = (): expected at least one layer")
-    return RBMStackMemory("deep_belief", spec, seed_list, config.hidden, config)
+    hidden = sized(config, RULES, spec.n).hidden
+    return RBMStackMemory("deep_belief", spec, seed_list, lambda _: hidden, config)
 
 
 if __name__ == "__main__":

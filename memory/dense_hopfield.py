@@ -54,6 +54,14 @@ class Config:
     """sweeps at most, with fixed_point"""
 
 
+PRESETS = {
+    "dense-hopfield-exponential": {
+        "description": "F = exp: exponentially many patterns",
+        "memory": {"kind": "exponential"},
+    },
+}
+
+
 class DenseHopfield:
     """S networks of N units; see :class:`simulator.core.memories.Memory`."""
 

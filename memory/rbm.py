@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
-from simulator.core.field_types import Count
+from memory.common.sizing import SizeRule
+from simulator.core.field_types import CountOrZero
 from simulator.core.memories import PatternSpec
 
 
@@ -24,8 +25,11 @@ from simulator.core.memories import PatternSpec
 class Config(RBMStackConfig):
     """Settings of a restricted Boltzmann machine."""
 
-    n_hidden: Count = 128
-    """hidden units"""
+    n_hidden: CountOrZero = 0
+    """hidden units; 0: follows the number of patterns and of their units"""
+
+
+N_HIDDEN_RULES = (SizeRule(128, by_units=0.55), SizeRule(128, by_patterns=0.3))  # the larger of both
 
 
 PRESETS = {
@@ -33,7 +37,13 @@ PRESETS = {
         "description": "plain contrastive divergence, and one pass up and down",
         "memory": {
             "recall_mode": "single_pass",
-            "learn": {"centered": False, "batch_likelihood_weight": 0.0, "input_noise": 0.0},
+            "learn": {
+                "centered": False,
+                "batch_likelihood_weight": 0.0,
+                "input_noise": 0.0,
+                "learning_rate": 0.05,
+                "updates": 2_000,
+            },
         },
     },
 }
@@ -45,7 +55,11 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStac
     Raises:
         ValueError: weights of more than 4 GiB.
     """
-    return RBMStackMemory("rbm", spec, seed_list, (config.n_hidden,), config)
+
+    def n_hidden_for(n_patterns: int) -> tuple[int]:
+        return (config.n_hidden or max(rule.value(spec.n, n_patterns) for rule in N_HIDDEN_RULES),)
+
+    return RBMStackMemory("rbm", spec, seed_list, n_hidden_for, config)
 
 
 if __name__ == "__main__":

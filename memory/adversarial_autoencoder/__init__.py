@@ -19,8 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_training
-from simulator.core.field_types import NonNegative, Positive
+from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_training
+from memory.common.sizing import SizeRule, sized
+from simulator.core.field_types import NonNegative
 from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
@@ -31,16 +32,18 @@ if TYPE_CHECKING:
 class Config(DenoisingConfig):
     """Settings of an adversarial autoencoder."""
 
-    learning_rate: Positive = 3e-3
-    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
-    hidden: tuple[LayerWidth, ...] = (192,)
-    """hidden units of the encoder, layer by layer; the decoder mirrors them"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """hidden units of the encoder, layer by layer; the decoder mirrors them; (): one layer, whose width follows the
+    number of units"""
     latent_dim: LayerWidth = 16
     """dimension of the latent code"""
     discriminator_hidden: tuple[LayerWidth, ...] = (64,)
     """hidden units of the discriminator of codes, layer by layer"""
     adversarial_weight: NonNegative = 1.0
     """weight of the encoder's adversarial loss, beside the reconstruction error"""
+
+
+RULES = TRAINING_RULES | {"learning_rate": SizeRule(3e-3, by_units=-0.5), "hidden": SizeRule((192,), by_units=0.4)}
 
 
 def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> NetworkMemory:
@@ -53,5 +56,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     from memory.adversarial_autoencoder.model_torch import AdversarialAutoencoder  # loads torch
     from memory.common.networks.memory_torch import NetworkMemory
 
-    network = AdversarialAutoencoder(spec, config)
+    def network(n_patterns: int) -> AdversarialAutoencoder:
+        return AdversarialAutoencoder(spec, sized(config, RULES, spec.n, n_patterns))
+
     return NetworkMemory("adversarial_autoencoder", spec, seed_list, config.recall_mode, network)

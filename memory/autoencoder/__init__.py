@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_training
-from simulator.core.field_types import Count, NonNegative, PartShare, Positive
+from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_training
+from memory.common.sizing import SizeRule, sized
+from simulator.core.field_types import Count, NonNegative, PartShare
 from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
@@ -34,10 +35,9 @@ if TYPE_CHECKING:
 class Config(DenoisingConfig):
     """Settings of an autoencoder."""
 
-    learning_rate: Positive = 8e-3
-    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
-    hidden: tuple[LayerWidth, ...] = (192, 192)
-    """units of the layers from the pattern to the code, which is the last; the layers back mirror them"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """units of the layers from the pattern to the code, which is the last; the layers back mirror them; (): two, whose
+    widths follow the number of units"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
     """activation of hidden units"""
     linear_code: bool = False
@@ -60,6 +60,8 @@ class Config(DenoisingConfig):
     """gradient updates of every pretrained layer"""
 
 
+RULES = TRAINING_RULES | {"learning_rate": SizeRule(8e-3, by_units=-0.5), "hidden": SizeRule((192, 192), by_units=0.4)}
+
 _ONE_LAYER = {"hidden": [256], "activation": "sigmoid", "noise": "none"}
 PRESETS = {
     "autoencoder-fixed-point": {
@@ -70,6 +72,10 @@ PRESETS = {
     "autoencoder-contractive": {
         "description": "one layer with a code that hardly changes with the pattern; trained without noise",
         "memory": {**_ONE_LAYER, "contractive_weight": 1.0},
+    },
+    "autoencoder-deep": {
+        "description": "four layers to a code of 30 numbers, trained without noise: Hinton and Salakhutdinov's",
+        "memory": {"hidden": [1000, 500, 250, 30], "noise": "none"},
     },
     "autoencoder-dropout": {"description": "dropout of hidden units", "memory": {"dropout": 0.1}},
     "autoencoder-tied": {
@@ -84,8 +90,6 @@ PRESETS = {
 
 
 def _check(config: Config) -> None:
-    if not config.hidden:
-        raise ValueError("memory.hidden = (): expected at least one layer")
     check_training(config)
     if config.contractive_weight and (len(config.hidden) > 1 or config.activation == "relu"):
         raise ValueError(
@@ -105,8 +109,11 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     Raises:
         ValueError: settings that contradict each other.
     """
-    _check(config)
+    _check(sized(config, RULES, spec.n))
     from memory.autoencoder.model_torch import Autoencoder  # loads torch
     from memory.common.networks.memory_torch import NetworkMemory
 
-    return NetworkMemory("autoencoder", spec, seed_list, config.recall_mode, Autoencoder(spec, config))
+    def network(n_patterns: int) -> Autoencoder:
+        return Autoencoder(spec, sized(config, RULES, spec.n, n_patterns))
+
+    return NetworkMemory("autoencoder", spec, seed_list, config.recall_mode, network)

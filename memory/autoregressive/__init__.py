@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig, check_training
+from memory.common.networks.config import TRAINING_RULES, FlipProb, LayerWidth, TrainingConfig, check_training
+from memory.common.sizing import SizeRule, sized
 from simulator.core.field_types import Count, Share
 from simulator.core.memories import PatternSpec
 
@@ -42,11 +43,13 @@ class Config(TrainingConfig):
     """restorations kept along the way, of which the most probable is returned"""
     order: Literal["raster", "random"] = "raster"
     """order of the pixels: row by row, or a random one for every seed"""
-    hidden: tuple[LayerWidth, LayerWidth] = (192, 192)
-    """units of both hidden layers"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """units of each hidden layer; (): two layers, whose widths follow the number of units"""
     noise_max: Share = 0.2
     """maximum fraction of input pixels flipped during training; every pattern has its own, uniform from 0"""
 
+
+RULES = TRAINING_RULES | {"learning_rate": SizeRule(5e-3), "hidden": SizeRule((192, 192), by_units=0.4)}
 
 PRESETS = {
     "autoregressive-single-pass": {
@@ -71,5 +74,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     from memory.autoregressive.model_torch import AutoregressiveNetwork  # loads torch
     from memory.common.networks.memory_torch import NetworkMemory
 
-    network = AutoregressiveNetwork(spec, config)
+    def network(n_patterns: int) -> AutoregressiveNetwork:
+        return AutoregressiveNetwork(spec, sized(config, RULES, spec.n, n_patterns))
+
     return NetworkMemory("autoregressive", spec, seed_list, config.recall_mode, network)

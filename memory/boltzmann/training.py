@@ -42,8 +42,8 @@ class BoltzmannLearning(PhaseLearning):
     updates: Count = 500
     """gradient steps"""
     learning_rate: Positive = 0.005
-    """learning rate, per mean log likelihood of a pattern; multiplied by (64 / n)^2 where there are n > 64 units in
-    all, as energies are sums over pairs"""
+    """learning rate, per mean log likelihood of a pattern; multiplied by 64 / n where there are n > 64 units in all, as
+    the field of a unit is a sum over all others"""
     n_chains: Count = 100
     """chains of the negative phase"""
     persistent: bool = True
@@ -177,7 +177,7 @@ def _train_by_sampling(
     negative.states[:, :n_visible] = patterns[np.arange(settings.n_chains) % n_patterns]
     momentum = momentum_of(settings)
     hyper = BoltzmannHyperparams(
-        learning_rate=float(settings.learning_rate * min(1.0, LR_REFERENCE_UNITS / n) ** 2),
+        learning_rate=float(settings.learning_rate * min(1.0, LR_REFERENCE_UNITS / n)),
         rule=rule_of(settings.optimizer),
         is_plain=momentum is not None,
         momentum=float(momentum or 0.0),

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from memory.common.networks.config import DenoisingConfig, check_training
-from simulator.core.field_types import Count
+from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, check_training
+from memory.common.sizing import SizeRule, sized
 from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ MIN_SIDE = 4  # pixels
 class Config(DenoisingConfig):
     """Settings of a convolutional autoencoder."""
 
-    updates: Count = 1_000
-    """gradient updates"""
     channels: tuple[Width, ...] = (16,)
     """output channels of every convolution; each is followed by pooling to half the side"""
     kernel: Literal[3, 5, 7] = 3
@@ -51,6 +49,8 @@ class Config(DenoisingConfig):
     latent_dim: Width = 128
     """dimension of the latent code"""
 
+
+RULES = TRAINING_RULES | {"updates": SizeRule(1_000, by_patterns=0.3), "learning_rate": SizeRule(5e-3)}
 
 PRESETS = {
     "conv-autoencoder-unpool": {
@@ -82,4 +82,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.conv_autoencoder.model_torch import ConvAutoencoder
 
-    return NetworkMemory("conv_autoencoder", spec, seed_list, config.recall_mode, ConvAutoencoder(spec, config))
+    def network(n_patterns: int) -> ConvAutoencoder:
+        return ConvAutoencoder(spec, sized(config, RULES, spec.n, n_patterns))
+
+    return NetworkMemory("conv_autoencoder", spec, seed_list, config.recall_mode, network)

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from memory.common.networks.config import FlipProb, LayerWidth, TrainingConfig, check_training
+from memory.common.networks.config import TRAINING_RULES, FlipProb, LayerWidth, TrainingConfig, check_training
+from memory.common.sizing import SizeRule, sized
 from simulator.core.field_types import Count, CountOrZero, Positive
 from simulator.core.memories import PatternSpec
 from simulator.core.optimizers import RuleConfig
@@ -34,10 +35,9 @@ if TYPE_CHECKING:
 class Config(TrainingConfig):
     """Settings of a generative adversarial network."""
 
-    batch_size: Count = 32
-    """patterns per update, sampled uniformly with replacement, and as many generated ones"""
-    learning_rate: Positive = 2e-3
-    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    batch_size: CountOrZero = 0
+    """patterns per update, sampled uniformly with replacement, and as many generated ones; 0: follows the number of
+    patterns"""
     optimizer: RuleConfig = field(default_factory=lambda: RuleConfig(beta1=0.5))
     """update rule of both networks; the search of a code is always by Adam"""
     recall_mode: Literal["fixed_point", "noise_aware"] = "noise_aware"
@@ -69,6 +69,8 @@ class Config(TrainingConfig):
     """peak learning rate of a search, by Adam; it decays to 0"""
 
 
+RULES = TRAINING_RULES | {"batch_size": SizeRule(32, by_patterns=0.3), "learning_rate": SizeRule(2e-3, by_units=-0.5)}
+
 PRESETS = {
     "gan-fixed-point": {
         "description": "knows nothing of the corruption",
@@ -98,4 +100,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.gan.model_torch import GAN
 
-    return NetworkMemory("gan", spec, seed_list, config.recall_mode, GAN(spec, config))
+    def network(n_patterns: int) -> GAN:
+        return GAN(spec, sized(config, RULES, spec.n, n_patterns))
+
+    return NetworkMemory("gan", spec, seed_list, config.recall_mode, network)

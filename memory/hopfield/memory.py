@@ -46,6 +46,7 @@ class Config:
     """epochs of learning at most, with rule = perceptron or flow"""
 
 
+CUE_FIELDS = {"storkey": 0.3, "pseudo_inverse": 0.2, "perceptron": 3.0, "flow": 3.0}  # of noise-aware presets
 PRESETS = {
     f"hopfield-{rule.replace('_', '-')}": {"description": description, "memory": {"rule": rule}}
     for rule, description in (
@@ -54,6 +55,12 @@ PRESETS = {
         ("perceptron", "weights corrected until every pattern is stable with a margin"),
         ("flow", "minimum probability flow: every pattern becomes a minimum of the energy"),
     )
+} | {
+    f"hopfield-{rule.replace('_', '-')}-noise-aware": {
+        "description": "the same, and the evidence of the cue is a field",
+        "memory": {"rule": rule, "recall_mode": "noise_aware", "cue_field": cue_field},
+    }
+    for rule, cue_field in CUE_FIELDS.items()
 }
 
 

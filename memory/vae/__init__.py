@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from memory.common.networks.config import DenoisingConfig, LayerWidth, check_training
+from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_training
+from memory.common.sizing import SizeRule, sized
 from simulator.core.field_types import NonNegative
 from simulator.core.memories import PatternSpec
 
@@ -31,16 +32,23 @@ if TYPE_CHECKING:
 class Config(DenoisingConfig):
     """Settings of a variational autoencoder."""
 
-    hidden: tuple[LayerWidth, ...] = (192,)
-    """hidden units of the encoder, layer by layer; the decoder mirrors them"""
+    hidden: tuple[LayerWidth, ...] = ()
+    """hidden units of the encoder, layer by layer; the decoder mirrors them; (): one layer, whose width follows the
+    number of units"""
     latent_dim: LayerWidth = 16
     """dimension of the latent code"""
     beta: NonNegative = 1.0
     """weight of the KL divergence in the loss"""
 
 
+RULES = TRAINING_RULES | {"hidden": SizeRule((192,), by_units=0.4)}
+
 PRESETS = {
     "vae-plain": {"description": "is trained without noise", "memory": {"noise": "none"}},
+    "vae-recall": {
+        "description": "recalls more and generates worse: a larger code, which need not be normal",
+        "memory": {"beta": 0.1, "latent_dim": 32, "hidden": [256, 256], "updates": 6_000},
+    },
     "vae-fixed-point": {
         "description": "knows nothing of the corruption",
         "memory": {"recall_mode": "fixed_point"},
@@ -58,4 +66,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.vae.model_torch import VAE
 
-    return NetworkMemory("vae", spec, seed_list, config.recall_mode, VAE(spec, config))
+    def network(n_patterns: int) -> VAE:
+        return VAE(spec, sized(config, RULES, spec.n, n_patterns))
+
+    return NetworkMemory("vae", spec, seed_list, config.recall_mode, network)

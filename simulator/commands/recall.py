@@ -69,8 +69,12 @@ def act(args: ParsedArgs) -> CommandResult:
         return memories.of_vectors(args, "recall")
     if unused := sorted(args.given & _OF_SEQUENCES):
         raise ValueError(f"{option_of((unused[0],))}: expected --sequence TASK too (engram recall --help)")
-    sources = _sources(args)
     names = args.names
+    if names and "tasks" in registry.kinds_of(names[-1]):  # missing ratings are recalled from those that are seen
+        from simulator.commands import predict
+
+        return predict.act(args)
+    sources = _sources(args)
     if all("=" not in name for name in names):
         check_kinds(names, [*["memories"] * (len(names) - 1), "challenges"][-len(names) :])
     if not (_memories(sources) and named_players(sources, ("challenge",))):

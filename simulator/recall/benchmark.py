@@ -14,7 +14,7 @@ from simulator.config.codec import PlayerEntry
 from simulator.config.recall import RecallConfig
 from simulator.core import registry, rng
 from simulator.core.jit import compile_seconds
-from simulator.core.memories import CorruptionModel, Cues, PatternSplit, Recall, RecallPicture
+from simulator.core.memories import CorruptionModel, Cues, DecodesCodes, PatternSplit, Recall, RecallPicture
 from simulator.core.protocols import Array, State
 from simulator.recall import metrics as scores
 from simulator.recall.bayes_optimal import ceiling
@@ -29,6 +29,7 @@ SCORES = (
         "basin",
         "capacity_half",
         "capacity_most",
+        "reconstruction_error",
     ),
     *("first", "reciprocal_rank", "topic_precision"),
     *("code_first", "code_reciprocal_rank", "code_topic_precision"),
@@ -150,6 +151,7 @@ class _Stored(NamedTuple):
     memory: Any
     health: Health
     seconds: float  # that storing took
+    cpu_seconds: float
 
 
 class Learned(NamedTuple):
@@ -253,6 +255,7 @@ class RecallBenchmark:
             memory = stored.memory
             facts = {
                 "store_seconds": stored.seconds,
+                "store_cpu_seconds": stored.cpu_seconds,
                 "parameters": int(memory.n_parameters),
                 "recall_mode": memory.recall_mode,
             }
@@ -267,9 +270,9 @@ class RecallBenchmark:
         """Return a contestant that has stored patterns, its failed seeds, and the seconds that storing took."""
         memory = self._make(contestant)
         health = Health(len(self._seeds))
-        _, seconds = _timed(lambda: memory.store(draw.stored))
+        timed = _timed(lambda: memory.store(draw.stored))
         health.look(memory.state(), NOT_STORED)
-        return _Stored(memory, health, seconds)
+        return _Stored(memory, health, timed.seconds, timed.cpu_seconds)
 
     def _measure(self, group: _Group) -> None:
         """Measure the scores that do not depend on the corruption."""
@@ -291,6 +294,11 @@ class RecallBenchmark:
                 group.health.look(codes, NOT_RECALLED)
                 if codes[0].shape[2]:  # a machine without hidden units has none
                     group.scores["latent_precision"] = scores.retrieval(*codes, *classes)
+        has_both_ways = isinstance(memory, DecodesCodes) and hasattr(memory, "codes")
+        if draw.held_out.shape[1] and has_both_ways and memory.code_size:
+            restored = memory.decode(memory.codes(draw.held_out))
+            group.health.look(restored, NOT_RECALLED)
+            group.scores["reconstruction_error"] = scores.squared_error(restored, draw.held_out)
         group.scores["fixed_point_rate"] = self._fixed(group)
         if self._config.basin:
             group.scores["basin"] = self._basin(group)
@@ -321,7 +329,8 @@ class RecallBenchmark:
         truth, cues = self._corrupted(draw, channel)
         inputs = _recall_inputs(channel, cues)
         used_evidence = group.memory.recall_mode == "noise_aware" and inputs.evidence is not None
-        recall, seconds = _timed(lambda: _recall(group.memory, inputs))
+        timed = _timed(lambda: _recall(group.memory, inputs))
+        recall = timed.result
         health.look_at(recall)
         restored = scores.decided(recall.patterns, two)
         best = ceiling(channel, cues, draw.stored, median=not two, near=0.0 if two else scores.TOLERANCE)
@@ -336,7 +345,8 @@ class RecallBenchmark:
         picture = RecallPicture(
             self.units.shape, truth[0, :3], cues.values[0, :3], restored[0, :3], recall.energy[0, 0]
         )
-        facts = {**group.facts, "seconds": seconds, "ceiling_at_least": best.more, "used_evidence": used_evidence}
+        facts = {**group.facts, "seconds": timed.seconds, "cpu_seconds": timed.cpu_seconds}
+        facts |= {"ceiling_at_least": best.more, "used_evidence": used_evidence}
         if self._challenge.retrieval is not None:
             values |= self._lookup(group, cues, recall.patterns, health, facts)
         return self._result(values, facts, health, picture)
@@ -480,12 +490,23 @@ def _recall(memory: Any, inputs: RecallInputs) -> Recall:
     return recall
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
-    """Run some work; its result, and its seconds, compiling left out."""
+class _Timed(NamedTuple):
+    """Work that was done, and the seconds it took, compiling left out."""
+
+    result: Any
+    seconds: float
+    cpu_seconds: float
+
+
+def _timed(work: Callable[[], Any]) -> _Timed:
     began = time.perf_counter()
+    cpu_began = time.process_time()
     compiled = compile_seconds()
     result = work()
-    return result, time.perf_counter() - began - (compile_seconds() - compiled)
+    cpu_seconds = time.process_time() - cpu_began
+    seconds = time.perf_counter() - began
+    compiling = compile_seconds() - compiled
+    return _Timed(result, seconds - compiling, max(cpu_seconds - compiling, 0.0))
 
 
 def _columns(values: dict[str, Array], n_seeds: int) -> Array:

@@ -71,6 +71,11 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
     return false, true
 
 
+def squared_error(restored: Array, truth: Array) -> Array:
+    """Compute the mean over patterns of the squared error summed over units that go from 0 to 1, float64 [S]."""
+    return np.asarray(np.square((restored.astype(np.float64) - truth) / 2.0).sum(axis=2).mean(axis=1))
+
+
 def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) -> Array:
     """Compute precision at ``N_NEIGHBOURS``: fraction of a query's nearest stored patterns of its class; [S].
 

@@ -17,9 +17,10 @@ from simulator.store.run_store import Store
 INTERVALS = ("overlap", "exact", "overlap_ratio", "exact_ratio", "fixed_point_rate", "familiarity")
 BOUNDS = {"overlap": (-1.0, 1.0), "exact": (0.0, 1.0), "fixed_point_rate": (0.0, 1.0), "familiarity": (0.0, 1.0)}
 _COPIED = ("run", "label", "status", "lost", "versions", "machines", "seconds", "cpu_seconds")
+_FACTS = ("parameters", "seconds", "cpu_seconds", "store_seconds", "store_cpu_seconds", "roc")
 _FLAGS = ("ceiling_at_least", "used_evidence")
 LOOKUPS = ("first", "reciprocal_rank", "topic_precision")  # scores of looking patterns up
-_PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision")
+_PLAIN = ("spurious", "sweeps", "cue", "latent_precision", "pixel_precision", "reconstruction_error")
 
 
 class MeasuredCondition(NamedTuple):
@@ -46,10 +47,12 @@ def summary(store: Store, run: str) -> dict[str, Any]:
       patterns, of those that cues are made of, that recall without evidence leaves unchanged.
     * ``familiarity``: area under the ROC curve of the energy, stored against novel; ``roc``: its points.
     * ``latent_precision``, ``pixel_precision``: fraction of the same class among a novel pattern's nearest stored ones.
+    * ``reconstruction_error``: squared error of a novel pattern that is decoded from its code, summed over units, which
+      count from 0 to 1.
     * ``used_evidence``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is
       corrupted, as it would be the answer, nor where the corruption has none for single units.
     * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
-      ``seconds``.
+      ``seconds`` and ``cpu_seconds`` of recall; ``store_seconds`` and ``store_cpu_seconds``.
 
     * ``retrieval``: of a challenge whose patterns are looked up, else null: ``by_recall`` ranks the stored patterns by
       the cosine of their weights with the recalled pattern, ``by_code`` by the distance of their codes to that of the
@@ -149,7 +152,7 @@ def _cell(played: MeasuredCondition, config: RecallConfig) -> dict[str, Any]:
     cell["bits_per_parameter"] = None if bits is None else bits / max(facts["parameters"], 1)
     cell["failed"] = facts["failed"]
     cell["retrieval"] = _retrieval(played) if "k" in facts else None
-    return cell | {name: facts.get(name) for name in ("parameters", "seconds", "store_seconds", "roc")}
+    return cell | {name: facts.get(name) for name in _FACTS}
 
 
 def _retrieval(played: MeasuredCondition) -> dict[str, Any]:

@@ -20,6 +20,7 @@ MEMORIES = ("gan-plain", "gan", "gan-unrolled", BOTH, "vae", "adversarial_autoen
 WORDS = (
     *("boltzmann", "autoregressive", "digits", "--patterns", "20", "--seeds", "16", "--samples", "1000"),
     *("--moments", "1", "--memory.gan_unrolled_features.minibatch-features", "6", "--json"),
+    *("--memory.gan_unrolled.updates", "2000", "--memory.gan_unrolled_features.updates", "2000"),  # as the others
 )
 MEASURES = ("modes", "novel", "distance")
 

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from simulator.core.field_types import Count, NonNegative, Positive
+from memory.common.sizing import SizeRule
+from simulator.core.field_types import Count, CountOrZero, NonNegative
 from simulator.core.optimizers import RuleConfig, check_rule
 
 LayerWidth = Annotated[int, Meta(ge=1, le=65_536)]
@@ -20,16 +21,24 @@ Noise = Literal["none", "flip", "erase", "gaussian"]
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of training by gradient descent on minibatches."""
+    """Settings of training by gradient descent on minibatches; for what is 0 see ``RULES`` of the memory."""
 
-    updates: Count = 2_000
-    """gradient updates"""
-    batch_size: Count = 50
-    """patterns per update, sampled uniformly with replacement"""
-    learning_rate: Positive = 5e-3
-    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly"""
+    updates: CountOrZero = 0
+    """gradient updates; 0: follows the number of patterns"""
+    batch_size: CountOrZero = 0
+    """patterns per update, sampled uniformly with replacement; 0: follows the number of patterns"""
+    learning_rate: NonNegative = 0.0
+    """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly; 0: follows
+    the number of units"""
     optimizer: RuleConfig = field(default_factory=RuleConfig)
     """update rule"""
+
+
+TRAINING_RULES = {
+    "updates": SizeRule(2_000, by_patterns=0.3),
+    "batch_size": SizeRule(50, by_patterns=0.3),
+    "learning_rate": SizeRule(5e-3, by_units=-0.5),
+}
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from simulator.core.memories import DenseLayer, Maps, PatternSpec, Recall, Recal
 from simulator.core.protocols import Array, State
 
 N_PIECES = 100  # in which patterns are stored while somebody looks
+BLOCK_VALUES = 1 << 18  # units of a seed's patterns that are worked on at a time: convolutions take 200 bytes of each
 TOLERANCE = 1e-3  # a cue has converged when no unit changes by more
 
 
@@ -137,18 +138,26 @@ class NetworkMemory:
         spec: shape and domain of a pattern.
         seed_list: seeds of the run.
         recall_mode: as in the settings.
-        network: a :class:`MemoryNetwork`.
+        make_network: makes a :class:`MemoryNetwork` for a number of stored patterns; its layers do not depend on it.
     """
 
     domain = "continuous"
 
-    def __init__(self, name: str, spec: PatternSpec, seed_list: Sequence[int], recall_mode: str, network: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        spec: PatternSpec,
+        seed_list: Sequence[int],
+        recall_mode: str,
+        make_network: Callable[[int], Any],
+    ) -> None:
         torch.set_num_threads(1)
         self.recall_mode = recall_mode
         self._name = name
         self._spec = spec
         self._seeds = list(seed_list)
-        self._network = network
+        self._make_network = make_network
+        self._network = network = make_network(1)
         self._weights: Weights = network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = False
         self._generate_states = rng.pcg64_states(self._seeds, "recall")
@@ -177,6 +186,7 @@ class NetworkMemory:
         n_seeds = len(self._seeds)
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, n_seeds, self._spec, "pattern", domain=domain)
+        self._network = self._make_network(stored.shape[1])
         initial: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         streams = rng.generators(self._seeds, "training")
         trained: dict[int, Weights] = {}
@@ -197,6 +207,7 @@ class NetworkMemory:
         """Train on patterns [S, P, N] as :meth:`store` does, in one thread, some updates at a time."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
+        self._network = self._make_network(stored.shape[1])
         weights: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = True
         shown = 0.0
@@ -211,10 +222,27 @@ class NetworkMemory:
         values = self._check(cues, "cue")
         mask = check_known(known, values)
         batch = self._batch(values, mask, evidence)
-        restoration: Restoration = self._network.recall(self._weights, batch, self._recall_streams())
-        restored = self._in_domain(restoration.patterns.cpu().numpy())
+        blocks: list[Restoration] = [
+            self._network.recall(self._weights, block, self._recall_streams()) for block in self._cue_blocks(batch)
+        ]
+        restored = self._in_domain(torch.cat([block.patterns for block in blocks], 1).cpu().numpy())
         patterns = np.where(mask, values, restored).astype(np.float32)
-        return Recall(patterns, restoration.energy.cpu().numpy().astype(np.float64), restoration.n_iters.cpu().numpy())
+        longest = max(block.energy.shape[2] for block in blocks)
+        energies = [
+            torch.nn.functional.pad(block.energy, (0, longest - block.energy.shape[2]), value=nan) for block in blocks
+        ]
+        n_iters = torch.cat([block.n_iters for block in blocks], 1)
+        return Recall(patterns, torch.cat(energies, 1).cpu().numpy().astype(np.float64), n_iters.cpu().numpy())
+
+    def _blocks(self, n: int) -> Iterator[slice]:
+        """Split n patterns into blocks that fit into memory; they do not depend on the number of seeds."""
+        size = max(1, BLOCK_VALUES // self._spec.n)
+        return (slice(first, first + size) for first in range(0, n, size))
+
+    def _cue_blocks(self, batch: CueBatch) -> Iterator[CueBatch]:
+        for at in self._blocks(batch.values.shape[1]):
+            evidence = None if batch.evidence is None else batch.evidence[:, at]
+            yield CueBatch(batch.values[:, at], batch.known[:, at], evidence)
 
     def _batch(self, values: Array, mask: Array, evidence: Array | None) -> CueBatch:
         used_evidence = None
@@ -248,21 +276,24 @@ class NetworkMemory:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""
         x = torch.tensor(self._check(patterns, "pattern"), device=device())
         with torch.no_grad():
-            energies: Tensor = self._network.energy(self._weights, x, self._recall_streams())
-        return energies.cpu().numpy().astype(np.float64)
+            energies: list[Tensor] = [
+                self._network.energy(self._weights, x[:, at], self._recall_streams()) for at in self._blocks(x.shape[1])
+            ]
+        return torch.cat(energies, 1).cpu().numpy().astype(np.float64)
 
     def _codes(self, patterns: Array) -> Array:
         """Compute the latent codes [S, Q, H] of patterns [S, Q, N]."""
         x = torch.tensor(self._check(patterns, "pattern"), device=device())
         with torch.no_grad():
-            codes: Array = self._network.codes(self._weights, x).cpu().numpy()
-        return codes
+            codes = [self._network.codes(self._weights, x[:, at]) for at in self._blocks(x.shape[1])]
+        return np.asarray(torch.cat(codes, 1).cpu().numpy())
 
     def _decode(self, codes: Array) -> Array:
         """Compute the mean patterns [S, Q, N] of latent codes [S, Q, H]."""
         with torch.no_grad():
-            patterns = self._network.decoded(self._weights, torch.tensor(codes, device=device()))
-        return np.asarray(np.clip(patterns.cpu().numpy(), -1.0, 1.0))
+            rows = torch.tensor(codes, device=device())
+            decoded = [self._network.decoded(self._weights, rows[:, at]) for at in self._blocks(rows.shape[1])]
+        return np.asarray(np.clip(torch.cat(decoded, 1).cpu().numpy(), -1.0, 1.0))
 
     def _generate(self, n: int) -> Array:
         """Generate patterns [S, n, N]; every call goes on with each seed's stream."""

@@ -15,7 +15,8 @@ Departures, each switched by a setting:
 * ``batch_likelihood_weight``: contrastive divergence, whose chains stay near the pattern where they begin, is blind to
   how probability is divided among distant patterns. The missing part is the gradient of every pattern's likelihood
   among those of its batch, log softmax(-F), which needs no chain. Without it the free energies of stored patterns
-  differ by several nats, and recall prefers some of them.
+  differ by several nats, and recall prefers some of them. A batch of some of the patterns says little of that: its
+  likelihoods follow whichever patterns were drawn, and learning fails. So the term is left out there.
 * ``input_noise``: chains begin at patterns some of whose units are flipped, which widens the basins (walkback, Bengio
   et al. 2013).
 """
@@ -23,7 +24,7 @@ Departures, each switched by a setting:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -41,12 +42,14 @@ from memory.common.rbm.layers import (
     softplus_sum,
     visible_energy,
 )
-from simulator.core.field_types import Count, Positive, Share
+from memory.common.sizing import SizeRule
+from simulator.core.field_types import Count, CountOrZero, NonNegative, Share
 from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.optimizers import Rule, apply_rule, compiled_coefficients, rule_of
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import below, uniform
 
+LR_REFERENCE_UNITS = 64  # visible units up to which the learning rate is used as given
 GAUSSIAN_LR_SCALE = 0.1  # Gaussian units are unbounded: Hinton 2012, section 13.2
 HIDDEN_MEAN_RATE = 0.01  # of the running mean of the hidden units
 
@@ -55,13 +58,17 @@ HIDDEN_MEAN_RATE = 0.01  # of the running mean of the hidden units
 class RBMLearning(PhaseLearning):
     """Learning of a restricted Boltzmann machine."""
 
-    updates: Count = 2_000
-    """gradient steps, each on one batch"""
+    updates: CountOrZero = 0
+    """gradient steps, each on one batch; 0: follows the number of patterns"""
     batch_size: Count = 100
     """patterns per batch; all of them where there are fewer"""
-    learning_rate: Positive = 0.05
+    learning_rate: NonNegative = 0.0
     """learning rate, per mean log likelihood of a pattern; multiplied by 64 / N where a layer has N > 64 visible units,
-    as energies change by so much more, and by 0.1 where they are Gaussian"""
+    as energies change by so much more, and by 0.1 where they are Gaussian; 0: 0.05 where a batch holds all patterns,
+    otherwise 0.5"""
+    batch_likelihood_weight: NonNegative = 1.0
+    """weight of each pattern's log likelihood among the stored ones, log softmax(-F), beside the two phases, where a
+    batch holds all patterns; 0: off"""
     lr_end: Share = 1.0
     """learning rate at the last update, as a fraction of learning_rate; it falls linearly"""
     persistent: bool = False
@@ -71,6 +78,22 @@ class RBMLearning(PhaseLearning):
     input_noise: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.05
     """noise on the batch where chains begin: probability of flipping a binary unit, standard deviation added to a
     Gaussian one"""
+
+
+UPDATES_RULE = SizeRule(2_000, by_patterns=0.3)
+LEARNING_RATE_ALL = 0.05  # where a batch holds all patterns
+LEARNING_RATE_SOME = 0.5
+
+
+def learning_for(learning: RBMLearning, n_patterns: int) -> RBMLearning:
+    """Return the settings of learning for a number of patterns, with those that follow it filled in."""
+    has_all = n_patterns <= learning.batch_size
+    return replace(
+        learning,
+        updates=learning.updates or UPDATES_RULE.value(1, n_patterns),
+        learning_rate=learning.learning_rate or (LEARNING_RATE_ALL if has_all else LEARNING_RATE_SOME),
+        batch_likelihood_weight=learning.batch_likelihood_weight if has_all else 0.0,
+    )
 
 
 class CDHyperparams(NamedTuple):
@@ -152,12 +175,12 @@ def make_cd_state(n: int, m: int, n_patterns: int, batch_size: int) -> CDState:
 
 def train(layer: RBMParams, gaussian: bool, data: Array, streams: Array, settings: RBMLearning) -> None:
     """Train the machines of every seed on their own data, in place; see :func:`train_in_pieces`."""
-    for _ in train_in_pieces(layer, gaussian, data, streams, settings, settings.updates):
+    for _ in train_in_pieces(layer, gaussian, data, streams, settings, n_pieces=1):
         pass
 
 
 def train_in_pieces(
-    layer: RBMParams, gaussian: bool, data: Array, streams: Array, settings: RBMLearning, piece: int
+    layer: RBMParams, gaussian: bool, data: Array, streams: Array, settings: RBMLearning, n_pieces: int
 ) -> Iterator[float]:
     """Train the machines of every seed on their own data, in place, some updates at a time.
 
@@ -167,18 +190,20 @@ def train_in_pieces(
         data: float32 [S, P, N], visible units.
         streams: uint64 [S, 4], advanced in place.
         settings: learning settings.
-        piece: updates from one yield to the next.
+        n_pieces: yields, about.
 
     Yields:
         The share of the updates that is over.
     """
     _, n_patterns, n = data.shape
+    settings = learning_for(settings, n_patterns)
     m = layer.hidden_bias.shape[1]
     momentum = momentum_of(settings)
+    lr_scale = min(1.0, LR_REFERENCE_UNITS / n) * (GAUSSIAN_LR_SCALE if gaussian else 1.0)
     hyper = CDHyperparams(
         updates=settings.updates,
         batch_size=min(settings.batch_size, n_patterns),
-        learning_rate=float(settings.learning_rate) * (GAUSSIAN_LR_SCALE if gaussian else 1.0),
+        learning_rate=float(settings.learning_rate) * lr_scale,
         lr_end=float(settings.lr_end),
         rule=rule_of(settings.optimizer),
         is_plain=momentum is not None,
@@ -204,6 +229,7 @@ def train_in_pieces(
                 del states[i]
 
     n_done = 0
+    piece = max(1, hyper.updates // n_pieces)
     while n_done < hyper.updates:
         n_next = min(n_done + piece, hyper.updates)
         parallel_for(work, len(data))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import nan
@@ -37,7 +37,6 @@ from simulator.core.memories import DenseLayer, PatternSpec, Recall, RecallStep
 from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, State
 
-LR_REFERENCE_UNITS = 64  # visible units up to which the learning rate is used as given
 MIN_VISIBLE_STD = 0.05  # of a Gaussian unit that is the same in every pattern
 N_PIECES = 50  # in which a layer learns while somebody looks
 GENERATE_SWEEPS = 5  # sweeps of a generating chain, as a multiple of recall.max_iters
@@ -69,23 +68,41 @@ class RBMStackMemory:
     domain = "continuous"
 
     def __init__(
-        self, name: str, spec: PatternSpec, seed_list: Sequence[int], n_hidden: Sequence[int], config: RBMStackConfig
+        self,
+        name: str,
+        spec: PatternSpec,
+        seed_list: Sequence[int],
+        n_hidden_for: Callable[[int], Sequence[int]],
+        config: RBMStackConfig,
     ) -> None:
-        """Make S stacks with hidden layers of ``n_hidden`` units, from the lowest on; ``name`` is the player's."""
-        sizes = (spec.n, *n_hidden)
-        n_bytes = 4 * len(seed_list) * sum(n * m for n, m in pairwise(sizes))
-        if n_bytes > MAX_WEIGHT_BYTES:
-            raise ValueError(f"{name}: weights of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most 4")
+        """Make S stacks.
+
+        Args:
+            name: the player's.
+            spec: of the patterns.
+            seed_list: seeds of the run.
+            n_hidden_for: gives the units of the hidden layers, from the lowest on, for a number of stored patterns.
+            config: settings.
+        """
         check_rule(config.learn.optimizer, f"{name}.learn.optimizer")
         self.recall_mode: str = config.recall_mode
         self._name = name
-        self._n_hidden = tuple(n_hidden)
+        self._n_hidden_for = n_hidden_for
         self._spec = spec
         self._seeds = list(seed_list)
         self._config = config
-        gaussian = config.visible == "gaussian" or (config.visible == "auto" and not spec.is_bipolar)
-        self._stack = make_stack(sizes, gaussian, len(self._seeds))
+        self._gaussian = config.visible == "gaussian" or (config.visible == "auto" and not spec.is_bipolar)
+        self._set_layers(n_hidden_for(1))
         self._streams = rng.pcg64_states(self._seeds, "recall")
+
+    def _set_layers(self, n_hidden: Sequence[int]) -> None:
+        """Make stacks with hidden layers of so many units, from the lowest on, all parameters 0."""
+        sizes = (self._spec.n, *n_hidden)
+        n_bytes = 4 * len(self._seeds) * sum(n * m for n, m in pairwise(sizes))
+        if n_bytes > MAX_WEIGHT_BYTES:
+            raise ValueError(f"{self._name}: weights of {n_bytes / 2**30:,.1f} GiB for all seeds, expected at most 4")
+        self._n_hidden = tuple(n_hidden)
+        self._stack = make_stack(sizes, self._gaussian, len(self._seeds))
 
     @property
     def n_parameters(self) -> int:
@@ -99,17 +116,18 @@ class RBMStackMemory:
         Raises:
             ValueError: another shape, or values outside the domain.
         """
-        for _ in self._storing(patterns, self._config.learn.updates):
+        for _ in self._storing(patterns, n_pieces=1):
             pass
 
     def storing(self, patterns: Array) -> Iterator[float]:
         """Learn patterns [S, P, N] as :meth:`store` does, a piece of the updates at a time."""
-        return self._storing(patterns, max(1, self._config.learn.updates // N_PIECES))
+        return self._storing(patterns, N_PIECES)
 
-    def _storing(self, patterns: Array, piece: int) -> Iterator[float]:
-        """Learn patterns [S, P, N] from random weights, so many updates of a layer at a time."""
+    def _storing(self, patterns: Array, n_pieces: int) -> Iterator[float]:
+        """Learn patterns [S, P, N] from random weights, every layer in about so many pieces."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         values = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
+        self._set_layers(self._n_hidden_for(values.shape[1]))
         stack = self._stack
         streams = rng.pcg64_states(self._seeds, "training")
         init_weights(stack, self._seeds, self._config.weight_init_std)
@@ -120,9 +138,7 @@ class RBMStackMemory:
         for at, layer in enumerate(stack.layers):
             gaussian = stack.gaussian and at == 0
             init_visible_bias(layer, gaussian, data)
-            learning_rate = self._config.learn.learning_rate * min(1.0, LR_REFERENCE_UNITS / data.shape[2])
-            settings = replace(self._config.learn, learning_rate=learning_rate)
-            for share in train_in_pieces(layer, gaussian, data, streams, settings, piece):
+            for share in train_in_pieces(layer, gaussian, data, streams, self._config.learn, n_pieces):
                 yield (at + share) / len(stack.layers)
             data = sigmoid(data @ layer.weights + layer.hidden_bias[:, None])
 
@@ -173,7 +189,7 @@ class RBMStackMemory:
         """Recall one cue sweep by sweep: the chain that ends as the best, or mean field; bipolar at the last step."""
         values = check(np.asarray(cue)[None, None], 1, self._spec, "cue")
         mask = check_known(one_cue(known), values)
-        one = RBMStackMemory(self._name, self._spec, [self._seeds[index]], self._n_hidden, self._config)
+        one = RBMStackMemory(self._name, self._spec, [self._seeds[index]], lambda _: self._n_hidden, self._config)
         one.restore(self._state_of(index))
         if self.recall_mode == "noise_aware" and evidence is not None:
             cues = one._cues_with_evidence(values, mask, check_evidence(one_cue(evidence), values, self._name))
@@ -280,6 +296,7 @@ class RBMStackMemory:
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+        self._set_layers([layer[0].shape[2] for layer in state["layers"]])
         for layer, saved in zip(self._stack.layers, state["layers"], strict=True):
             for array, values in zip(layer, saved, strict=True):
                 array[...] = values

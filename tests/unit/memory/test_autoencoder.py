@@ -227,7 +227,6 @@ def test_every_preset_restores_patterns(preset):
         ({"pretrain": "rbms"}, "expected sigmoid"),
         ({"noise_min": 0.5}, r"noise_max = 0\.4: expected at least noise_min, 0\.5"),
         ({"noise_max": 1.5}, "at most 1"),
-        ({"hidden": ()}, "at least one layer"),
         ({"linear_code": True, "pretrain": "autoencoders"}, "linear_code = true with pretrain = autoencoders"),
     ],
 )

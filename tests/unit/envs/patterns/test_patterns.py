@@ -13,7 +13,7 @@ from scipy import stats
 
 from envs.common.patterns import sampling
 from envs.common.patterns.sampling import Pool, fresh, make_pool
-from envs.patterns import correlated, digits, documents, glyphs, random_bits, rooms_seen
+from envs.patterns import correlated, digits, documents, enlarged_digits, glyphs, random_bits, rooms_seen
 from envs.patterns.glyphs import NAMES, bitmaps
 from simulator.core import registry
 
@@ -25,6 +25,8 @@ SETTINGS = [
     (correlated, {"kind": "ising", "n_units": 12, "correlation": 0.8}),
     (digits, {}),
     (digits, {"levels": "grey"}),
+    (enlarged_digits, {"variants": 2}),
+    (enlarged_digits, {"variants": 1, "levels": "grey"}),
     (glyphs, {}),
     (glyphs, {"which": "letters"}),
     (documents, {}),
@@ -76,6 +78,25 @@ def test_patterns_are_reproducible_and_limited_in_number(module, options):
     if challenge.max_patterns is not None:
         with pytest.raises(ValueError, match=f"expected at most {challenge.max_patterns:,} in all"):
             challenge.draw(challenge.max_patterns, 1)
+
+
+def test_digits_keep_their_shape_when_they_are_enlarged():
+    settings = enlarged_digits.Config(variants=2, levels="grey")
+    challenge = enlarged_digits.make((0,), settings)
+    draw = challenge.draw(challenge.max_patterns, 0)
+    large = draw.stored[0].reshape(-1, 28, 28)
+    small = digits.make((0,), digits.Config(levels="grey"))
+    small_draw = small.draw(small.max_patterns, 0)
+    assert large.mean() == pytest.approx(small_draw.stored.mean(), abs=0.02)
+    for digit in range(10):
+        mean = large[draw.labels[0] == digit].mean(0)
+        blocks = np.add.reduceat(np.add.reduceat(mean, np.arange(0, 28, 7), 0), np.arange(0, 28, 7), 1) / 49.0
+        original = small_draw.stored[0][small_draw.labels[0] == digit].mean(0).reshape(4, 2, 4, 2).mean((1, 3))
+        assert np.corrcoef(blocks.ravel(), original.ravel())[0, 1] > 0.97
+
+
+def test_ten_thousand_enlarged_digits_differ():
+    assert enlarged_digits.make((0,), enlarged_digits.Config()).max_patterns == 14_376
 
 
 def test_all_patterns_can_be_drawn():

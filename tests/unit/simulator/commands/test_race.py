@@ -12,11 +12,12 @@ QUICK = ["race", "momentum", "adam", "--objectives", "ravine", "--steps", "300",
 
 
 def test_the_table_says_what_was_not_reached_and_the_picture_fits_the_terminal(capsys, monkeypatch):
+    words = [*QUICK, "--step-sizes", "0.00001,0.005"]
+    assert main(words) == 0
+    assert "not within 300" in capsys.readouterr().out
     monkeypatch.setenv("COLUMNS", "60")
-    assert main([*QUICK, "--step-sizes", "0.00001,0.005"]) == 0
+    assert main(words) == 0
     shown = capsys.readouterr().out
-    assert "momentum" in shown
-    assert "within 300" in " ".join(shown.split())
     picture = [line for line in shown.splitlines() if line and set(line) <= set(" .maos*")]
     assert len(picture) == 20
     assert max(map(len, picture)) <= 60

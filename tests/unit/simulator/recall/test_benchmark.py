@@ -9,7 +9,9 @@ import itertools
 import numpy as np
 import pytest
 from rich.console import Console
+from sklearn import decomposition
 
+from envs.patterns import digits
 from memory.identity import Identity
 from simulator.commands import reproduce
 from simulator.config import codec
@@ -330,6 +332,20 @@ def test_fixed_points_are_tested_once_in_blocks_and_for_no_more_patterns_than_cu
         assert asked == [*pieces, *[cues or 8] * len(corruptions)]
     (fixed,) = {each["fixed_point_rate"]["mean"] for each in summary_of(tmp_path / "5")["cells"]}
     assert fixed == 1.0
+
+
+def test_the_reconstruction_error_is_that_of_held_out_patterns(tmp_path):
+    memories = {"few": {"name": "pca", "n_components": 2}, "many": {"name": "pca", "n_components": 64}, "hopfield": {}}
+    given = {"patterns": [200], "corruption": ["none"], "seeds": 1, "novel": 100, "challenge": {"name": "digits"}}
+    play(tmp_path, config(**given, memory=memories))
+    found = {each["memory"]: each["reconstruction_error"] for each in summary_of(tmp_path)["cells"]}
+    split = digits.make([0], digits.Config()).draw(200, 100)
+    reference = decomposition.PCA(2).fit(split.stored[0])
+    restored = reference.inverse_transform(reference.transform(split.held_out[0])).clip(-1.0, 1.0)
+    error = np.square((restored - split.held_out[0]) / 2.0).sum(1).mean()
+    assert found["few"] == pytest.approx(error, rel=1e-4)
+    assert found["many"] < 0.3 < found["few"]
+    assert found["hopfield"] is None
 
 
 def test_codes_of_no_width_have_no_precision(tmp_path):

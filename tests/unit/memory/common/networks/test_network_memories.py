@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from memory import adversarial_autoencoder, autoencoder, autoregressive, conv_autoencoder, gan, vae
+from memory.common.networks import memory_torch
 from simulator.core import rng
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
@@ -188,3 +189,15 @@ def test_evidence_is_used_by_noise_aware_recall_only(case):
         memory.store(_patterns([4]))
         found = memory.recall(cues, None, evidence).patterns
         assert (found == np.sign(evidence)).all() == (recall_mode == "noise_aware")
+
+
+@pytest.mark.parametrize("name", ["autoencoder", "conv", "vae"])
+def test_patterns_in_blocks_give_what_they_give_at_once(name, monkeypatch):
+    module, fields = CASES[name]
+    memory = _made((module, module.Config(**fields)), [0, 1])
+    cues = _patterns([0, 1], 11)
+    at_once = memory.recall(cues), memory.energy(cues), memory.codes(cues), memory.decode(memory.codes(cues))
+    monkeypatch.setattr(memory_torch, "BLOCK_VALUES", 4 * UNITS.n)
+    in_blocks = memory.recall(cues), memory.energy(cues), memory.codes(cues), memory.decode(memory.codes(cues))
+    for one, other in zip((*at_once[0], *at_once[1:]), (*in_blocks[0], *in_blocks[1:]), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

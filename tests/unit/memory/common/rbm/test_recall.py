@@ -177,5 +177,3 @@ def test_bad_input_is_refused():
         memory.recall(patterns[:, :, :5])
     with pytest.raises(ValueError, match="rbm: weights of"):
         rbm.make(PatternSpec((784,)), range(1_000), rbm.Config(n_hidden=4_096))
-    with pytest.raises(ValueError, match="at least one layer"):
-        deep_belief.make(PatternSpec((16,)), [0], deep_belief.Config(hidden=()))

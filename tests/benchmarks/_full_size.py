@@ -1,0 +1,58 @@
+"""Recall of many large pictures, one memory at a time: what it restores, its codes, its CPU time and its memory."""
+
+from __future__ import annotations
+
+import json as codec
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from typing import Any
+
+from simulator import console
+from simulator.core.registry import ROOT
+
+DETAILS = ("roc", "overlap_ratio", "exact_ratio")  # of cells, long and not in the tables
+CUES = 200  # of every seed
+
+
+def study(memories: Sequence[str], patterns: int, seeds: int, json: bool) -> dict[str, Any]:
+    """Let every memory recall digits of 28 x 28 pixels, a fifth of which are flipped, in a process of its own.
+
+    Returns:
+        ``{"patterns", "seeds", "cues", "commands", "rows"}``; a row is a cell of ``engram recall --json`` with the
+        peak memory of its process in bytes. Seconds are of one thread.
+    """
+    rows = []
+    commands = {}
+    for memory in memories:
+        words = ["recall", memory, "enlarged_digits", "--patterns", str(patterns), "--cues", str(CUES)]
+        words += ["--corruption", "flip:0.2", "--seeds", str(seeds), "--threads", "1"]
+        commands[memory] = " ".join(["engram", *words])
+        [cell], n_bytes = _recall(words)
+        rows.append({name: value for name, value in cell.items() if name not in DETAILS} | {"peak_bytes": n_bytes})
+        if not json:
+            means = " ".join(f"{name} {cell[name]['mean']:.3f}" for name in ("overlap", "exact"))
+            console.print_result(f"{memory:32} {means}  store {cell['store_cpu_seconds']:.1f} CPU seconds")
+    return {"patterns": patterns, "seeds": seeds, "cues": CUES, "commands": commands, "rows": rows}
+
+
+def _recall(words: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+    """Run ``engram recall``; its cells, and the peak memory of the process in bytes."""
+    with tempfile.TemporaryDirectory() as lab:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "simulator", *words, "--view", "none", "--json", "--lab", lab],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=ROOT,
+            text=True,
+        )
+        assert process.stdout is not None
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"engram {' '.join(words)}: exit code {process.returncode}")
+    kibibytes = usage.ru_maxrss if sys.platform != "darwin" else usage.ru_maxrss // 1024
+    return codec.loads(printed)["cells"], 1024 * kibibytes

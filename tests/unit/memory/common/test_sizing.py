@@ -1,0 +1,52 @@
+"""Tests of settings that follow the size of the task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from memory import autoencoder, deep_belief, rbm
+from memory.common.rbm.contrastive_divergence import RBMLearning, learning_for
+from memory.common.sizing import SizeRule, sized
+from simulator.core.memories import PatternSpec
+
+
+def test_settings_grow_by_their_powers_beyond_the_reference():
+    assert SizeRule(2_000, by_patterns=0.5).value(64, 100) == 2_000
+    assert SizeRule(2_000, by_patterns=0.5).value(20, 7) == 2_000
+    assert SizeRule(2_000, by_patterns=0.5).value(64, 400) == 4_000
+    assert SizeRule(5e-3, by_units=-0.5).value(256, 9_999) == pytest.approx(2.5e-3)
+    assert SizeRule((192, 30), by_units=0.5).value(256, 1) == (384, 64)
+    assert SizeRule((191, 3)).value(64, 1) == (191, 3)
+
+
+@dataclass(frozen=True)
+class _Config:
+    updates: int = 0
+    hidden: tuple[int, ...] = ()
+
+
+def test_what_is_given_is_taken_as_it_is():
+    rules = {"updates": SizeRule(10, by_patterns=1.0), "hidden": SizeRule((16,), by_units=1.0)}
+    assert sized(_Config(), rules, 128, 200) == _Config(20, (32,))
+    assert sized(_Config(7, (3,)), rules, 128, 200) == _Config(7, (3,))
+
+
+def test_the_likelihood_within_a_batch_counts_only_where_a_batch_holds_all_patterns():
+    few, many = learning_for(RBMLearning(), 100), learning_for(RBMLearning(), 101)
+    assert (few.updates, few.learning_rate, few.batch_likelihood_weight) == (2_000, 0.05, 1.0)
+    assert (many.learning_rate, many.batch_likelihood_weight) == (0.5, 0.0)
+    assert learning_for(RBMLearning(learning_rate=0.3, updates=5), 1_000).learning_rate == 0.3
+    assert learning_for(RBMLearning(), 1_000).updates == 3_991
+
+
+def test_layers_of_digits_are_as_they_were_and_grow_with_the_pictures():
+    small, large = PatternSpec((8, 8)), PatternSpec((28, 28))
+    for player, narrow, wide in (
+        (rbm, (128,), (508,)),
+        (deep_belief, (64, 64), (496, 496)),
+        (autoencoder, (192, 192), (528, 528)),
+    ):
+        assert player.make(small, [0], player.Config()).code_size == narrow[-1]
+        assert player.make(large, [0], player.Config()).code_size == wide[-1]
