@@ -1,4 +1,4 @@
-"""``engram delete``: runs, recall benchmarks, tournaments and tunings, with everything that a lab holds of them."""
+"""``engram delete``: runs, benchmarks, comparisons, tournaments and tunings, with all that a lab holds of them."""
 
 from __future__ import annotations
 

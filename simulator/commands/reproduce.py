@@ -25,7 +25,7 @@ from simulator.store.run_records import changed, changed_files
 
 if TYPE_CHECKING:
     from simulator.commands.live.driver import Wait
-    from simulator.store.cell_store import CellStore, JobKey, JobRecord, kind_of
+    from simulator.store.cell_store import CellStore, JobKey, JobRecord
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 

@@ -71,6 +71,14 @@ def test_every_player_has_a_page_in_the_navigation(kind: str) -> None:
     assert [page for page in pages if page not in navigation or not (ROOT / "docs" / page).is_file()] == []
 
 
+@pytest.mark.parametrize("page", ["commands", "json"])
+def test_every_command_is_in_the_manual(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    places = re.findall(r"^## (.+)$|^\| (`\w+`.*?) \|", text, re.MULTILINE)  # headings, and first cells of tables
+    described = {word for place in places for word in re.findall(r"\w+", " ".join(place))}
+    assert sorted(set(main.COMMANDS) - described) == []
+
+
 @pytest.mark.parametrize("page", ["lecture-notes", "seeing-memories"])
 def test_commands_of_a_guide_are_taken(page: str) -> None:
     text = (ROOT / "docs" / "guides" / f"{page}.md").read_text("utf-8")
