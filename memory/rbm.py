@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
 from memory.common.sizing import SizeRule
-from simulator.core.field_types import CountOrZero
+from simulator.core.field_types import CountOfSize
 from simulator.core.memories import PatternSpec
 
 
@@ -25,7 +25,7 @@ from simulator.core.memories import PatternSpec
 class Config(RBMStackConfig):
     """Settings of a restricted Boltzmann machine."""
 
-    n_hidden: CountOrZero = 0
+    n_hidden: CountOfSize = 0
     """hidden units; 0: follows the number of patterns and of their units"""
 
 

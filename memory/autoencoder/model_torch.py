@@ -177,7 +177,8 @@ class Autoencoder:
         layers = []
         for i in range(len(self._config.hidden)):
             weight, bias = (weights[f"encoder.{i}.{name}"][index].detach().cpu().numpy() for name in ("weight", "bias"))
-            layers.append(DenseLayer(weight, bias[0], self._config.activation))
+            is_linear = self._config.linear_code and i == len(self._config.hidden) - 1
+            layers.append(DenseLayer(weight, bias[0], "linear" if is_linear else self._config.activation))
         return layers
 
     def fit(self, weights: Weights, patterns: Array, streams: Streams) -> Iterator[float]:

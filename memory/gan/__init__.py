@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Literal
 
 from memory.common.networks.config import TRAINING_RULES, FlipProb, LayerWidth, TrainingConfig, check_training
 from memory.common.sizing import SizeRule, sized
-from simulator.core.field_types import Count, CountOrZero, Positive
+from simulator.core.field_types import Count, CountOfSize, CountOrZero, Positive
 from simulator.core.memories import PatternSpec
 from simulator.core.optimizers import RuleConfig
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Config(TrainingConfig):
     """Settings of a generative adversarial network."""
 
-    batch_size: CountOrZero = 0
+    batch_size: CountOfSize = 0
     """patterns per update, sampled uniformly with replacement, and as many generated ones; 0: follows the number of
     patterns"""
     optimizer: RuleConfig = field(default_factory=lambda: RuleConfig(beta1=0.5))

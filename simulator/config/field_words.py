@@ -50,6 +50,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("frameskip", "frame_skip"), ("atari.frame_skip",)),
     **dict.fromkeys(("epochs", "num_epochs", "iterations", "training_steps"), _UPDATES),
     **dict.fromkeys(("latent", "latent_size", "z_dim", "bottleneck", "code_size"), ("latent_dim",)),
+    "momentum": ("optimizer.beta1", "learn.optimizer.beta1"),
     **dict.fromkeys(("cd", "cd_k", "gibbs_steps"), ("learn.k",)),
     **dict.fromkeys(("inverse_temperature",), ("beta",)),
     **dict.fromkeys(("order", "power"), ("degree",)),

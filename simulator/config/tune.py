@@ -19,9 +19,9 @@ from simulator.config.codec import Format, choose, forget_place, table_of
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.recall import PatternCount, RecallConfig
 from simulator.config.run import RunConfig
-from simulator.config.validation import ConfigSource, check, current_settings, merge
+from simulator.config.validation import ConfigSource, check, current_settings, is_marked, merge
 from simulator.core import registry
-from simulator.core.field_types import Count, CountOrZero
+from simulator.core.field_types import Count, CountOrZero, OfSize
 from simulator.core.foreign.python_files import is_path
 
 TRAINING = "agent"  # tables of the player that is tuned
@@ -345,7 +345,20 @@ def _range(source: ConfigSource, path: tuple[str, ...], entry: Mapping[str, Any]
         raise ValueError(f"{source.name(place)}: low = {low} and high = {high}, expected low below high")
     if log and low <= 0:
         raise ValueError(f"{source.name(place)}: low = {low} with log, expected a number above 0")
+    if low == 0 and config.table == RECALL and _follows_size(config.chosen, path[1:]):
+        raise ValueError(
+            f"{source.name(place)}: low = 0, which stands for a rule of the task's size, expected a number above 0, or "
+            "a list of values"
+        )
     return Dimension(".".join(path), float(low), float(high), log, isinstance(low, int) and isinstance(high, int))
+
+
+def _follows_size(chosen: Any, path: Sequence[str]) -> bool:
+    """Tell whether a setting of a memory, by its names from the outermost table on, follows the size where it is 0."""
+    *within, last = path
+    for name in within:
+        chosen = getattr(chosen, name)
+    return any(setting.name == last and is_marked(setting, OfSize) for setting in current_settings(chosen))
 
 
 def _checked(source: ConfigSource, path: tuple[str, ...], value: Any, config: TuneConfig) -> Any:

@@ -229,7 +229,7 @@ def of_run(chosen: Any, steps: int) -> Any:
             changes[setting.name] = Component(value.name, of_run(value.settings, steps))
         elif dataclasses.is_dataclass(value):
             changes[setting.name] = of_run(value, steps)
-        elif value is None and _is_of_run(setting):
+        elif value is None and is_marked(setting, OfRun):
             changes[setting.name] = steps
     return dataclasses.replace(chosen, **changes) if changes else chosen
 
@@ -241,13 +241,14 @@ def names_of_run(chosen: Any) -> list[str]:
         value = setting.default.settings if isinstance(setting.default, Component) else setting.default
         if dataclasses.is_dataclass(value):
             names += [f"{setting.name}.{name}" for name in names_of_run(value)]
-        elif value is None and _is_of_run(setting):
+        elif value is None and is_marked(setting, OfRun):
             names.append(setting.name)
     return names
 
 
-def _is_of_run(setting: Setting) -> bool:
-    return any(isinstance(meta, OfRun) for meta in getattr(setting.hint, "__metadata__", ()))
+def is_marked(setting: Setting, mark: type[Any]) -> bool:
+    """Tell whether a setting's type has a mark of :mod:`simulator.core.field_types`."""
+    return any(isinstance(meta, mark) for meta in getattr(setting.hint, "__metadata__", ()))
 
 
 def describe(hint: Any) -> str:

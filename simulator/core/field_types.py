@@ -24,6 +24,16 @@ CountOrZero = Annotated[int, Meta(ge=0)]
 """A whole number of at least 0."""
 
 
+class OfSize:
+    """Marks a setting whose 0 or () stands for a rule: it follows the size of the task."""
+
+
+CountOfSize = Annotated[int, Meta(ge=0), OfSize()]
+"""A whole number of at least 1; 0: it follows the size of the task."""
+RateOfSize = Annotated[float, Meta(ge=0.0), OfSize()]
+"""A number above 0; 0: it follows the size of the task."""
+
+
 class OfRun:
     """Marks a setting whose None stands for the environment steps of the run; the host replaces it."""
 

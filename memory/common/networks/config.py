@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from memory.common.sizing import SizeRule
-from simulator.core.field_types import Count, CountOrZero, NonNegative
+from simulator.core.field_types import Count, CountOfSize, NonNegative, RateOfSize
 from simulator.core.optimizers import RuleConfig, check_rule
 
 LayerWidth = Annotated[int, Meta(ge=1, le=65_536)]
@@ -23,11 +23,11 @@ Noise = Literal["none", "flip", "erase", "gaussian"]
 class TrainingConfig:
     """Settings of training by gradient descent on minibatches; for what is 0 see ``RULES`` of the memory."""
 
-    updates: CountOrZero = 0
+    updates: CountOfSize = 0
     """gradient updates; 0: follows the number of patterns"""
-    batch_size: CountOrZero = 0
+    batch_size: CountOfSize = 0
     """patterns per update, sampled uniformly with replacement; 0: follows the number of patterns"""
-    learning_rate: NonNegative = 0.0
+    learning_rate: RateOfSize = 0.0
     """peak learning rate; it rises over the first twentieth of the updates and decays to 0, both linearly; 0: follows
     the number of units"""
     optimizer: RuleConfig = field(default_factory=RuleConfig)

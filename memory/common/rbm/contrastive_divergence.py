@@ -43,7 +43,7 @@ from memory.common.rbm.layers import (
     visible_energy,
 )
 from memory.common.sizing import SizeRule
-from simulator.core.field_types import Count, CountOrZero, NonNegative, Share
+from simulator.core.field_types import Count, CountOfSize, NonNegative, RateOfSize, Share
 from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.optimizers import Rule, apply_rule, compiled_coefficients, rule_of
 from simulator.core.protocols import Array
@@ -58,11 +58,11 @@ HIDDEN_MEAN_RATE = 0.01  # of the running mean of the hidden units
 class RBMLearning(PhaseLearning):
     """Learning of a restricted Boltzmann machine."""
 
-    updates: CountOrZero = 0
+    updates: CountOfSize = 0
     """gradient steps, each on one batch; 0: follows the number of patterns"""
     batch_size: Count = 100
     """patterns per batch; all of them where there are fewer"""
-    learning_rate: NonNegative = 0.0
+    learning_rate: RateOfSize = 0.0
     """learning rate, per mean log likelihood of a pattern; multiplied by 64 / N where a layer has N > 64 visible units,
     as energies change by so much more, and by 0.1 where they are Gaussian; 0: 0.05 where a batch holds all patterns,
     otherwise 0.5"""

@@ -99,6 +99,20 @@ def test_halving_of_steps_is_not_for_memories():
         build({**MEMORY, "halving": "steps"})
 
 
+def test_a_range_does_not_hold_the_0_that_stands_for_a_rule_of_the_size():
+    tables = {"memory": {"name": "rbm"}, "challenge": {"name": "digits"}}
+    values = {**tables, "space": {"memory": {"learn": {"learning_rate": {"low": 0.0, "high": 0.1}}}}}
+    with pytest.raises(ValueError, match=r"space.memory.learn.learning_rate: low = 0, .* expected a number above 0"):
+        build(values)
+    values["space"] = {"memory": {"n_hidden": [0, 32], "weight_init_std": {"low": 0.01, "high": 0.1}}}
+    values["space"]["memory"]["learn"] = {"weight_decay": {"low": 0.0, "high": 0.1}}
+    assert [dimension.name for dimension in build(values).space] == [
+        "memory.learn.weight_decay",
+        "memory.n_hidden",
+        "memory.weight_init_std",
+    ]
+
+
 @pytest.mark.parametrize("text", ["0.1:1:lin", "0.1:", "a:b", "1:2:log:3"])
 def test_bad_ranges_of_a_line(text):
     with pytest.raises(ValueError, match=r"--space\.agent\.step-size"):
