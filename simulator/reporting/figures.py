@@ -67,6 +67,8 @@ STYLE: dict[str, Any] = {
 }
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
+_PLACES = re.compile(r' (?:d="|transform="translate)[^"]*"')
+_INDENT = re.compile(r"\n\s+")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
 Ax = Any
@@ -160,7 +162,17 @@ def save(figure: Any, path: Path, *, force: bool = False) -> None:
     page = io.BytesIO()
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": None}[path.suffix]
     figure.savefig(page, format=path.suffix[1:], metadata=metadata, dpi=DPI)
-    write_file(path, page.getvalue(), force=force)
+    content = page.getvalue()
+    write_file(path, _compact(content.decode()).encode() if path.suffix == ".svg" else content, force=force)
+
+
+def _compact(text: str) -> str:
+    """Leave out of an SVG file what nobody sees: indentation, and what is finer than a tenth of a point."""
+    return _INDENT.sub("\n", _PLACES.sub(lambda found: _DECIMAL.sub(_rounded, found[0]), text))
+
+
+def _rounded(decimal: re.Match[str]) -> str:
+    return f"{float(decimal[0]):.1f}".removesuffix(".0")
 
 
 def svg(panel: Panel, name: str, label: str) -> str:

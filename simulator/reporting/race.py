@@ -12,12 +12,12 @@ from simulator.core.protocols import Array
 from simulator.race.objectives import OBJECTIVES, Objective
 from simulator.reporting.figures import COLOURS, DASHES, Ax, LegendEntry, Margin, Panel, Picture, Size
 
-N_CONTOURS = 9  # lines of a picture
-N_CONTOURS_OF_TEXT = 7
+N_CONTOURS = 7  # lines of a picture
 LOWEST_CONTOUR = 1e-3  # over the minimum, as a part of the highest
 MAX_WIDTH = 76  # characters of a picture in the terminal
 HEIGHT = 20  # lines of it
-_GRID = 60  # points of a side that contours are drawn through
+_GRID = 64  # points of a side that contours are drawn through
+_UNSEEN = 0.4  # pixels, of an SVG file points, by which a line may be simplified: half of its width
 _AXES = Size(3.5, 2.5)  # inches
 _MARGIN = Margin(0.6, 0.5, 0.25, 0.4)  # inches
 
@@ -93,7 +93,7 @@ def print_picture(found: Mapping[str, Any], width: int) -> None:
 
     objective = OBJECTIVES[found["objective"]]
     columns = max(width, 10)
-    land = surface(objective, columns, HEIGHT, N_CONTOURS_OF_TEXT)
+    land = surface(objective, columns, HEIGHT, N_CONTOURS)
     band = np.searchsorted(land.levels, land.height)  # [Y, X], the number of the band between two contours
     is_edge = np.zeros(band.shape, np.bool_)
     is_edge[:, 1:] |= band[:, 1:] != band[:, :-1]
@@ -175,17 +175,28 @@ def _paths_painter(found: Mapping[str, Any], entries: Sequence[LegendEntry]) -> 
 
     def paint(ax: Ax) -> None:
         land = surface(objective, _GRID, _GRID, N_CONTOURS)
-        ax.contour(land.x, land.y, land.height, land.levels, colors="#9a9aa5", linewidths=0.5)
+        contours = ax.contour(land.x, land.y, land.height, land.levels, colors="#9a9aa5", linewidths=0.5)
+        for contour in contours.get_paths():
+            _simplify(contour)
         for row, entry in zip(found["rules"], entries, strict=True):
             way = np.asarray(row["path"])
-            ax.plot(way[:, 0], way[:, 1], color=entry.colour, linestyle=entry.dash, linewidth=1.1)
+            (line,) = ax.plot(way[:, 0], way[:, 1], color=entry.colour, linestyle=entry.dash, linewidth=1.1)
+            _simplify(line.get_path())
         start = np.asarray(found["rules"][0]["path"])[0]
         ax.plot(*start, "o", color="black", markersize=4)
         ax.plot(*np.array(objective.minima).T, "*", color="black", markersize=8)
         ax.set_xlim(objective.view.low[0], objective.view.high[0])
         ax.set_ylim(objective.view.low[1], objective.view.high[1])
+        ax.locator_params(nbins=5)
+        ax.tick_params(length=0)
 
     return paint
+
+
+def _simplify(path: Any) -> None:
+    """Let a path of matplotlib be drawn with fewer points, also where it has less than 128."""
+    path.should_simplify = True
+    path.simplify_threshold = _UNSEEN
 
 
 def _steps_painter(
@@ -201,6 +212,7 @@ def _steps_painter(
         ax.set_xscale("log")
         ax.set_yscale("log")
         for axis in (ax.xaxis, ax.yaxis):  # matplotlib's own labels of powers are markup
+            axis.get_major_locator().set_params(numticks=5)
             axis.set_major_formatter(lambda value, _: f"{value:g}")
             axis.set_tick_params(labelsize=7)
         ax.minorticks_off()
