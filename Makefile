@@ -2,6 +2,8 @@
 # `make test-portable`, which take an hour: all need python3 >= 3.11 with venv, and a package index.
 PYTHON ?= python3
 BIN := .venv/bin
+# The suite starts some hundred processes; without bytecode each compiles the sources again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo check test test-window test-portable docs pictures install clean
 
