@@ -13,7 +13,6 @@ from simulator.console import print_result, print_table
 def act(args: ParsedArgs) -> CommandResult:
     """Export what is named."""
     from simulator.commands.recall import is_benchmark
-    from simulator.commands.show import is_tournament
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
     from simulator.training import export
@@ -23,8 +22,6 @@ def act(args: ParsedArgs) -> CommandResult:
     path = Path(file)
     if file == "-" or path.suffix not in export.ENDINGS:
         raise ValueError(f"{file}: expected a file that ends in {export.EXPECTED}")
-    if is_tournament(name, lab):
-        raise ValueError(f"{name} is a tournament, expected a run or a recall benchmark (engram list runs)")
     seed = args.options.seed
     with Store(lab) as store:
         run = store.find(name).run

@@ -70,15 +70,13 @@ def _check_alone(args: ParsedArgs, what: str, used: tuple[str, ...]) -> None:
     refuse_unused(args, "show", what, used)
 
 
-def _of_run(args: ParsedArgs, option: str, look: Callable[[Store, str, int | None], T]) -> T:
-    """Look at one seed of a stored run, for an option."""
+def _of_run(args: ParsedArgs, look: Callable[[Store, str, int | None], T]) -> T:
+    """Look at one seed of a stored run."""
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
 
     (name,) = args.names
     lab = existing(lab_of(args.options))
-    if is_tournament(name, lab):
-        raise ValueError(f"{option}: {name} is a tournament, expected a run of an agent (engram list runs)")
     with Store(lab) as store:
         return look(store, name, args.options.seed)
 
@@ -88,7 +86,7 @@ def _learned(args: ParsedArgs) -> CommandResult:
     from simulator.commands.solve import draw
     from simulator.training import values
 
-    found = _of_run(args, "--values", values.of_run)
+    found = _of_run(args, values.of_run)
 
     def show(data: Mapping[str, Any]) -> None:
         _show_learned(data)
@@ -104,7 +102,7 @@ def _inside(args: ParsedArgs) -> CommandResult:
     from simulator.training import inside
 
     _check_figure(args)
-    found = _of_run(args, "--inside", inside.of_run)
+    found = _of_run(args, inside.of_run)
     if args.options.picture:
         where = f"{found.agent} in {found.env}, seed {found.seed}, after {found.step:,} steps"
         save_pictures(panels.pictures_of(found.panels, where), Path(args.options.picture), force=args.options.force)

@@ -24,6 +24,7 @@ from simulator.store.database import NAME, Database, translated
 from simulator.store.lab import lock_run, prepare, unlock_run
 from simulator.store.lab_files import folder_size
 from simulator.store.records import StoreError
+from simulator.store.rows import TournamentRow
 from simulator.store.run_records import installed
 
 if TYPE_CHECKING:
@@ -360,22 +361,6 @@ class CellStore:
             hint = f"; nearest: {', '.join(f't{n}' for n in ids[:3])}" if ids else ": it has none yet"
             raise StoreError(f"lab {self.lab} has no tournament {name!r}{hint}")
         return TournamentRow(*rows[0])
-
-
-class TournamentRow(NamedTuple):
-    """Table ``tournaments``; texts of more than one value are JSON."""
-
-    id: int
-    kind: str
-    label: str
-    settings: str
-    settings_hash: str
-    plan: str
-    versions: str
-    status: str
-    created: str
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
 
 
 class AnalysisRow(NamedTuple):

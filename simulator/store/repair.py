@@ -24,13 +24,12 @@ from simulator import console
 from simulator.core.files.escaping import checked_name, visible
 from simulator.store import checkpoints, journal
 from simulator.store import rows as tables
-from simulator.store.cell_store import TournamentRow
 from simulator.store.checkpoints import Damaged, Written, file_of, sync_folder
 from simulator.store.database import NAME, Database, columns_of, key_of, translated
 from simulator.store.lab import DELETED, check_can_be_lab, is_written_here, prepare
 from simulator.store.lab_files import open_own
 from simulator.store.records import StoreError
-from simulator.store.rows import COUNTED, CheckpointRow, ExperimentRow
+from simulator.store.rows import COUNTED, CheckpointRow, ExperimentRow, TournamentRow
 from simulator.store.run_store import KEEP
 from simulator.store.salvage import Row, Salvaged, salvage
 

@@ -1,4 +1,4 @@
-"""Rows of the lab's database about runs and recall benchmarks: conversion to records and back, and their changes.
+"""Rows of the lab's database about experiments: conversion to records and back, and their changes.
 
 Values in rows have the types that SQLite gives back.
 """
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.files.escaping import shortened
+from simulator.core.snapshots import noun_of
 from simulator.store.checkpoints import Written
 from simulator.store.database import Database, damaged
 from simulator.store.lab import forgotten, forgotten_line
@@ -30,6 +31,22 @@ from simulator.store.records import (
 _N_INTS = 4  # of the columns of PointRows
 COUNTED = ("points", "evaluations", "metrics")  # tables of which an experiment's row counts its rows
 RUN_ID = re.compile(r"r[1-9][0-9]{0,17}")
+
+
+class TournamentRow(NamedTuple):
+    """Table ``tournaments``; texts of more than one value are JSON."""
+
+    id: int
+    kind: str
+    label: str
+    settings: str
+    settings_hash: str
+    plan: str
+    versions: str
+    status: str
+    created: str
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 class ExperimentRow(NamedTuple):
@@ -139,6 +156,8 @@ def _unknown(db: Database, name: str) -> str:
     runs = [row.id for row in run_rows(db)]
     lab = db.path.parent
     unknown = f"lab {lab} has no run {shortened(name)!r}"
+    if of_cells := db.select("tournaments", "WHERE 't' || id = ?", [name]):
+        return f"{name} is a {noun_of(TournamentRow(*of_cells[0]).kind)}, expected a run (engram list runs)"
     if lost := forgotten(lab, runs):
         return f"{unknown}: {forgotten_line(lab, lost)}"
     if not runs:

@@ -13,6 +13,7 @@ from simulator.config.tune import build
 from simulator.core.snapshots import TUNE
 from simulator.statistics.estimates import iqm
 from simulator.store.cell_store import CellStore
+from simulator.store.records import StoreError
 from simulator.store.run_store import Store
 from simulator.tournaments.workers.local import Here, Processes
 from simulator.training import loop as training
@@ -66,6 +67,11 @@ def test_the_best_settings_are_a_config_of_run_and_of_recall(lab):
     assert config.contestants[0].settings.rule == recalled["best"]["point"]["memory.rule"]
     assert [trial["state"] for trial in recalled["trials"]] == ["complete"] * 4
     assert recalled["objective"] == "overlap"
+
+
+def test_a_tuning_is_no_run(lab):
+    with Store(lab) as store, pytest.raises(StoreError, match=r"t1 is a tuning, expected a run \(engram list runs\)"):
+        store.find("t1")
 
 
 @pytest.mark.slow
