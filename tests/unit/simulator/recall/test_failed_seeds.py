@@ -19,6 +19,7 @@ from simulator.recall.benchmark import NOT_RECALLED, NOT_STORED, broken_seeds
 from simulator.reporting import plot, report
 from simulator.reporting import recall as recall_tables
 from simulator.store.cell_store import CellStore
+from simulator.store.measured_cells import MeasuredCells
 from simulator.store.run_store import Store
 from simulator.tournaments import loop as host
 from simulator.tournaments import summary as standings
@@ -151,14 +152,15 @@ def test_a_row_names_its_number_of_seeds(tmp_path, capsys):
 
 def test_a_seed_without_stored_scores_is_left_out(tmp_path, monkeypatch):
     """A number that is not in the store was not measured; it is never read as another."""
-    kept = loop.RecallLoop._keep
+    keep = MeasuredCells.keep
 
-    def without_second_seed(self, result):
-        result.facts.pop("failed", None)
-        result.scores[1] = np.nan
-        kept(self, result)
+    def without_second_seed(self, scores, facts):
+        facts.pop("failed", None)
+        for per_seed in scores.values():
+            per_seed[1] = np.nan
+        keep(self, scores, facts)
 
-    monkeypatch.setattr(loop.RecallLoop, "_keep", without_second_seed)
+    monkeypatch.setattr(MeasuredCells, "keep", without_second_seed)
     found = played(tmp_path, ())
     for cell in found["cells"]:
         for name in NUMBERS:
