@@ -25,7 +25,7 @@ CountOrZero = Annotated[int, Meta(ge=0)]
 
 
 class OfSize:
-    """Marks a setting whose 0 or () stands for a rule: it follows the size of the task."""
+    """Marks a setting whose 0 stands for a rule: it follows the size of the task."""
 
 
 CountOfSize = Annotated[int, Meta(ge=0), OfSize()]

@@ -96,6 +96,7 @@ def test_a_linear_code_is_not_bounded_by_the_activation():
     expected = first @ weights["encoder.1.weight"] + weights["encoder.1.bias"]
     torch.testing.assert_close(model.codes(weights, x), expected)
     assert (expected > 1.0).any()
+    assert [layer.activation for layer in model.encoder_layers(weights, 0)] == ["tanh", "linear"]
 
 
 def test_dropout_leaves_units_out_and_keeps_the_mean():

@@ -156,8 +156,8 @@ def test_a_seed_without_stored_scores_is_left_out(tmp_path, monkeypatch):
 
     def without_second_seed(self, scores, facts):
         facts.pop("failed", None)
-        for values in scores.values():
-            values[1] = np.nan
+        for per_seed in scores.values():
+            per_seed[1] = np.nan
         keep(self, scores, facts)
 
     monkeypatch.setattr(MeasuredCells, "keep", without_second_seed)
