@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.files.escaping import shortened
+from simulator.core.snapshots import TUNE
 from simulator.store.checkpoints import Written
 from simulator.store.database import Database, damaged
 from simulator.store.lab import forgotten, forgotten_line
@@ -138,6 +139,9 @@ def newest_run(db: Database) -> ExperimentRow | None:
 def _unknown(db: Database, name: str) -> str:
     runs = [row.id for row in run_rows(db)]
     lab = db.path.parent
+    if others := db.select("tournaments", "WHERE 't' || id = ?", [name]):
+        kind = "tuning" if others[0][1] == TUNE else others[0][1]
+        return f"{name} is a {kind}, expected a run (engram show {name})"
     unknown = f"lab {lab} has no run {shortened(name)!r}"
     if lost := forgotten(lab, runs):
         return f"{unknown}: {forgotten_line(lab, lost)}"

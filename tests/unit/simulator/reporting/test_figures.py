@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +17,7 @@ from simulator.reporting.tournament_figures import DEFAULT, pictures_of
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, around, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 SMALL = {"contestants": ("dqn", "random_walk"), "challenges": ("rooms",), "points": 2}
 
 
@@ -35,6 +37,23 @@ def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
     first, second = ((tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert first.startswith(MAGIC[ending])
+
+
+def test_a_file_says_what_matplotlib_draws_to_a_tenth_of_a_point(tmp_path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.0, 1.0))
+    figure.subplots().plot(np.random.default_rng(0).random(50))
+    figure.savefig(tmp_path / "whole.svg")
+    figures.save(figure, tmp_path / "small.svg")
+    whole, small = (
+        [np.array(NUMBER.findall(each.get("d")), float) for each in ElementTree.parse(path).iter() if each.get("d")]
+        for path in (tmp_path / "whole.svg", tmp_path / "small.svg")
+    )
+    assert len(whole) > 10
+    for first, second in zip(whole, small, strict=True):
+        np.testing.assert_allclose(second, first, rtol=0.0, atol=0.0501)
+    assert (tmp_path / "small.svg").stat().st_size < 0.9 * (tmp_path / "whole.svg").stat().st_size
 
 
 def test_all_pictures_in_one_file(tmp_path):
