@@ -21,6 +21,14 @@ NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 SMALL = {"contestants": ("dqn", "random_walk"), "challenges": ("rooms",), "points": 2}
 
 
+def _numbers(text: str) -> np.ndarray:
+    return np.array(NUMBER.findall(text), float)
+
+
+def _scales(text: str) -> list[str]:
+    return re.findall(r"scale\([^)]*\)", text)
+
+
 def draw_tournament(found: dict, path: Path, what: str = "all") -> None:
     plot.draw(plot.drawing_of(TOURNAMENT, found, [] if what == "all" else [what]), path)
 
@@ -42,17 +50,19 @@ def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
 def test_a_file_says_what_matplotlib_draws_to_a_tenth_of_a_point(tmp_path):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.0, 1.0))
-    figure.subplots().plot(np.random.default_rng(0).random(50))
-    figure.savefig(tmp_path / "whole.svg")
-    figures.save(figure, tmp_path / "small.svg")
-    whole, small = (
-        [np.array(NUMBER.findall(each.get("d")), float) for each in ElementTree.parse(path).iter() if each.get("d")]
-        for path in (tmp_path / "whole.svg", tmp_path / "small.svg")
-    )
-    assert len(whole) > 10
+    with figures.style():
+        figure = Figure(figsize=(2.0, 1.0))
+        figure.subplots().plot(np.random.default_rng(0).random(50))
+        figure.savefig(tmp_path / "whole.svg", metadata={"Date": None})
+        figures.save(figure, tmp_path / "small.svg")
+    whole, small = (list(ElementTree.parse(tmp_path / f"{name}.svg").iter()) for name in ("whole", "small"))
+    assert len([each for each in whole if "scale(0.09" in each.get("transform", "")]) > 5  # a font's size
     for first, second in zip(whole, small, strict=True):
-        np.testing.assert_allclose(second, first, rtol=0.0, atol=0.0501)
+        for name, value in first.items():
+            atol = 0.0501 if name == "d" or value.startswith("translate") else 0.0
+            shown = second.get(name, "")
+            np.testing.assert_allclose(_numbers(shown), _numbers(value), rtol=0.0, atol=atol)
+            assert _scales(shown) == _scales(value)
     assert (tmp_path / "small.svg").stat().st_size < 0.9 * (tmp_path / "whole.svg").stat().st_size
 
 
