@@ -27,7 +27,12 @@ ENDED = ("done", "failed")  # phases after which nothing follows
 
 def noun_of(kind: str) -> str:
     """Return what errors call a stored experiment of a kind: ``recall benchmark``."""
-    nouns = {RECALL: "recall benchmark", PREDICT: "comparison of predictions", PLAY: "recording of play"}
+    nouns = {
+        RECALL: "recall benchmark",
+        PREDICT: "comparison of predictions",
+        TUNE: "tuning",
+        PLAY: "recording of play",
+    }
     return nouns.get(kind, kind)
 
 

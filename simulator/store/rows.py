@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from simulator.core.files.escaping import shortened
-from simulator.core.snapshots import TUNE
+from simulator.core.snapshots import noun_of
 from simulator.store.checkpoints import Written
 from simulator.store.database import Database, damaged
 from simulator.store.lab import forgotten, forgotten_line
@@ -140,8 +140,7 @@ def _unknown(db: Database, name: str) -> str:
     runs = [row.id for row in run_rows(db)]
     lab = db.path.parent
     if others := db.select("tournaments", "WHERE 't' || id = ?", [name]):
-        kind = "tuning" if others[0][1] == TUNE else others[0][1]
-        return f"{name} is a {kind}, expected a run (engram show {name})"
+        return f"{name} is a {noun_of(others[0][1])}, expected a run (engram show {name})"
     unknown = f"lab {lab} has no run {shortened(name)!r}"
     if lost := forgotten(lab, runs):
         return f"{unknown}: {forgotten_line(lab, lost)}"
