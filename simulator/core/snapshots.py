@@ -30,8 +30,8 @@ def noun_of(kind: str) -> str:
     nouns = {
         RECALL: "recall benchmark",
         PREDICT: "comparison of predictions",
-        PLAY: "recording of play",
         TUNE: "tuning",
+        PLAY: "recording of play",
     }
     return nouns.get(kind, kind)
 

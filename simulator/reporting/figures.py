@@ -67,7 +67,7 @@ STYLE: dict[str, Any] = {
 }
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
-_PLACES = re.compile(r' (?:d="|transform="translate)[^"]*"')
+_PLACES = re.compile(r' d="[^"]*"|="translate\([^)]*\)')
 _INDENT = re.compile(r"\n\s+")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 

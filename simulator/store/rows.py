@@ -155,6 +155,8 @@ def newest_run(db: Database) -> ExperimentRow | None:
 def _unknown(db: Database, name: str) -> str:
     runs = [row.id for row in run_rows(db)]
     lab = db.path.parent
+    if others := db.select("tournaments", "WHERE 't' || id = ?", [name]):
+        return f"{name} is a {noun_of(others[0][1])}, expected a run (engram show {name})"
     unknown = f"lab {lab} has no run {shortened(name)!r}"
     if of_cells := db.select("tournaments", "WHERE 't' || id = ?", [name]):
         return f"{name} is a {noun_of(TournamentRow(*of_cells[0]).kind)}, expected a run (engram list runs)"

@@ -140,7 +140,8 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
 
     Raises:
         ValueError: it is among what a lab stores, or a lab's database; there is a folder, a pipe, a device; there is a
-            file that Engram did not write, or that was changed since, without ``force``; one line.
+            file that Engram did not write, or that was changed since, without ``force``; its folder does not exist;
+            one line.
     """
     name = _named(path)
     try:
@@ -153,6 +154,8 @@ def check_place(path: Path, *, force: bool = False, in_lab: bool = False) -> Pat
     if lab is not None and (target.parent != lab or target.name in OWN_NAMES or target.name.startswith(LAB)):
         raise ValueError(f"{name}: it is inside the lab {_named(lab)}, expected a place outside of what the lab stores")
     if mode is None:
+        if not target.parent.is_dir():
+            raise ValueError(f"{name}: cannot be written (No such file or directory), expected a place that can")
         return target
     if not stat.S_ISREG(mode):
         raise ValueError(f"{name}: cannot be written (it is {kind_of(mode)}), expected a place that can")

@@ -51,6 +51,7 @@ def test_pictures_are_written(tmp_path, capsys):
         (["race", "--step-sizes", "0"], "--step-sizes 0: expected"),
         (["race", "--chosen-first-seed", "0"], "expected other starting points than those of the result"),
         (["race", "--picture", "race.txt"], "expected a file that ends in"),
+        (["race", "--picture", "/missing/race.svg"], "/missing/race.svg: cannot be written"),
         (["race", "--beta1", "1"], "--beta1 1: expected"),
     ],
 )

@@ -74,13 +74,15 @@ def test_other_commands_know_a_tuning(lab, capsys):
 
 
 @pytest.mark.parametrize(
-    "command", [["plot", "-o", "t.svg", "--smooth", "2"], ["watch"], ["reproduce"], ["export", "a.npz"]]
+    "command", [["plot", "-o", "t.svg", "--smooth", "2"], ["watch"], ["reproduce"], ["export", "a.npz"], ["fork"]]
 )
 def test_commands_without_a_use_for_a_tuning_say_so(command, lab, capsys, monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
     word, *rest = command
     assert main([word, "t1", *rest, "--lab", lab]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1
+    assert "has no run" not in printed.err
 
 
 def test_a_tuning_is_drawn_by_trial_and_by_setting(lab, tmp_path, capsys):
@@ -117,6 +119,7 @@ def test_a_tuning_is_deleted_with_its_cells(tmp_path, capsys):
         ([*QUICK, "--space.agent.gamma", "0:0.9:log"], "low = 0.0 with log, expected a number above 0"),
         ([*QUICK, "--space.env.layout", "six,four"], "expected a setting of q_learning"),
         ([*QUICK, *SPACE, "-o", "best.txt"], "expected a file that ends in .toml"),
+        ([*QUICK, *SPACE, "-o", "/missing/best.toml"], "/missing/best.toml: cannot be written"),
         ([*QUICK, *SPACE, "--patterns", "30"], "patterns = 30: not for an agent"),
         ([*QUICK, *SPACE, "--workers", "some"], "--workers some: expected a number of processes"),
         ([*QUICK, *SPACE, "--view", "window"], "a tuning has no window"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,7 +17,16 @@ from simulator.reporting.tournament_figures import DEFAULT, pictures_of
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, around, summary
 
 MAGIC = {".svg": b"<?xml", ".png": b"\x89PNG", ".pdf": b"%PDF"}
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 SMALL = {"contestants": ("dqn", "random_walk"), "challenges": ("rooms",), "points": 2}
+
+
+def _numbers(text: str) -> np.ndarray:
+    return np.array(NUMBER.findall(text), float)
+
+
+def _scales(text: str) -> list[str]:
+    return re.findall(r"scale\([^)]*\)", text)
 
 
 def draw_tournament(found: dict, path: Path, what: str = "all") -> None:
@@ -35,6 +45,25 @@ def test_a_file_by_its_ending_and_the_same_bytes_again(tmp_path, ending):
     first, second = ((tmp_path / f"{name}{ending}").read_bytes() for name in "ab")
     assert first == second
     assert first.startswith(MAGIC[ending])
+
+
+def test_a_file_says_what_matplotlib_draws_to_a_tenth_of_a_point(tmp_path):
+    from matplotlib.figure import Figure
+
+    with figures.style():
+        figure = Figure(figsize=(2.0, 1.0))
+        figure.subplots().plot(np.random.default_rng(0).random(50))
+        figure.savefig(tmp_path / "whole.svg", metadata={"Date": None})
+        figures.save(figure, tmp_path / "small.svg")
+    whole, small = (list(ElementTree.parse(tmp_path / f"{name}.svg").iter()) for name in ("whole", "small"))
+    assert len([each for each in whole if "scale(0.09" in each.get("transform", "")]) > 5  # a font's size
+    for first, second in zip(whole, small, strict=True):
+        for name, value in first.items():
+            atol = 0.0501 if name == "d" or value.startswith("translate") else 0.0
+            shown = second.get(name, "")
+            np.testing.assert_allclose(_numbers(shown), _numbers(value), rtol=0.0, atol=atol)
+            assert _scales(shown) == _scales(value)
+    assert (tmp_path / "small.svg").stat().st_size < 0.9 * (tmp_path / "whole.svg").stat().st_size
 
 
 def test_all_pictures_in_one_file(tmp_path):
