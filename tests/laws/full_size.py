@@ -47,11 +47,14 @@ def agents() -> list[tuple[str, str]]:
 
 
 def fewer(config: Any, updates: int) -> Any:
-    """Return a memory's settings with at most ``updates`` updates, nested ones too; 0 changes nothing."""
+    """Return a memory's settings with few updates and iterations of recall, nested ones too; 0 changes nothing.
+
+    What rounds differently does so in the first ones; updates that follow the size of the task are as few.
+    """
     found: dict[str, Any] = {}
-    for name in ("updates", "pretrain_updates"):
+    for name in ("updates", "pretrain_updates", "max_iters", "latent_steps"):
         if updates and hasattr(config, name):
-            found[name] = min(updates, getattr(config, name))
+            found[name] = min(updates, getattr(config, name) or updates)
     for name, inner in vars(config).items():
         if hasattr(inner, "__dataclass_fields__"):
             found[name] = fewer(inner, updates)
