@@ -70,7 +70,7 @@ def test_the_best_settings_are_a_config_of_run_and_of_recall(lab):
 
 
 def test_a_tuning_is_no_run(lab):
-    with Store(lab) as store, pytest.raises(StoreError, match=r"t1 is a tuning, expected a run \(engram list runs\)"):
+    with Store(lab) as store, pytest.raises(StoreError, match=r"t1 is a tuning, expected a run \(engram show t1\)"):
         store.find("t1")
 
 
