@@ -203,11 +203,10 @@ def _render(charts: Charts, state: Array, episode_step: int) -> Scene:
         "step": str(episode_step),
         "player": f"{total} with a usable ace" if usable else str(total),
         "dealer shows": "an ace" if dealer == 1 else str(dealer),
-        "hands drawn": "with a usable ace" if usable else "without a usable ace",
     }
     sums = range(HIGHEST, LOWEST - 1, -1)
     return Scene(
-        "blackjack: player's sum (rows), dealer's open card (columns)",
+        f"blackjack, hands {'with' if usable else 'without'} a usable ace: player's sum by dealer's card",
         walls=np.zeros((len(sums), len(CARDS)), np.bool_),
         marks=(Mark(HIGHEST - total, dealer - 1, "walker"),) if total <= HIGHEST else (),
         places=charts.soft if usable else charts.hard,

@@ -50,6 +50,7 @@ class Scene:
         clicks: int [H, W], the action that a click on each cell of a board stands for, or None.
         row_names: names of the grid's rows, where it is a chart of states and no map: ``[H]``, or empty.
         column_names: names of its columns, ``[W]``, or empty.
+        observed: what each number of a flat observation is, or empty.
     """
 
     title: str
@@ -67,6 +68,7 @@ class Scene:
     clicks: np.ndarray | None = None
     row_names: tuple[str, ...] = ()
     column_names: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
 
 
 @runtime_checkable

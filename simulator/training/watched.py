@@ -339,7 +339,9 @@ def panels_of_moment(moment: Moment) -> list[Panel]:
             panels.append(BarPanel(title, tuple(names), np.asarray(values, np.float64), chosen=chosen))
     obs = np.ravel(moment.obs)
     if obs.size <= 16 and scene.image is None:
-        names = ["state"] if np.ndim(moment.obs) == 0 else [str(i + 1) for i in range(obs.size)]
+        numbers = tuple(str(i + 1) for i in range(obs.size))
+        known = scene.observed if len(scene.observed) == obs.size else numbers
+        names = ("state",) if np.ndim(moment.obs) == 0 else known
         facts = {name: f"{value:.4g}" for name, value in zip(names, obs, strict=True)}
         panels.append(TextPanel("observation", facts))
     return panels

@@ -109,10 +109,15 @@ def draw_grid(
     if not walls.size or width < 1:
         return GridDrawing([fit(width, ("no map", "dim"))], [], [])
     cells = _cells(picture, walls, look)
-    frame = _frame(picture, walls, (width, height), look, cell)
+    margin = max((len(name) for name in scene.row_names), default=-1) + 1  # of the names of rows, if there are any
+    named = bool(margin) and height is None
+    frame = _frame(picture, walls, (width - margin * named, height), look, cell)
     lines = [fit(width, (clean(scene.title), "bold"))]
+    if named and max(len(name) for name in scene.column_names) <= frame.cell:
+        names = [scene.column_names[column].ljust(frame.cell) for column in frame.columns]
+        lines.append(Text(" " * margin + "".join(names).rstrip(), "dim"))
     for row in frame.rows:
-        line = Text()
+        line = Text(f"{scene.row_names[row]:>{margin - 1}} ", "dim") if named else Text()
         for column in frame.columns:
             _draw(line, cells[row][column], frame, look)
         lines.append(line)
