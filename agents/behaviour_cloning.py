@@ -64,7 +64,7 @@ class Config:
 
 
 class Lesson(NamedTuple):
-    """What was shown, as numbers to fit."""
+    """Demonstrated decisions, as numbers to fit."""
 
     x: Array  # [T, F] inputs float32 of a network, or [T] classes int64 of a table
     target: Array  # actions int64 [T, 1], or float32 [T, D] numbers in units of half their range

@@ -24,7 +24,7 @@ class ScoreSpec(NamedTuple):
 
 
 class TaskSpec(NamedTuple):
-    """What is compared, in words for tables and pictures."""
+    """Conditions and scores of a task, in words for tables and pictures."""
 
     condition: str  # what a condition is a number of
     scores: tuple[ScoreSpec, ...]  # the first one decides who is better
@@ -34,7 +34,7 @@ class TaskSpec(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What one contestant came to under one condition."""
+    """Result of one contestant under one condition."""
 
     scores: dict[str, Array]  # name -> float64 [S], NaN where it was not measured
     facts: dict[str, Any]  # plain values

@@ -61,7 +61,7 @@ class CodePlane(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What one memory generated."""
+    """Samples and codes of one memory."""
 
     label: str
     memory: str

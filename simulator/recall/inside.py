@@ -1,4 +1,4 @@
-"""What is inside a memory of one seed that has stored patterns: facts as plain values, and panels.
+"""Inside of a memory of one seed that has stored patterns: facts as plain values, and panels.
 
 Each section is a part of its own: weights, energies, states (fixed points, basins, spurious states, cycles),
 distribution (P(x), Z, likelihood), filters (receptive fields, kernels, feature maps), reconstruction, recognition (ROC,
@@ -80,7 +80,7 @@ class Section(NamedTuple):
 
 
 class Inside(NamedTuple):
-    """What is inside a memory."""
+    """Inside of a memory, by sections."""
 
     subject: Subject
     sections: dict[str, Section]

@@ -1,4 +1,4 @@
-"""What is inside a memory: its JSON object, and its tables and panels for people."""
+"""Report of what is inside a memory: its JSON object, and its tables and panels for people."""
 
 from __future__ import annotations
 
