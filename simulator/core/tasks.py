@@ -40,7 +40,7 @@ class Prediction(NamedTuple):
     facts: dict[str, Any]  # plain values
 
 
-class Contestant(NamedTuple):
+class Predictor(NamedTuple):
     """One that predicts: a method of the task's own, or a memory."""
 
     name: str
@@ -57,12 +57,12 @@ class Task(Protocol):
     spec: TaskSpec
     conditions: tuple[float, ...]
 
-    def check(self, contestant: Contestant) -> None:
+    def check(self, contestant: Predictor) -> None:
         """Refuse a contestant that cannot predict here.
 
         Raises:
             ValueError: it cannot; one line.
         """
 
-    def play(self, contestant: Contestant, condition: float) -> Prediction:
+    def play(self, contestant: Predictor, condition: float) -> Prediction:
         """Let a contestant learn and predict, for every seed by its own streams."""
