@@ -377,8 +377,7 @@ class TournamentResult(SummaryResult):
         from simulator.tournaments import summary
 
         with CellStore(_lab_of(lab)) as store:
-            known = store.tournaments() if name == "latest" else []
-            self.summary = summary.summary(store, known[0].name if known else name)
+            self.summary = summary.summary(store, store.id_of(name))
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:
@@ -434,8 +433,7 @@ class TuneResult(SummaryResult):
         from simulator.tuning import summary
 
         with CellStore(_lab_of(lab)) as store:
-            known = store.tournaments(TUNE) if name == "latest" else []
-            self.summary = summary.summary(store, known[0].name if known else name)
+            self.summary = summary.summary(store, store.id_of(name, TUNE))
         self.tune = str(self.summary["tune"])
 
     def records(self) -> Records:
