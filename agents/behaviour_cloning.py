@@ -63,8 +63,8 @@ class Config:
     """its optimiser; learning rate 0.001"""
 
 
-class Lesson(NamedTuple):
-    """What was shown, as numbers to fit."""
+class TrainingSet(NamedTuple):
+    """Demonstrated decisions, as numbers to fit."""
 
     x: Array  # [T, F] inputs float32 of a network, or [T] classes int64 of a table
     target: Array  # actions int64 [T, 1], or float32 [T, D] numbers in units of half their range
@@ -88,7 +88,7 @@ class Clone:
         purpose: of the streams that break ties.
     """
 
-    def __init__(self, fitted: Table | Networks, seed_list: list[int], purpose: str = "exploration") -> None:
+    def __init__(self, fitted: ActionCounts | Networks, seed_list: list[int], purpose: str = "exploration") -> None:
         self._fitted = fitted
         self._seeds = seed_list
         self._stream = rng.pcg64_states(seed_list, purpose)
@@ -157,7 +157,7 @@ def _legal_rows_at(obs: Array, legal: Array) -> Array:
     return np.asarray(obs, np.int64).reshape(len(obs)) if len(legal) > 1 else np.zeros(len(obs), np.int64)
 
 
-class Table:
+class ActionCounts:
     """Counts of the actions shown at each observation, which all seeds share.
 
     Args:
@@ -177,20 +177,20 @@ class Table:
         """Return the classes [T] of observations."""
         return np.asarray(obs, np.int64).reshape(len(obs))
 
-    def fit(self, lesson: Lesson, shown: list[Array]) -> None:
+    def fit(self, data: TrainingSet, shown: list[Array]) -> None:
         """Count the steps [T'] of ``shown``; the counts are the same for every seed."""
         self.weights[...] = 0
-        np.add.at(self.weights, (lesson.x[shown[0]], lesson.target[shown[0], 0]), 1)
+        np.add.at(self.weights, (data.x[shown[0]], data.target[shown[0], 0]), 1)
 
-    def score(self, lesson: Lesson, held_out: list[Array]) -> None:
+    def score(self, data: TrainingSet, held_out: list[Array]) -> None:
         """Note each seed's accuracy on steps that are left out of its counts."""
-        everything = [np.arange(len(lesson.x))]
-        self.fit(lesson, everything)
+        everything = [np.arange(len(data.x))]
+        self.fit(data, everything)
         for i, steps in enumerate(held_out):
             rest = self.weights.copy()
-            np.subtract.at(rest, (lesson.x[steps], lesson.target[steps, 0]), 1)
-            probs = _probabilities(rest[lesson.x[steps]][None], lesson.legal[steps])[0]
-            self.held_out[i] = probs[np.arange(len(steps)), lesson.target[steps, 0]].mean()
+            np.subtract.at(rest, (data.x[steps], data.target[steps, 0]), 1)
+            probs = _probabilities(rest[data.x[steps]][None], data.legal[steps])[0]
+            self.held_out[i] = probs[np.arange(len(steps)), data.target[steps, 0]].mean()
 
     def outputs(self, obs: Array, *, own: bool = False) -> Array:
         """Return counts [S, B, A] at obs [B, *obs]; ``own``: [S, 1, A], where seed s is at obs[s]."""
@@ -233,7 +233,7 @@ class Networks:
             return np.ascontiguousarray(x, np.float32)
         return np.eye(self._seen.n_classes, dtype=np.float32)[x[:, 0].astype(np.int64)]
 
-    def fit(self, lesson: Lesson, shown: list[Array]) -> None:
+    def fit(self, data: TrainingSet, shown: list[Array]) -> None:
         """Fit seed i to the steps [T'] of ``shown[i]``, from random weights of its own stream."""
         config = self._config
         first = make_net(self._sizes, config.network.activation == "tanh", self._seeds, 1)
@@ -248,21 +248,21 @@ class Networks:
             for i in range(first_seed, last_seed):
                 rows = shown[i][batches[i]]
                 x, dy = (np.zeros((rows.shape[1], n), np.float32) for n in (self._sizes[0], self._sizes[-1]))
-                _fit(self._net, optimizer, i, lesson, rows, self.actions.discrete, Minibatch(x, dy))
+                _fit(self._net, optimizer, i, data, rows, self.actions.discrete, Minibatch(x, dy))
 
         parallel_for(work, len(self._seeds))
 
-    def score(self, lesson: Lesson, held_out: list[Array]) -> None:
+    def score(self, data: TrainingSet, held_out: list[Array]) -> None:
         """Note each seed's accuracy, or error, on steps that a first fit leaves out."""
-        everything = np.arange(len(lesson.x))
-        self.fit(lesson, [np.setdiff1d(everything, steps) for steps in held_out])
+        everything = np.arange(len(data.x))
+        self.fit(data, [np.setdiff1d(everything, steps) for steps in held_out])
         for i, steps in enumerate(held_out):
-            y = self._forward(i, lesson.x[steps])
+            y = self._forward(i, data.x[steps])
             if self.actions.discrete:
-                probs = _probabilities(y[None], lesson.legal[steps])[0]
-                self.held_out[i] = probs[np.arange(len(steps)), lesson.target[steps, 0]].mean()
+                probs = _probabilities(y[None], data.legal[steps])[0]
+                self.held_out[i] = probs[np.arange(len(steps)), data.target[steps, 0]].mean()
             else:
-                self.held_out[i] = np.sqrt(((y - lesson.target[steps]) ** 2).mean())
+                self.held_out[i] = np.sqrt(((y - data.target[steps]) ** 2).mean())
 
     def outputs(self, obs: Array, *, own: bool = False) -> Array:
         """Return outputs [S, B, A] at obs [B, *obs]; ``own``: [S, 1, A], where seed s is at obs[s]."""
@@ -287,24 +287,24 @@ class Networks:
 
 
 @jit
-def _fit(net, optimizer, i, lesson, rows, discrete, batch):
-    """Step the weights of seed i once for each minibatch, ``rows`` [updates, B] of the lesson."""
+def _fit(net, optimizer, i, data, rows, discrete, batch):
+    """Step the weights of seed i once for each minibatch, ``rows`` [updates, B] of the data."""
     x, dy = batch
     n_rows, n_outputs = dy.shape
     for update in range(rows.shape[0]):
         for r in range(n_rows):
             for k in range(x.shape[1]):
-                x[r, k] = lesson.x[rows[update, r], k]
+                x[r, k] = data.x[rows[update, r], k]
         forward(net, i, i, x)
         start = outputs_at(net, n_rows)
         for r in range(n_rows):
             y = net.outputs[i, start + r * n_outputs : start + (r + 1) * n_outputs]
             step = rows[update, r]
             if discrete:
-                _softmax_gradient(y, lesson.legal[step], lesson.target[step, 0], dy[r])
+                _softmax_gradient(y, data.legal[step], data.target[step, 0], dy[r])
             else:
                 for c in range(n_outputs):
-                    dy[r, c] = y[c] - lesson.target[step, c]
+                    dy[r, c] = y[c] - data.target[step, c]
             for c in range(n_outputs):
                 dy[r, c] /= np.float32(n_rows)
         backward(net, i, i, x, dy)
@@ -336,8 +336,8 @@ def _held_out(episode: Array, seed_list: list[int]) -> list[Array]:
     return [np.flatnonzero(np.isin(episode, out)) if whole else np.sort(out) for out in drawn]
 
 
-def _lesson(fitted: Table | Networks, spec: EnvSpec, path: str, shown: Demonstrations) -> Lesson:
-    """Check that demonstrations are of this environment, and make them a lesson.
+def _training_set(fitted: ActionCounts | Networks, spec: EnvSpec, path: str, shown: Demonstrations) -> TrainingSet:
+    """Check that demonstrations are of this environment, and make them a training set.
 
     Raises:
         ValueError: observations or actions of another shape, or out of range; one line.
@@ -349,7 +349,7 @@ def _lesson(fitted: Table | Networks, spec: EnvSpec, path: str, shown: Demonstra
     actions = fitted.actions
     target = shown.actions.astype(np.int64)[:, None] if actions.discrete else _units(spec.action, shown.actions)
     legal = actions.legal[fitted.legal_rows_at(shown.obs)]
-    return Lesson(fitted.inputs(shown.obs), target, legal, shown.episode)
+    return TrainingSet(fitted.inputs(shown.obs), target, legal, shown.episode)
 
 
 def _units(space: Any, actions: Array) -> Array:
@@ -369,17 +369,17 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Clone:
     seeds = list(seed_list)
     actions = make_action_adapter(spec, _NAME)
     seen = make_observation_adapter(spec, _NAME, normalize=True)
-    fitted: Table | Networks
+    fitted: ActionCounts | Networks
     if isinstance(spec.observation, spaces.Discrete) and actions.discrete:
-        fitted = Table(spec, actions, len(seeds))
+        fitted = ActionCounts(spec, actions, len(seeds))
     else:
         fitted = Networks(spec, seen, actions, seeds, config)
     if config.demonstrations:
-        lesson = _lesson(fitted, spec, config.demonstrations, read_demonstrations(config.demonstrations))
-        held_out = _held_out(lesson.episode, seeds)
+        data = _training_set(fitted, spec, config.demonstrations, read_demonstrations(config.demonstrations))
+        held_out = _held_out(data.episode, seeds)
         if len(held_out[0]):
-            fitted.score(lesson, held_out)
-        fitted.fit(lesson, [np.arange(len(lesson.x))] * len(seeds))
+            fitted.score(data, held_out)
+        fitted.fit(data, [np.arange(len(data.x))] * len(seeds))
     return Clone(fitted, seeds)
 
 

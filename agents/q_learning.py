@@ -70,7 +70,7 @@ from agents.common.intrinsic import CuriousAgent, NoBonus, add_bonus, bonus_of, 
 from agents.common.spaces import action_lists, discount, legal_rows, n_actions
 from agents.common.tabular import GreedyTable, activation_of, check_memory, load, save, trace_buffers
 from agents.common.tile_coding import BoxFeatures, Features, make_features
-from agents.common.transition_panels import Transitions, imagined_panels
+from agents.common.transition_panels import TransitionSample, imagined_panels
 from agents.common.transitions import KeepsTransitions, TransitionModel, fail_diverged
 from agents.components.counts import CountedBonus, compiled_bonus
 from agents.components.replay import Replay, ReplayPlanning, draw_transition, keep_transition, kept_panels
@@ -93,7 +93,7 @@ from simulator.core.field_types import CountOrZero, PositiveShare, Share
 from simulator.core.jit import compiled_only, jit, jit_implementation, jit_inline, parallel_for
 from simulator.core.protocols import Array, EnvSpec, Metrics, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
-from simulator.core.scene import BarPanel, HeatPanel, Panel, TextPanel, Update, action_names
+from simulator.core.scene import BarPanel, HeatPanel, Panel, TableUpdate, TextPanel, action_names
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
@@ -782,9 +782,9 @@ class TabularImagination:
         if not isinstance(self._model, KeepsTransitions) or self._clock <= self._model.warmup:
             return (said,)
         kept = self._model.kept(index, MAX_POINTS)
-        real = Transitions(self._features.encode(kept.obs), kept.action, self._features.encode(kept.next_obs))
+        real = TransitionSample(self._features.encode(kept.obs), kept.action, self._features.encode(kept.next_obs))
         pair = made.pair[index]
-        imagined = Transitions(
+        imagined = TransitionSample(
             (pair // self._n_actions)[:, None], pair % self._n_actions, (made.code[index] // 2)[:, None]
         )
         return (said, *imagined_panels(real, imagined, self._features.n_features))
@@ -896,7 +896,7 @@ class QLearning:
         parallel_for(train, len(self._seeds))
         return Rollout(reward, ended, self._metrics())
 
-    def last_update(self, index: int) -> Update | None:
+    def last_update(self, index: int) -> TableUpdate | None:
         """Return the latest update by a step in the environment, of one seed.
 
         None before it, after a failure, and of real-valued features, which all change at once.
@@ -906,7 +906,7 @@ class QLearning:
             return None
         if last.feature[index] < 0 or not np.isfinite(last.td_error[index]):
             return None
-        return Update(int(last.feature[index]), int(last.action[index]), float(last.td_error[index]))
+        return TableUpdate(int(last.feature[index]), int(last.action[index]), float(last.td_error[index]))
 
     def panels(self, index: int) -> tuple[Panel, ...]:
         """Make panels of one seed: its table, exploration, traces, and what it plans from."""

@@ -44,7 +44,7 @@ from simulator.core.mdp.model import greedy_policy
 from simulator.core.mdp.solve import value_iteration
 from simulator.core.protocols import Array, EnvSpec, Metrics, Policy, Rollout, State, Step
 from simulator.core.rng_compiled import uniform
-from simulator.core.scene import BarPanel, HeatPanel, Panel, TextPanel, Update, action_names
+from simulator.core.scene import BarPanel, HeatPanel, Panel, TableUpdate, TextPanel, action_names
 from simulator.core.transition_table import GOES_ON, TERMINATES, TabularBatch, table_step
 
 
@@ -349,12 +349,12 @@ class TD:
         parallel_for(train, len(self._seeds))
         return Rollout(reward, ended, self._metrics())
 
-    def last_update(self, index: int) -> Update | None:
+    def last_update(self, index: int) -> TableUpdate | None:
         """Return the latest update of one seed; None before the first, and after the seed failed."""
         last = self._workspace.last_update
         if last.state[index] < 0 or not np.isfinite(last.td_error[index]):
             return None
-        return Update(int(last.state[index]), int(last.action[index]), float(last.td_error[index]))
+        return TableUpdate(int(last.state[index]), int(last.action[index]), float(last.td_error[index]))
 
     def panels(self, index: int) -> tuple[Panel, ...]:
         """Make panels of one seed: its values, exploration, traces, and the model that control looks ahead through."""

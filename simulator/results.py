@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -228,8 +229,35 @@ class RunResult:
         return f"<{self.run}: {summary['agent']} in {summary['env']}, {seeds}, {summary['status']}>"
 
 
-class PredictResult:
-    """A stored comparison of predictions. It can be used as its summary: ``result["cells"]``, ``dict(result)``.
+class SummaryResult(Mapping[str, Any]):
+    """A result that can be used as its summary: ``result["cells"]``, ``dict(result)``."""
+
+    summary: dict[str, Any]
+
+    @abstractmethod
+    def records(self) -> Records:
+        """Return the numbers of the summary as a list of dicts, a row each."""
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`records` as a ``pandas.DataFrame``.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed; the line names the command.
+        """
+        return _data_frame(self.records())
+
+    def __getitem__(self, key: str) -> Any:
+        return self.summary[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.summary)
+
+    def __len__(self) -> int:
+        return len(self.summary)
+
+
+class PredictResult(SummaryResult):
+    """A stored comparison of predictions, which can be used as its summary: ``result["cells"]``.
 
     Args:
         lab: the lab's folder.
@@ -253,14 +281,6 @@ class PredictResult:
 
         return list(predict.records(self.summary))
 
-    def to_pandas(self) -> Any:
-        """Return :meth:`records` as a ``pandas.DataFrame``.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed; the line names the command.
-        """
-        return _data_frame(self.records())
-
     def plot(self) -> Any:
         """Return a figure of matplotlib: the first score against the condition.
 
@@ -272,26 +292,13 @@ class PredictResult:
 
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(PREDICT, self.summary)))
 
-    def __getitem__(self, key: str) -> Any:
-        return self.summary[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.summary)
-
-    def __len__(self) -> int:
-        return len(self.summary)
-
-    def keys(self) -> Sequence[str]:
-        """Return the names of the summary."""
-        return list(self.summary)
-
     def __repr__(self) -> str:
         seeds = f"{len(self.summary['seeds'])} seeds, {len(self.summary['cells'])} cells"
         return f"<{self.run}: {self.summary['task']}, {seeds}, {self.summary['status']}>"
 
 
-class RecallResult:
-    """A stored recall benchmark. It can be used as its summary: ``result["cells"]``, ``dict(result)``.
+class RecallResult(SummaryResult):
+    """A stored recall benchmark, which can be used as its summary: ``result["cells"]``.
 
     Args:
         lab: the lab's folder.
@@ -314,14 +321,6 @@ class RecallResult:
         from simulator.reporting import recall
 
         return list(recall.records(self.summary))
-
-    def to_pandas(self) -> Any:
-        """Return :meth:`records` as a ``pandas.DataFrame``.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed; the line names the command.
-        """
-        return _data_frame(self.records())
 
     def plot(self) -> Any:
         """Return a figure of matplotlib: recall against the number of patterns and the amount of corruption.
@@ -347,19 +346,6 @@ class RecallResult:
 
         export.write(recall_export.of_benchmark(self._lab, self.run, seed), Path(path), force=force)
 
-    def __getitem__(self, key: str) -> Any:
-        return self.summary[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.summary)
-
-    def __len__(self) -> int:
-        return len(self.summary)
-
-    def keys(self) -> Sequence[str]:
-        """Return the names of the summary."""
-        return list(self.summary)
-
     def _repr_html_(self) -> str:
         rows = [
             (cell["memory"], cell["patterns"], cell["corruption"], _mean(cell["overlap"]), _mean(cell["exact"]))
@@ -375,8 +361,8 @@ class RecallResult:
         return f"<{self.run}: {contestants} on {summary['challenge']}, {seeds}, {summary['status']}>"
 
 
-class TournamentResult:
-    """A stored tournament. It can be used as its summary: ``result["ranking"]``, ``dict(result)``.
+class TournamentResult(SummaryResult):
+    """A stored tournament, which can be used as its summary: ``result["ranking"]``.
 
     Args:
         lab: the lab's folder.
@@ -391,8 +377,7 @@ class TournamentResult:
         from simulator.tournaments import summary
 
         with CellStore(_lab_of(lab)) as store:
-            known = store.tournaments() if name == "latest" else []
-            self.summary = summary.summary(store, known[0].name if known else name)
+            self.summary = summary.summary(store, store.id_of(name))
         self.tournament = str(self.summary["tournament"])
 
     def records(self) -> Records:
@@ -400,14 +385,6 @@ class TournamentResult:
         from simulator.reporting import tournament
 
         return list(tournament.records(self.summary))
-
-    def to_pandas(self) -> Any:
-        """Return :meth:`records` as a ``pandas.DataFrame``.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed; the line names the command.
-        """
-        return _data_frame(self.records())
 
     def plot(self, what: str = "all") -> Any:
         """Return a figure of matplotlib.
@@ -424,19 +401,6 @@ class TournamentResult:
         kinds = () if what == "all" else (what,)
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TOURNAMENT, self.summary, kinds)))
 
-    def __getitem__(self, key: str) -> Any:
-        return self.summary[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.summary)
-
-    def __len__(self) -> int:
-        return len(self.summary)
-
-    def keys(self) -> Sequence[str]:
-        """Return the names of the summary."""
-        return list(self.summary)
-
     def _repr_html_(self) -> str:
         rows = []
         for row in self.summary["ranking"]:
@@ -452,8 +416,8 @@ class TournamentResult:
         return f"<{self.tournament}: {n} contestants, {len(summary['seeds'])} seeds, {summary['status']}>"
 
 
-class TuneResult:
-    """A stored search of settings. It can be used as its summary: ``result["best"]``, ``dict(result)``.
+class TuneResult(SummaryResult):
+    """A stored search of settings, which can be used as its summary: ``result["best"]``.
 
     Args:
         lab: the lab's folder.
@@ -469,8 +433,7 @@ class TuneResult:
         from simulator.tuning import summary
 
         with CellStore(_lab_of(lab)) as store:
-            known = store.tournaments(TUNE) if name == "latest" else []
-            self.summary = summary.summary(store, known[0].name if known else name)
+            self.summary = summary.summary(store, store.id_of(name, TUNE))
         self.tune = str(self.summary["tune"])
 
     def records(self) -> Records:
@@ -478,14 +441,6 @@ class TuneResult:
         from simulator.reporting import tune
 
         return list(tune.records(self.summary))
-
-    def to_pandas(self) -> Any:
-        """Return :meth:`records` as a ``pandas.DataFrame``.
-
-        Raises:
-            ModuleNotFoundError: pandas is not installed; the line names the command.
-        """
-        return _data_frame(self.records())
 
     def plot(self, what: str = "all") -> Any:
         """Return a figure of matplotlib; ``what``: "trials", "settings", or "all", both on one sheet.
@@ -498,19 +453,6 @@ class TuneResult:
 
         kinds = () if what == "all" else (what,)
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TUNE, self.summary, kinds)))
-
-    def __getitem__(self, key: str) -> Any:
-        return self.summary[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.summary)
-
-    def __len__(self) -> int:
-        return len(self.summary)
-
-    def keys(self) -> Sequence[str]:
-        """Return the names of the summary."""
-        return list(self.summary)
 
     def _repr_html_(self) -> str:
         from simulator.reporting import tune

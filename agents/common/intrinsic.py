@@ -19,7 +19,7 @@ from simulator.core.components import Component
 from simulator.core.field_types import CountOrZero, NonNegative
 from simulator.core.jit import compiled_only, jit_implementation, jit_shared
 from simulator.core.protocols import Array, Changeable, EnvSpec, Forgetful, Metrics, Policy, Rollout, State, Step
-from simulator.core.scene import HasPanels, Panel, ShowsMoment, ShowsUpdate, TextPanel, Update
+from simulator.core.scene import HasPanels, Panel, ShowsMoment, ShowsUpdate, TableUpdate, TextPanel
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class CuriousAgent:
     def _metrics(self, metrics: Metrics) -> Metrics:
         return {**metrics, "bonus": self._bonus.mean}
 
-    def last_update(self, index: int) -> Update | None:
+    def last_update(self, index: int) -> TableUpdate | None:
         """Return the agent's latest update of one seed, where it knows it."""
         return self._agent.last_update(index) if isinstance(self._agent, ShowsUpdate) else None
 

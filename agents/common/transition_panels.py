@@ -11,7 +11,7 @@ from simulator.core.protocols import Array
 from simulator.core.scene import Panel, TextPanel
 
 
-class Transitions(NamedTuple):
+class TransitionSample(NamedTuple):
     """Some transitions of one seed, for a picture."""
 
     obs: Array  # float [P, F]; of a discrete observation its number, [P, 1]
@@ -19,7 +19,7 @@ class Transitions(NamedTuple):
     next_obs: Array  # float [P, F]
 
 
-def imagined_panels(real: Transitions, imagined: Transitions, n_classes: int) -> tuple[Panel, ...]:
+def imagined_panels(real: TransitionSample, imagined: TransitionSample, n_classes: int) -> tuple[Panel, ...]:
     """Make panels of imagined transitions beside real ones; none where nothing is imagined yet.
 
     Args:
@@ -50,13 +50,13 @@ def imagined_panels(real: Transitions, imagined: Transitions, n_classes: int) ->
     return (TextPanel("model error", facts), *([points] if points else []))
 
 
-def share_seen(real: Transitions, imagined: Transitions) -> float:
+def share_seen(real: TransitionSample, imagined: TransitionSample) -> float:
     """Return the fraction of imagined transitions (s, a, s') between classes that are among the real ones."""
     seen = {row.tobytes() for row in _rows(real)}
     return float(np.mean([row.tobytes() in seen for row in _rows(imagined)]))
 
 
-def model_distances(real: Transitions, imagined: Transitions) -> tuple[float, float]:
+def model_distances(real: TransitionSample, imagined: TransitionSample) -> tuple[float, float]:
     """Return mean distances of real and of imagined transitions to the nearest real one of the same action.
 
     A transition is its observation and the next one, every number in units of its standard deviation among the real
@@ -78,6 +78,6 @@ def model_distances(real: Transitions, imagined: Transitions) -> tuple[float, fl
     return nearest[0], nearest[1]
 
 
-def _rows(part: Transitions) -> Array:
+def _rows(part: TransitionSample) -> Array:
     """Return transitions between classes as rows int64 [P, 3]."""
     return np.ascontiguousarray(np.stack([part.obs[:, 0], part.action, part.next_obs[:, 0]], axis=1).astype(np.int64))

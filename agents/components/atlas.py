@@ -74,7 +74,7 @@ class Config:
 
 
 class Landmarks(NamedTuple):
-    """What every seed has learned; M landmarks at most, N numbers of a pattern, F features."""
+    """Landmarks of every seed, as learned; M landmarks at most, N numbers of a pattern, F features."""
 
     pattern: Array  # float32 [S, M, N]
     n: Array  # int64 [S], how many there are; the rest are zeros

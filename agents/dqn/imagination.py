@@ -17,7 +17,7 @@ import numpy as np
 from agents.common.inside import MAX_POINTS
 from agents.common.replay.buffer import load_replay, make_replay, save_replay
 from agents.common.replay.prioritized import make_priorities
-from agents.common.transition_panels import Transitions, imagined_panels
+from agents.common.transition_panels import TransitionSample, imagined_panels
 from agents.common.transitions import KeepsTransitions, TransitionModel, fail_diverged
 from agents.dqn.update import trains_at
 from simulator.core import registry, rng
@@ -109,16 +109,16 @@ class Imagination:
             return (said,)
         encode = self._learner.store.current
         kept = self._model.kept(index, MAX_POINTS)
-        real = Transitions(encode(kept.obs), kept.action, encode(kept.next_obs))
+        real = TransitionSample(encode(kept.obs), kept.action, encode(kept.next_obs))
         n_classes = self._learner.store.encoding.n_classes
         return (said, *imagined_panels(real, self._latest(index), n_classes))
 
-    def _latest(self, index: int) -> Transitions:
+    def _latest(self, index: int) -> TransitionSample:
         """Return the latest imagined transitions of one seed, at most ``MAX_POINTS``, the newest last."""
         replay = self._replay
         n_added, capacity = int(replay.n_added[index]), replay.action.shape[1]
         slots = np.arange(max(0, n_added - min(capacity, MAX_POINTS)), n_added) % capacity
-        return Transitions(replay.obs[index, slots], replay.action[index, slots], replay.next_obs[index, slots])
+        return TransitionSample(replay.obs[index, slots], replay.action[index, slots], replay.next_obs[index, slots])
 
     def state(self) -> State:
         """Return the models, and as its entry ``replay`` what they learn from and what was imagined."""

@@ -223,7 +223,7 @@ class GroupedNetworks:
         return net.seed_parameters(at)
 
     def latest_inputs(self, index: int) -> Array | None:
-        """What the first layer of one seed saw in the latest single step, [in]; None before the first."""
+        """Return the first layer's inputs [in] of one seed in the latest single step; None before the first."""
         net, at = self._place(index)
         found: Array | None = net.latest_inputs(at)
         return found

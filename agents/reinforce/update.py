@@ -21,7 +21,7 @@ import numpy as np
 
 from agents.common.exploration import Explore, argmax, choose
 from agents.common.networks.compiled import begin_episode, carry_reward, step_networks, write_action
-from agents.common.networks.optimizers import Optimizer, clip_and_update, make_optimizer
+from agents.common.networks.optimizers import OptimizerState, clip_and_update, make_optimizer
 from agents.common.networks.recurrent import Carry
 from agents.common.observation_store import FrameStore, VectorStore
 from agents.common.spaces import ActionAdapter, action_lists, discount, legal_row
@@ -121,7 +121,7 @@ class ReinforceState(NamedTuple):
     policy: Approximator
     value: Approximator
     head: PolicyHead
-    std_optimizer: Optimizer
+    std_optimizer: OptimizerState
     observations: Any  # a store of observations, or its ``VectorEncoding`` with the compiled backend
     batch: EpisodeBatch
     inputs: Any  # of the networks, a chunk of them: float32 [W, B, in], or ``ChunkInputs`` with torch

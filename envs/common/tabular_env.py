@@ -103,7 +103,7 @@ class TabularEnv:
 
 
 class _LedTo(NamedTuple):
-    """What the latest step led to, before a new episode began."""
+    """States that the latest step led to, before a new episode began."""
 
     state: np.ndarray  # int64 [S]
     episode_step: np.ndarray  # int64 [S]

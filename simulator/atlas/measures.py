@@ -1,4 +1,4 @@
-"""What a map of states keeps: neighbours, rooms, and values that are linear in it."""
+"""Quality of a map of states: neighbours and rooms that it keeps, and values that are linear in it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _possible(n_neighbors: int, n_states: int) -> int:
 
 
 class Linear(NamedTuple):
-    """How much of the optimum is linear in the features of a state and a constant."""
+    """Quality of a fit of the optimum that is linear in the features of a state and a constant."""
 
     explained: float  # share of the variance of V* over the states that the fit explains
     optimal: float  # share of states in which the greedy action by the fitted values, one step ahead, is optimal

@@ -52,7 +52,7 @@ MIN_DISTANCE = 1e-12  # added to every distance: of equal states too there is an
 
 
 class Found(NamedTuple):
-    """What a method makes of N states."""
+    """Output of a method for N states."""
 
     points: Array | None = None  # float64 [N, D]; None: it gives clusters alone
     labels: Array | None = None  # int64 [N], clusters

@@ -1,4 +1,4 @@
-"""Where states come from: an environment under random play, a stored run's evaluation episodes, a memory's codes."""
+"""Sources of states: an environment under random play, a stored run's evaluation episodes, a memory's codes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _shows_state(spec: EnvSpec) -> bool:
 
 
 class Finite(NamedTuple):
-    """What is known of the states of a finite environment whose observations show the state."""
+    """States of a finite environment whose observations show the state."""
 
     observations: Array  # [N, *obs]
     vectors: dict[str, Array]  # [N, F] by name

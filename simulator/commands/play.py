@@ -385,11 +385,11 @@ def _taught(store: Store, config: PlayConfig) -> dict[str, Any]:
     from simulator.play import teach
     from simulator.training import loop
 
-    lesson = teach.lesson_of(store, config)
-    driven = drive(loop.run(lesson.config, store, label=lesson.label, pictures=False), None, begun)
+    cloning = teach.cloning_of(store, config)
+    driven = drive(loop.run(cloning.config, store, label=cloning.label, pictures=False), None, begun)
     if driven.signal:
         raise Stopped(driven.signal)
-    return teach.taught(store, driven.last.id, lesson)
+    return teach.taught(store, driven.last.id, cloning)
 
 
 def _hints(config: PlayConfig, options: Options, is_stored: bool) -> list[str]:

@@ -45,7 +45,7 @@ Color = Literal["auto", "value", "action", "room", "class", "cluster", "step", "
 
 @dataclass(frozen=True)
 class AtlasConfig:
-    """Which states are drawn, and how."""
+    """Settings of an atlas: which states are drawn, and how."""
 
     method: Annotated[tuple[Method, ...], Meta(min_length=1)] = ("laplacian",)
     """maps to make: of what states look like pca, lle, laplacian, tsne, umap; clusters kmeans, hac, spectral; of walks

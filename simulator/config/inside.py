@@ -12,7 +12,7 @@ from simulator.core.field_types import CountOrZero, NonNegative
 
 @dataclass(frozen=True)
 class InsideConfig:
-    """What is shown of a memory that has stored patterns."""
+    """Settings of a look into a memory that has stored patterns."""
 
     patterns: Annotated[int, Meta(ge=0, le=10**7)] = 0
     """stored patterns of the memory that is shown; 0: 20, or of a benchmark the first number of its patterns"""

@@ -226,7 +226,7 @@ class PatternSplit(NamedTuple):
 
 
 class RetrievalSpec(NamedTuple):
-    """How the patterns of a challenge are looked up: those that are stored, ranked by likeness to what was recalled."""
+    """Rules by which patterns are looked up: stored ones are ranked by likeness to what was recalled."""
 
     k: int  # neighbours that precision at k looks at
     topics: tuple[str, ...]  # names of the labels

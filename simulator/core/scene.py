@@ -245,7 +245,7 @@ class ShowsMoment(Protocol):
         """
 
 
-class Update(NamedTuple):
+class TableUpdate(NamedTuple):
     """The latest update of a table."""
 
     obs: int  # number of the observation that was left: a discrete one itself, else its first feature
@@ -257,7 +257,7 @@ class Update(NamedTuple):
 class ShowsUpdate(Protocol):
     """An agent that knows which entry of its table it updated last."""
 
-    def last_update(self, index: int) -> Update | None:
+    def last_update(self, index: int) -> TableUpdate | None:
         """Return the latest update of seed number ``index``; None before the first, and after the seed failed."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from simulator.core.memories import RecallPicture
 from simulator.core.protocols import AgentView, Array, Curve, Evaluation, Failure, Metrics
@@ -216,6 +216,7 @@ def regret_of(view: AgentView | None, optimum: float | None) -> float | None:
 class RunSnapshot:
     """Snapshot of a training run."""
 
+    kind: ClassVar[str] = RUN
     id: str
     agent: str
     env: str
@@ -247,11 +248,6 @@ class RunSnapshot:
     has_memory: bool = False  # the agent's memory can be cut
 
     @property
-    def kind(self) -> str:
-        """``RUN``."""
-        return RUN
-
-    @property
     def progress(self) -> Progress:
         """Environment steps per seed."""
         return Progress(self.step, self.steps, "step")
@@ -261,6 +257,7 @@ class RunSnapshot:
 class RecallSnapshot:
     """Snapshot of a recall benchmark."""
 
+    kind: ClassVar[str] = RECALL
     id: str
     contestants: tuple[str, ...]
     challenge: str
@@ -277,11 +274,6 @@ class RecallSnapshot:
     warnings: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> str:
-        """``RECALL``."""
-        return RECALL
-
-    @property
     def progress(self) -> Progress:
         """Cells of the benchmark."""
         return Progress(self.n_done, self.n_cells, "cell")
@@ -291,6 +283,7 @@ class RecallSnapshot:
 class PredictSnapshot:
     """Snapshot of a comparison of predictions."""
 
+    kind: ClassVar[str] = PREDICT
     id: str
     contestants: tuple[str, ...]
     task: str
@@ -308,11 +301,6 @@ class PredictSnapshot:
     warnings: tuple[str, ...] = ()
 
     @property
-    def kind(self) -> str:
-        """``PREDICT``."""
-        return PREDICT
-
-    @property
     def progress(self) -> Progress:
         """Cells of the comparison."""
         return Progress(self.n_done, self.n_cells, "cell")
@@ -322,17 +310,13 @@ class PredictSnapshot:
 class MatchSnapshot:
     """Snapshot of a match; the last one carries the result."""
 
+    kind: ClassVar[str] = MATCH
     id: str  # "q_learning - grudger in iterated_matrix"
     phase: str  # "preparing", "training", "playing", "done"
     progress: Progress  # training and playing: rounds or games that are over
     seconds: float
     result: dict[str, Any] | None = None  # see :mod:`simulator.matches.match`
     warnings: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """``MATCH``."""
-        return MATCH
 
 
 class ActionKey(NamedTuple):
@@ -417,6 +401,7 @@ class TournamentCell(NamedTuple):
 class TournamentSnapshot:
     """Snapshot of a tournament."""
 
+    kind: ClassVar[str] = TOURNAMENT
     id: str
     phase: str  # "preparing", "running", "analysing" or "done"
     planned: int  # cells in all
@@ -430,11 +415,6 @@ class TournamentSnapshot:
     now: tuple[str, ...] = ()  # cells being played, as text: "dqn in CartPole-v1, seeds 0 to 15"
     newest: str = ""  # the cell that ended last, as text
     warnings: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """``TOURNAMENT``."""
-        return TOURNAMENT
 
     @property
     def progress(self) -> Progress:
@@ -455,6 +435,7 @@ class TrialRow(NamedTuple):
 class TuneSnapshot:
     """Snapshot of a tuning: a search of settings, and the judgement of the best."""
 
+    kind: ClassVar[str] = TUNE
     id: str
     what: str  # "q_learning in rooms"
     search: str  # grid, random or tpe
@@ -472,11 +453,6 @@ class TuneSnapshot:
     now: tuple[str, ...] = ()  # cells being played, as text
     newest: str = ""  # the cell that ended last, as text
     warnings: tuple[str, ...] = ()
-
-    @property
-    def kind(self) -> str:
-        """``TUNE``."""
-        return TUNE
 
     @property
     def progress(self) -> Progress:

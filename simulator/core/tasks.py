@@ -24,7 +24,7 @@ class ScoreSpec(NamedTuple):
 
 
 class TaskSpec(NamedTuple):
-    """What is compared, in words for tables and pictures."""
+    """Conditions and scores of a task, in words for tables and pictures."""
 
     condition: str  # what a condition is a number of
     scores: tuple[ScoreSpec, ...]  # the first one decides who is better
@@ -34,13 +34,13 @@ class TaskSpec(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """What one contestant came to under one condition."""
+    """Result of one contestant under one condition."""
 
     scores: dict[str, Array]  # name -> float64 [S], NaN where it was not measured
     facts: dict[str, Any]  # plain values
 
 
-class Contestant(NamedTuple):
+class Predictor(NamedTuple):
     """One that predicts: a method of the task's own, or a memory."""
 
     name: str
@@ -57,12 +57,12 @@ class Task(Protocol):
     spec: TaskSpec
     conditions: tuple[float, ...]
 
-    def check(self, contestant: Contestant) -> None:
+    def check(self, contestant: Predictor) -> None:
         """Refuse a contestant that cannot predict here.
 
         Raises:
             ValueError: it cannot; one line.
         """
 
-    def play(self, contestant: Contestant, condition: float) -> Prediction:
+    def play(self, contestant: Predictor, condition: float) -> Prediction:
         """Let a contestant learn and predict, for every seed by its own streams."""

@@ -22,7 +22,7 @@ FOLDER = "demonstrations"  # in a lab
 SEEDS = 8
 
 
-class Lesson(NamedTuple):
+class CloningRun(NamedTuple):
     """A run of clones that is to be made."""
 
     config: RunConfig
@@ -32,7 +32,7 @@ class Lesson(NamedTuple):
     most_frequent: float | None  # fraction of the steps that have the most frequent action; None for numbers
 
 
-def lesson_of(store: Store, config: PlayConfig) -> Lesson:
+def cloning_of(store: Store, config: PlayConfig) -> CloningRun:
     """Write what a person has played in an environment as demonstrations, and describe the run of clones.
 
     Raises:
@@ -52,7 +52,9 @@ def lesson_of(store: Store, config: PlayConfig) -> Lesson:
     cloned = run_config.build({"agent": agent, "env": env, "seeds": SEEDS, "steps": 1, "eval_every": 1})
     frequent = np.unique(shown.actions, return_counts=True)[1].max() / len(shown.actions)
     discrete = shown.actions.ndim == 1
-    return Lesson(cloned, f"cloned:{config.name}", len(episodes), len(shown.actions), frequent if discrete else None)
+    return CloningRun(
+        cloned, f"cloned:{config.name}", len(episodes), len(shown.actions), frequent if discrete else None
+    )
 
 
 def _path(lab: Path, config: PlayConfig, shown: Demonstrations) -> Path:
@@ -62,7 +64,7 @@ def _path(lab: Path, config: PlayConfig, shown: Demonstrations) -> Path:
     return (lab / FOLDER / f"{config.name}-{env}-{digest}{KIND}").resolve()
 
 
-def taught(store: Store, run: str, lesson: Lesson) -> dict[str, Any]:
+def taught(store: Store, run: str, cloning: CloningRun) -> dict[str, Any]:
     """Return the facts of a run of clones that is over.
 
     ``held_out``: ``accuracy``, or ``error`` for actions that are numbers, the mean over seeds on held-out steps, None
@@ -73,13 +75,13 @@ def taught(store: Store, run: str, lesson: Lesson) -> dict[str, Any]:
     scores = saved.state["agent"]["held_out"] if saved else np.zeros(0)
     held_out: dict[str, float | None] = {"accuracy": None, "error": None}
     if len(scores) and (scores >= 0.0).all():  # negative where there was nothing to hold out
-        held_out["error" if lesson.most_frequent is None else "accuracy"] = float(scores.mean())
+        held_out["error" if cloning.most_frequent is None else "accuracy"] = float(scores.mean())
     return {
         "run": run,
-        "contestant": lesson.label,
-        "episodes": lesson.episodes,
-        "steps": lesson.steps,
+        "contestant": cloning.label,
+        "episodes": cloning.episodes,
+        "steps": cloning.steps,
         "held_out": held_out,
-        "most_frequent": lesson.most_frequent,
+        "most_frequent": cloning.most_frequent,
         "evaluation": last_evaluation(store, store.find(run)),
     }

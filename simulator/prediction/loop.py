@@ -24,7 +24,7 @@ from simulator.core.memories import Memory
 from simulator.core.protocols import Array
 from simulator.core.snapshots import PREDICT, PredictSnapshot
 from simulator.core.stopping import Stopped
-from simulator.core.tasks import Contestant
+from simulator.core.tasks import Predictor
 from simulator.store.hosting import RunLease, hosted
 from simulator.store.measured_cells import MeasuredCells
 from simulator.store.records import NewRun
@@ -205,12 +205,12 @@ class PredictLoop:
         )
 
 
-def contestant_of(entry: PlayerEntry) -> Contestant:
+def contestant_of(entry: PlayerEntry) -> Predictor:
     """Return a contestant; of a memory with the function that makes it for patterns and seeds."""
     if entry.settings is None:
-        return Contestant(entry.name)
+        return Predictor(entry.name)
     make: Callable[..., Memory] = registry.load("memories", entry.name).make
-    return Contestant(entry.name, partial(_made, make, entry.settings))
+    return Predictor(entry.name, partial(_made, make, entry.settings))
 
 
 def _made(make: Callable[..., Memory], settings: Any, spec: Any, seed_list: Any) -> Memory:

@@ -43,7 +43,7 @@ class SampleScores(NamedTuple):
     distance: Array  # float64 [S]
 
 
-class Moment(NamedTuple):
+class TrainingMoment(NamedTuple):
     """Samples at one moment of the training."""
 
     share: float  # of the training that is over
@@ -61,11 +61,11 @@ class CodePlane(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What one memory generated."""
+    """Samples and codes of one memory."""
 
     label: str
     memory: str
-    moments: list[Moment]  # empty: it generates nothing
+    moments: list[TrainingMoment]  # empty: it generates nothing
     walk: Array | None  # float32 [WALK_POINTS, N], of the first seed; None: it decodes no codes
     walk_between_patterns: bool  # False: between two random codes, as the memory has none of patterns
     plane: CodePlane | None  # None: codes are not two-dimensional
@@ -207,14 +207,14 @@ def _moments(memory: Any, stored: Array, n: int) -> Iterator[float]:
             next_one = int(share * n + 1e-9) + 1
 
 
-def _moment(memory: Any, stored: Array, share: float, n_samples: int, is_bipolar: bool) -> Moment:
+def _moment(memory: Any, stored: Array, share: float, n_samples: int, is_bipolar: bool) -> TrainingMoment:
     """Draw samples and measure them; what is learned later, and drawn later, does not depend on it."""
     state = deepcopy(memory.state())
     samples: Array = memory.generate(n_samples)
     memory.restore(state)
     if not np.isfinite(samples).all():
         raise ValueError(f"its samples after {share:.0%} of the training are not finite, expected numbers")
-    return Moment(share, score(samples, stored, is_bipolar=is_bipolar), samples[0, :N_SHOWN].copy())
+    return TrainingMoment(share, score(samples, stored, is_bipolar=is_bipolar), samples[0, :N_SHOWN].copy())
 
 
 def _uniform(stored: Array, n: int, seed_list: Sequence[int]) -> Array:
@@ -224,7 +224,7 @@ def _uniform(stored: Array, n: int, seed_list: Sequence[int]) -> Array:
 
 
 def _generated(
-    entry: PlayerEntry, memory: Any, stored: Array, moments: list[Moment], config: GenerationConfig, seed: int
+    entry: PlayerEntry, memory: Any, stored: Array, moments: list[TrainingMoment], config: GenerationConfig, seed: int
 ) -> Generated:
     """Gather what a trained memory shows: its samples, a walk between two codes, and the plane of them."""
     if not isinstance(memory, DecodesCodes):

@@ -1,4 +1,4 @@
-"""What is inside a memory of one seed that has stored patterns: facts as plain values, and panels.
+"""Inside of a memory of one seed that has stored patterns: facts as plain values, and panels.
 
 Each section is a part of its own: weights, energies, states (fixed points, basins, spurious states, cycles),
 distribution (P(x), Z, likelihood), filters (receptive fields, kernels, feature maps), reconstruction, recognition (ROC,
@@ -79,8 +79,8 @@ class Section(NamedTuple):
     panels: list[Panel]
 
 
-class Inside(NamedTuple):
-    """What is inside a memory."""
+class MemoryInside(NamedTuple):
+    """Inside of a memory, by sections."""
 
     subject: Subject
     sections: dict[str, Section]
@@ -125,7 +125,7 @@ def _stored(entry: PlayerEntry, challenge: str, spec: PatternSpec, seed: int, sp
     return Subject(entry, challenge, spec, seed, memory, split)
 
 
-def inside(subject: Subject, config: InsideConfig, wanted: Sequence[str] = ()) -> Inside:
+def inside(subject: Subject, config: InsideConfig, wanted: Sequence[str] = ()) -> MemoryInside:
     """Make the sections of a memory.
 
     Args:
@@ -148,7 +148,7 @@ def inside(subject: Subject, config: InsideConfig, wanted: Sequence[str] = ()) -
     if wanted and not sections:
         name, why = next(iter(left_out.items()))
         raise ValueError(f"--what {name}: {subject.entry.label}: {why}")
-    return Inside(subject, sections, left_out)
+    return MemoryInside(subject, sections, left_out)
 
 
 def _weights(subject: Subject, _: InsideConfig) -> Section:

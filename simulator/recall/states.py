@@ -26,7 +26,7 @@ STORED, INVERSE, MIXTURE_3, MIXTURE_5, OTHER = KINDS = ("stored", "inverse", "mi
 
 
 class StateKind(NamedTuple):
-    """What a state has to do with the stored patterns."""
+    """Relation of a state to the stored patterns."""
 
     kind: str  # one of KINDS
     of: tuple[int, ...]  # patterns, counted from 1; negative: the inverse
@@ -42,7 +42,7 @@ class FixedPoint(NamedTuple):
 
 
 class Landscape(NamedTuple):
-    """Where recall ends."""
+    """Fixed points in which recall ends."""
 
     n_starts: int  # all 2^N states, or random ones
     is_complete: bool  # every state was a start
@@ -58,7 +58,7 @@ class Cycle(NamedTuple):
 
 
 class Synchronous(NamedTuple):
-    """Where synchronous updates of all units end, from every state."""
+    """Fixed points and cycles in which synchronous updates of all units end, from every state."""
 
     n_fixed_points: int
     cycles: list[Cycle]  # longer than 1; the largest basin first

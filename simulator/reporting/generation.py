@@ -1,4 +1,4 @@
-"""What memories generated: its table, its panels, and its JSON object."""
+"""Report of what memories generated: its table, its panels, and its JSON object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is inside a memory: its JSON object, and its tables and panels for people."""
+"""Report of what is inside a memory: its JSON object, and its tables and panels for people."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator import console
-from simulator.recall.inside import N_SHOWN, Inside
+from simulator.recall.inside import N_SHOWN, MemoryInside
 from simulator.reporting import panels
 from simulator.reporting.tables import Table, plural, print_tables, without
 
 MAX_SIGNS = 20  # units of a state that is printed in a table; larger ones are in the pictures
 
 
-def entry_of(found: Inside, run: str | None = None) -> dict[str, Any]:
+def entry_of(found: MemoryInside, run: str | None = None) -> dict[str, Any]:
     """Return the JSON object of ``engram show MEMORY CHALLENGE``; ``run``: of the stored benchmark, if it is of one."""
     subject = found.subject
     shown = [panel for section in found.sections.values() for panel in section.panels]
@@ -31,14 +31,14 @@ def entry_of(found: Inside, run: str | None = None) -> dict[str, Any]:
     }
 
 
-def title_of(found: Inside) -> str:
+def title_of(found: MemoryInside) -> str:
     """Name the memory and what it has stored."""
     subject = found.subject
     what = f"{len(subject.stored)} {subject.challenge} of {plural(subject.spec.n, 'unit')}, seed {subject.seed}"
     return f"{subject.entry.label} after {what}"
 
 
-def show(found: Inside) -> None:
+def show(found: MemoryInside) -> None:
     """Print every section: its tables, then its panels."""
     console.print_result(title_of(found))
     for name, section in found.sections.items():

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.core.snapshots import TOURNAMENT
+from simulator.core.snapshots import TOURNAMENT, TUNE, noun_of
 from simulator.store import rows as tables
 from simulator.store.database import NAME, Database, translated
 from simulator.store.lab import lock_run, prepare, unlock_run
@@ -30,7 +30,7 @@ from simulator.store.run_records import installed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
+KINDS = (TOURNAMENT, TUNE)  # kinds of experiment that are made of cells
 _JOB = "pair = ? AND first = ? AND count = ?"
 
 
@@ -209,8 +209,25 @@ class CellStore:
             rows = [TournamentRow(*row) for row in self._db.select("tournaments", "WHERE status != 'done'")]
         return set().union(*map(_planned, rows))
 
+    def id_of(self, name: str, kind: str = TOURNAMENT) -> str:
+        """Return the id of a tournament, or of an experiment of another kind; of "latest" the newest one's.
+
+        Raises:
+            StoreError: there is none, or it is of another kind than that.
+        """
+        if name == "latest":
+            with self._db.reading():
+                rows = self._db.select("tournaments", "WHERE kind = ? ORDER BY id DESC LIMIT 1", [kind])
+            if not rows:
+                raise StoreError(f"lab {self.lab} has no {noun_of(kind)} yet")
+            return _record(rows[0]).name
+        row = self._row(name)
+        if row.kind != kind:
+            raise StoreError(f"{name} is a {noun_of(row.kind)}, expected a {noun_of(kind)} (engram show {name})")
+        return name
+
     def find(self, name: str) -> TournamentRecord:
-        """Return the tournament of an id.
+        """Return the tournament or tuning of an id.
 
         Raises:
             StoreError: there is none.
@@ -355,12 +372,7 @@ class CellStore:
 
     def _row(self, name: str) -> TournamentRow:
         with self._db.reading():
-            rows = self._db.select("tournaments", "WHERE 't' || id = ?", [name])
-            ids = [TournamentRow(*row).id for row in self._db.select("tournaments", "ORDER BY id DESC")]
-        if not rows:
-            hint = f"; nearest: {', '.join(f't{n}' for n in ids[:3])}" if ids else ": it has none yet"
-            raise StoreError(f"lab {self.lab} has no tournament {name!r}{hint}")
-        return TournamentRow(*rows[0])
+            return tables.of_cells_row(self._db, name)
 
 
 class AnalysisRow(NamedTuple):

@@ -39,7 +39,7 @@ class MeasuredCells:
 
     @property
     def is_done(self) -> bool:
-        """Whether all are measured."""
+        """True once all are measured."""
         return len(self) == self._n_cells
 
     @property

@@ -31,6 +31,7 @@ from simulator.store.records import (
 _N_INTS = 4  # of the columns of PointRows
 COUNTED = ("points", "evaluations", "metrics")  # tables of which an experiment's row counts its rows
 RUN_ID = re.compile(r"r[1-9][0-9]{0,17}")
+CELLS_ID = re.compile(r"t[1-9][0-9]{0,17}")  # of a tournament or a tuning
 
 
 class TournamentRow(NamedTuple):
@@ -153,13 +154,13 @@ def newest_run(db: Database) -> ExperimentRow | None:
 
 
 def _unknown(db: Database, name: str) -> str:
+    if of_cells := _of_cells(db, name):
+        return f"{name} is a {noun_of(of_cells.kind)}, expected a run (engram show {name})"
+    if CELLS_ID.fullmatch(name):
+        return _unknown_of_cells(db, name)
     runs = [row.id for row in run_rows(db)]
     lab = db.path.parent
-    if others := db.select("tournaments", "WHERE 't' || id = ?", [name]):
-        return f"{name} is a {noun_of(others[0][1])}, expected a run (engram show {name})"
     unknown = f"lab {lab} has no run {shortened(name)!r}"
-    if of_cells := db.select("tournaments", "WHERE 't' || id = ?", [name]):
-        return f"{name} is a {noun_of(TournamentRow(*of_cells[0]).kind)}, expected a run (engram list runs)"
     if lost := forgotten(lab, runs):
         return f"{unknown}: {forgotten_line(lab, lost)}"
     if not runs:
@@ -168,6 +169,31 @@ def _unknown(db: Database, name: str) -> str:
     wanted = int(digits[0]) if digits else runs[0]
     nearest = sorted(runs, key=lambda run: abs(run - wanted))[:3]
     return f"{unknown}; nearest: {', '.join(f'r{run}' for run in nearest)}, or latest"
+
+
+def of_cells_row(db: Database, name: str) -> TournamentRow:
+    """Return the experiment of an id that is made of cells, a tournament or a tuning.
+
+    Raises:
+        StoreError: there is none; the newest ids are offered.
+    """
+    if row := _of_cells(db, name):
+        return row
+    if has_run(db, name):
+        noun = noun_of(run_row(db, name).kind)
+        raise StoreError(f"{name} is a {noun}, expected a tournament or a tuning (engram show {name})")
+    raise StoreError(_unknown_of_cells(db, name))
+
+
+def _of_cells(db: Database, name: str) -> TournamentRow | None:
+    rows = db.select("tournaments", "WHERE 't' || id = ?", [name])
+    return TournamentRow(*rows[0]) if rows else None
+
+
+def _unknown_of_cells(db: Database, name: str) -> str:
+    ids = [TournamentRow(*row).id for row in db.select("tournaments", "ORDER BY id DESC")]
+    hint = f"; nearest: {', '.join(f't{n}' for n in ids[:3])}, or latest" if ids else ": it has none yet"
+    return f"lab {db.path.parent} has no tournament or tuning {shortened(name)!r}{hint}"
 
 
 def checkpoint_rows(db: Database, run: int) -> list[CheckpointRow]:

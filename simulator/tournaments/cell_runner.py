@@ -30,7 +30,7 @@ LOCK_TIMEOUT = 30.0  # seconds that a worker whose host was killed may take to n
 NOT_A_NUMBER = "every seed failed: {}"
 
 
-class Task(NamedTuple):
+class JobSpec(NamedTuple):
     """A job for a worker."""
 
     key: str  # of the cell
@@ -50,7 +50,7 @@ class CellFailed(RuntimeError):  # noqa: N818 - the name is the outcome of a cel
     """A cell failed; one line."""
 
 
-def play(task: Task, tick: Tick) -> Result:
+def play(task: JobSpec, tick: Tick) -> Result:
     """Run a cell to its end, from its newest checkpoint if there is one.
 
     Raises:
@@ -68,7 +68,7 @@ def reason_of(error: BaseException) -> str:
     return text if text and plain else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
-def _run(task: Task, tick: Tick) -> Result:
+def _run(task: JobSpec, tick: Tick) -> Result:
     from simulator.training import loop
 
     settings = from_toml(RunConfig, task.settings, OF_A_CELL)
@@ -112,7 +112,7 @@ class Evaluated(NamedTuple):
     cut: Array  # bool [S], seeds with an episode of the last one that was cut
 
 
-def limits_of(task: Task, n_seeds: int) -> TrainingLimits:
+def limits_of(task: JobSpec, n_seeds: int) -> TrainingLimits:
     """Return the training time of all seeds of a job together."""
     return TrainingLimits(task.cpu_seconds * n_seeds or math.inf, task.wall_seconds * n_seeds or math.inf)
 
@@ -166,7 +166,7 @@ def _of_run(record: RunRecord, evaluated: Evaluated) -> Result:
     }
 
 
-def _recall(task: Task, tick: Tick) -> Result:
+def _recall(task: JobSpec, tick: Tick) -> Result:
     from simulator.config.recall import RecallConfig
     from simulator.recall import loop
     from simulator.recall.summary import scores_by_cell
@@ -192,7 +192,7 @@ def _recall(task: Task, tick: Tick) -> Result:
     return plain | {"facts": facts, "seconds": record.seconds, "cpu_seconds": record.cpu_seconds, "exact": True}
 
 
-def _match(task: Task, tick: Tick) -> Result:
+def _match(task: JobSpec, tick: Tick) -> Result:
     from simulator.config.match import MatchConfig
     from simulator.matches import match
 
@@ -203,14 +203,14 @@ def _match(task: Task, tick: Tick) -> Result:
     return last.result
 
 
-def _played(task: Task, tick: Tick) -> Result:
+def _played(task: JobSpec, tick: Tick) -> Result:
     from simulator.config.played_match import PlayedMatchConfig
     from simulator.play.matches import result_of
 
     return result_of(from_toml(PlayedMatchConfig, task.settings, OF_A_CELL))
 
 
-def _external(task: Task, tick: Tick) -> Result:
+def _external(task: JobSpec, tick: Tick) -> Result:
     from simulator.config.external import ExternalConfig
     from simulator.external.contestants import play_external
 
@@ -235,7 +235,7 @@ def scratch_of(folder: Path | str, name: str) -> str:
     return str(path)
 
 
-_PLAYERS: dict[str, Callable[[Task, Tick], Result]] = {
+_PLAYERS: dict[str, Callable[[JobSpec, Tick], Result]] = {
     "run": _run,
     "recall": _recall,
     "match": _match,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, failed, of_result
-from simulator.tournaments.cell_runner import Task, scratch_of
+from simulator.tournaments.cell_runner import JobSpec, scratch_of
 from simulator.tournaments.workers.base import Answer, Workers
 
 POLL_SECONDS = 0.25  # seconds
@@ -110,7 +110,7 @@ class JobRunner:
     def _start(self, workers: Workers, key: JobKey, job: Job) -> None:
         path = self._store.scratch(*key)
         limits = {**job.limits, "checkpoint_every": self._checkpoint_every}
-        task = Task(path.name, job.kind, job.settings, scratch_of(path.parent, path.name), **limits)
+        task = JobSpec(path.name, job.kind, job.settings, scratch_of(path.parent, path.name), **limits)
         self._running[task.key] = RunningJob(key, job.words)
         workers.start(task)
 

@@ -49,8 +49,7 @@ class WatchedTournament:
     def __init__(self, lab: str, name: str) -> None:
         self._lab = existing(lab)
         with CellStore(self._lab) as store:
-            tournaments = store.tournaments()
-            self.name = tournaments[0].name if name == "latest" and tournaments else name
+            self.name = store.id_of(name)
             record = store.find(self.name)
             self.cells = stored_cells(store, record)
             self.snapshot = _snapshot(record, self.cells, (), is_written(store.lab / "cells"))

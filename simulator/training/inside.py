@@ -215,7 +215,7 @@ def _flash(session: Session, index: int, scene: Scene) -> Flash | None:
     return Flash(int(row), int(column), updated.td_error)
 
 
-class Inside(NamedTuple):
+class RunInside(NamedTuple):
     """The inside of one seed of a stored run."""
 
     run: str
@@ -226,7 +226,7 @@ class Inside(NamedTuple):
     panels: tuple[Panel, ...]
 
 
-def of_run(store: Store, run: str, seed: int | None = None) -> Inside:
+def of_run(store: Store, run: str, seed: int | None = None) -> RunInside:
     """Load what is inside the agent of a stored run, by its newest checkpoint; nothing is written.
 
     A run without a checkpoint is shown as it begins.
@@ -253,4 +253,4 @@ def of_run(store: Store, run: str, seed: int | None = None) -> Inside:
     if not panels:
         raise ValueError(f"--inside: {session.config.agent} shows nothing of its inside, expected an agent with panels")
     config = session.config
-    return Inside(record.run, config.agent, config.env, session.seeds[index], session.step, panels)
+    return RunInside(record.run, config.agent, config.env, session.seeds[index], session.step, panels)

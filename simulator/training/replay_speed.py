@@ -14,7 +14,7 @@ PICTURE_SECONDS = 1 / 30  # between two pictures at least
 
 
 class SpeedControl:
-    """When the next steps are due, and how many.
+    """Timetable of the next steps: when they are due, and how many.
 
     Args:
         clock: seconds, never running backwards.

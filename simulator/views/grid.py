@@ -43,7 +43,7 @@ ARROWS = " ↑→└↓│┌├←┘─┴┐┤┬·"  # by the sum of the be
 ASCII_ARROWS = " ^>+v+++<++++++."
 
 
-class Cell(NamedTuple):
+class GridCell(NamedTuple):
     """Contents of one cell of the grid."""
 
     value: float  # NaN: unknown
@@ -129,7 +129,7 @@ def wall_array(scene: Scene) -> Array:
     return np.atleast_2d(np.asarray(scene.walls, np.bool_)) if scene.walls is not None else np.zeros((0, 0), np.bool_)
 
 
-def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[Cell]]:
+def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[GridCell]]:
     n_rows, n_columns = walls.shape
     kinds = [[("", "")] * n_columns for _ in range(n_rows)]
     order = {kind: i for i, kind in enumerate(SIGNS)}
@@ -139,7 +139,7 @@ def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[C
     values = place_values(picture, walls.shape)
     moves = _moves(picture, walls.shape, look)
     return [
-        [Cell(float(values[r, c]), str(moves[r, c]), *kinds[r][c], bool(walls[r, c])) for c in range(n_columns)]
+        [GridCell(float(values[r, c]), str(moves[r, c]), *kinds[r][c], bool(walls[r, c])) for c in range(n_columns)]
         for r in range(n_rows)
     ]
 
@@ -213,7 +213,7 @@ def _window(length: int, room: int, centre: int) -> range:
     return range(start, start + room)
 
 
-def _draw(line: Text, cell: Cell, frame: Frame, look: TerminalStyle) -> None:
+def _draw(line: Text, cell: GridCell, frame: Frame, look: TerminalStyle) -> None:
     """Draw one cell: number, arrow and mark, as far as they fit."""
     if cell.wall:
         line.append(("#" if look.ascii else "█") * frame.cell, "grey50")
@@ -269,7 +269,7 @@ def _notes(picture: AgentView, shape: tuple[int, ...], frame: Frame) -> list[Tex
     return [*[Text(", ".join(cut), "yellow")] * bool(cut), *facts]
 
 
-def _legend(picture: AgentView, cells: list[list[Cell]], frame: Frame, look: TerminalStyle) -> list[Text]:
+def _legend(picture: AgentView, cells: list[list[GridCell]], frame: Frame, look: TerminalStyle) -> list[Text]:
     """Explain every sign that is drawn, and those of marks below others, so that it stays while the agent moves."""
     shown = [cells[row][column] for row in frame.rows for column in frame.columns]
     items = []

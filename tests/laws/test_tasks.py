@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from simulator.core import registry
-from simulator.core.tasks import Contestant
+from simulator.core.tasks import Predictor
 
 TASKS = registry.names("tasks")
 each_task = pytest.mark.parametrize("name", TASKS)
@@ -30,7 +30,7 @@ def test_every_method_scores_within_the_bounds_and_alone_as_among_others(name):
     together, alone = (plugin.make(seeds, plugin.defaults()) for seeds in ([3, 8], [8]))
     condition = together.conditions[0]
     for method in plugin.module.METHODS:
-        contestant = Contestant(method)
+        contestant = Predictor(method)
         together.check(contestant)
         found, single = (task.play(contestant, condition) for task in (together, alone))
         names = [score.name for score in together.spec.scores]
@@ -53,7 +53,7 @@ def test_more_to_learn_from_is_no_worse(name):
     first = task.spec.scores[0].name
     least, most = min(task.conditions), max(task.conditions)
     few, many = (
-        task.play(Contestant(list(plugin.module.METHODS)[-1]), condition).scores[first].mean()
+        task.play(Predictor(list(plugin.module.METHODS)[-1]), condition).scores[first].mean()
         for condition in (least, most)
     )
     assert (many > few) == task.spec.higher_is_better

@@ -12,7 +12,7 @@ from simulator.config.run import build
 from simulator.config.tournament import build as build_tournament
 from simulator.store.cell_store import SeedRange
 from simulator.store.run_store import Store
-from simulator.tournaments.cell_runner import Task, reason_of
+from simulator.tournaments.cell_runner import JobSpec, reason_of
 from simulator.tournaments.plan import pairs_of
 from simulator.tournaments.workers import local
 from simulator.tournaments.workers.base import Answer
@@ -23,9 +23,9 @@ LONG = {"seeds": 1, "steps": 10**9, "eval_every": 10**8, "threads": 1}
 POLE = {"agent": {"name": "td"}, "env": {"name": "CartPole-v1"}}
 
 
-def task(folder, **settings) -> Task:
+def task(folder, **settings) -> JobSpec:
     folder.mkdir()
-    return Task("k", "run", to_toml(build({**LONG, **settings, **POLE})), str(folder), checkpoint_every=0.05)
+    return JobSpec("k", "run", to_toml(build({**LONG, **settings, **POLE})), str(folder), checkpoint_every=0.05)
 
 
 def under_way(place, scratch) -> None:

@@ -35,7 +35,7 @@ from simulator.core.protocols import (
     State,
     Step,
 )
-from simulator.core.scene import BarPanel, HasPanels, Panel, ShowsMoment, ShowsUpdate, TextPanel, Update
+from simulator.core.scene import BarPanel, HasPanels, Panel, ShowsMoment, ShowsUpdate, TableUpdate, TextPanel
 
 _MAX_RECENT = 1 << 20  # numbers of the latest features of all seeds
 Carry = tuple[Array, ...]  # [S, ...] each, zeros where an episode begins
@@ -305,7 +305,7 @@ class EncodedAgent:
         seen = Seen(self._obs[index].copy(), self._features[index].copy(), self._recent.of_seed(index))
         return (*code_panels(self._encoder, index, seen), *own)
 
-    def last_update(self, index: int) -> Update | None:
+    def last_update(self, index: int) -> TableUpdate | None:
         """Return the agent's latest update of one seed, where it knows it."""
         return self._agent.last_update(index) if isinstance(self._agent, ShowsUpdate) else None
 

@@ -17,7 +17,7 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from msgspec import Meta
 
-from agents.common.networks.optimizers import Optimizer, OptimizerSettings, make_optimizer
+from agents.common.networks.optimizers import OptimizerSettings, OptimizerState, make_optimizer
 from simulator.core import rng
 from simulator.core.jit import jit, jit_blas, jit_inline
 from simulator.core.protocols import Array, State
@@ -128,7 +128,7 @@ class CompiledNetwork:
 
     def __init__(self, net: Net, settings: OptimizerSettings | None = None) -> None:
         self.net = net
-        self.optimizer: Optimizer | None = make_optimizer(settings, *net.params.shape) if settings else None
+        self.optimizer: OptimizerState | None = make_optimizer(settings, *net.params.shape) if settings else None
 
     def state(self) -> State:
         """Return weights [S, P], and the optimiser's moments [S, 2, P] and step counts [S]."""

@@ -25,8 +25,8 @@ from torch.func import functional_call, vmap
 from agents.common.networks.dense import NamedWeights
 from agents.common.networks.modules_torch import build_quietly, init_weights
 from agents.common.networks.optimizers import (
-    Optimizer,
     OptimizerSettings,
+    OptimizerState,
     clip_and_update,
     make_optimizer,
     polyak_update,
@@ -171,7 +171,7 @@ class _SeedModules:
         width = -(-self._size // _CACHE_LINE) * _CACHE_LINE
         self.params = torch.zeros(n_seeds, width).numpy()
         self.params[:, : self._size] = weights
-        self._optimizer: Optimizer | None = make_optimizer(settings, n_seeds, width) if settings else None
+        self._optimizer: OptimizerState | None = make_optimizer(settings, n_seeds, width) if settings else None
         self._modules = [copy.deepcopy(module) for _ in range(n_seeds)]
         self._leaves = [_attach(module, row) for module, row in zip(self._modules, self.params, strict=True)]
         self.held_outputs: list[Tensor] | None = None
@@ -263,7 +263,7 @@ class _StackedModule:
         self._module = module.to(device)
         self.params = torch.tensor(weights, device=device)
         self._shapes = [(name, tuple(value.shape)) for name, value in module.named_parameters()]
-        self._optimizer: Optimizer | None = None
+        self._optimizer: OptimizerState | None = None
         if settings:
             empty = make_optimizer(settings, len(weights), 0)
             moments: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
@@ -353,7 +353,9 @@ def _exact() -> AbstractContextManager[Any]:
     return flags
 
 
-def _apply_update(optimizer: Optimizer, weights: Tensor, gradient: Tensor, updated: Array, lr_scale: float) -> None:
+def _apply_update(
+    optimizer: OptimizerState, weights: Tensor, gradient: Tensor, updated: Array, lr_scale: float
+) -> None:
     """Step the seeds of ``updated`` bool [S]; the others keep their weights, moments and counters as they were.
 
     Args:

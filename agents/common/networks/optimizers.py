@@ -39,7 +39,7 @@ class OptimizerSettings(RuleConfig):
         return replace(self, learning_rate=rate, max_grad_norm=norm)
 
 
-class Optimizer(NamedTuple):
+class OptimizerState(NamedTuple):
     """An optimiser with the moments and step counts of every seed."""
 
     rule: Rule
@@ -49,10 +49,10 @@ class Optimizer(NamedTuple):
     step_count: Array  # int64 [S], per seed: a masked seed does not count
 
 
-def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> Optimizer:
+def make_optimizer(settings: OptimizerSettings, n_seeds: int, n_params: int) -> OptimizerState:
     """Give the rule as compiled code takes it, with an empty memory."""
     settings = settings.filled(DEFAULT_RATE)
-    return Optimizer(
+    return OptimizerState(
         rule=rule_of(settings),
         learning_rate=float(settings.learning_rate or 0.0),
         max_grad_norm=float(settings.max_grad_norm or 0.0),

@@ -27,7 +27,7 @@ from simulator.core.field_types import Count, NonNegative, PartShare, Positive
 from simulator.core.memories import DenseLayer, HasEncoder, PatternSpec
 from simulator.core.protocols import Array
 from simulator.core.stopping import raise_if_stopped
-from simulator.core.tasks import Contestant, Prediction, ScoreSpec, TaskSpec
+from simulator.core.tasks import Prediction, Predictor, ScoreSpec, TaskSpec
 
 METHODS = {
     "logistic_regression": "multinomial logistic regression on the pixels",
@@ -150,7 +150,7 @@ class Classes:
             folds.append(Fold(train, test, balanced(train, self._y, stream)))
         return folds
 
-    def check(self, contestant: Contestant) -> None:
+    def check(self, contestant: Predictor) -> None:
         """Refuse a memory without an encoder of dense layers.
 
         Raises:
@@ -165,7 +165,7 @@ class Classes:
                 "deep_belief or another that has"
             )
 
-    def play(self, contestant: Contestant, condition: float) -> Prediction:
+    def play(self, contestant: Predictor, condition: float) -> Prediction:
         """Learn from so many labels, and recognise the test fold of every seed."""
         n_labels = int(condition)
         encoders = self._pretrained(contestant) if contestant.make is not None else None
@@ -196,7 +196,7 @@ class Classes:
         }
         return Prediction(scores, facts)
 
-    def _pretrained(self, contestant: Contestant) -> list[list[DenseLayer]]:
+    def _pretrained(self, contestant: Predictor) -> list[list[DenseLayer]]:
         """Let a memory store the pictures of every seed's training part, and return its encoders."""
         assert contestant.make is not None
         if self._kept is None or self._kept[0] != contestant:  # the next number of labels begins with the same
@@ -206,7 +206,7 @@ class Classes:
             self._kept = (contestant, [memory.encoder(i) for i in range(len(self._seeds))])
         return self._kept[1]
 
-    _kept: tuple[Contestant, list[list[DenseLayer]]] | None = None
+    _kept: tuple[Predictor, list[list[DenseLayer]]] | None = None
 
     def _fine_tuned(
         self, encoder: list[DenseLayer], x: Array, y: Array, test: Array, at: int, scores: dict[str, Array]

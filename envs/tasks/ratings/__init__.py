@@ -25,12 +25,12 @@ import numpy as np
 from msgspec import Meta
 
 from envs.tasks.ratings import methods
-from envs.tasks.ratings.data import Table, read_table, sample_table, seen_entries
+from envs.tasks.ratings.data import RatingMatrix, read_table, sample_table, seen_entries
 from simulator.core import rng
 from simulator.core.field_types import Count, NonNegative, Positive
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
-from simulator.core.tasks import Contestant, Prediction, ScoreSpec, TaskSpec
+from simulator.core.tasks import Prediction, Predictor, ScoreSpec, TaskSpec
 
 METHODS = {
     "posterior_mean": "the ceiling: knows the items and the law, and computes the exact posterior of every user",
@@ -127,7 +127,7 @@ class Ratings:
             ),
         )
 
-    def check(self, contestant: Contestant) -> None:
+    def check(self, contestant: Predictor) -> None:
         """Refuse the ceiling of ratings whose law is not known, and memories that store no values.
 
         Raises:
@@ -138,7 +138,7 @@ class Ratings:
         if contestant.make is not None:
             contestant.make(PatternSpec((self._table(0).known.shape[1],), is_bipolar=False), self._seeds[:1])
 
-    def play(self, contestant: Contestant, condition: float) -> Prediction:
+    def play(self, contestant: Predictor, condition: float) -> Prediction:
         """Predict the ratings that are not seen, of every seed."""
         tables = [self._table(i) for i in range(len(self._seeds))]
         masks = [seen_entries(table, condition, seed) for table, seed in zip(tables, self._seeds, strict=True)]
@@ -169,10 +169,10 @@ class Ratings:
         facts = {"held_out": [len(error) for error in errors], "is_ceiling": contestant.name == "posterior_mean"}
         return Prediction(scores, facts)
 
-    def _table(self, at: int) -> Table:
+    def _table(self, at: int) -> RatingMatrix:
         return sample_table(self._config, self._seeds[at]) if self._file is None else self._file
 
-    def _predict(self, name: str, table: Table, seen: Array, stream: np.random.Generator) -> Array:
+    def _predict(self, name: str, table: RatingMatrix, seen: Array, stream: np.random.Generator) -> Array:
         """Predict all ratings [U, I] of one seed by a method that sees some of them."""
         if name == "posterior_mean":
             return methods.posterior(table, seen).mean
@@ -195,7 +195,7 @@ class Ratings:
 
         return autorec(ratings, seen, means, config, stream)
 
-    def _by_memory(self, contestant: Contestant, tables: Sequence[Table], masks: Sequence[Array]) -> list[Array]:
+    def _by_memory(self, contestant: Predictor, tables: Sequence[RatingMatrix], masks: Sequence[Array]) -> list[Array]:
         """Let a memory store every user's seen ratings, less the means, and complete them."""
         assert contestant.make is not None
         ratings = [np.where(seen, table.ratings, 0.0) for table, seen in zip(tables, masks, strict=True)]

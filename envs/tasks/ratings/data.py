@@ -24,8 +24,8 @@ MAX_ENTRIES = 50_000_000  # of users times items
 _EXPECTED = f"a CSV file with the columns {', '.join(COLUMNS)}"
 
 
-class Law(NamedTuple):
-    """The law of made up ratings, as the ceiling knows it: rating = mean + bias_i + x_u . features_i + noise.
+class RatingModel(NamedTuple):
+    """The distribution of made up ratings, as the ceiling knows it: rating = mean + bias_i + x_u . features_i + noise.
 
     Of a user the bias is the first entry of x, whose feature is 1 in every item.
     """
@@ -37,15 +37,15 @@ class Law(NamedTuple):
     noise: float  # standard deviation
 
 
-class Table(NamedTuple):
+class RatingMatrix(NamedTuple):
     """Ratings of users for items."""
 
     ratings: Array  # float64 [U, I]; 0 where unknown
     known: Array  # bool [U, I]
-    law: Law | None = None  # None: not known
+    model: RatingModel | None = None  # None: not known
 
 
-def sample_table(config: Config, seed: int) -> Table:
+def sample_table(config: Config, seed: int) -> RatingMatrix:
     """Make up the ratings of a seed."""
     stream = rng.generators([seed], "patterns")[0]
     item_factors = stream.standard_normal((config.items, config.rank)) * (config.strength / sqrt(config.rank))
@@ -55,11 +55,11 @@ def sample_table(config: Config, seed: int) -> Table:
     users = stream.standard_normal((config.users, 1 + config.rank)) * np.sqrt(variances)
     noise = config.noise * stream.standard_normal((config.users, config.items))
     ratings = MEAN + item_bias + users @ features.T + noise
-    law = Law(MEAN, item_bias, features, variances, config.noise)
-    return Table(ratings, np.ones(ratings.shape, np.bool_), law)
+    model = RatingModel(MEAN, item_bias, features, variances, config.noise)
+    return RatingMatrix(ratings, np.ones(ratings.shape, np.bool_), model)
 
 
-def seen_entries(table: Table, fraction: float, seed: int) -> Array:
+def seen_entries(table: RatingMatrix, fraction: float, seed: int) -> Array:
     """Choose the entries that are seen, bool [U, I]: that fraction of the known ones; fewer are a part of more.
 
     Raises:
@@ -75,7 +75,7 @@ def seen_entries(table: Table, fraction: float, seed: int) -> Array:
     return table.known & (order <= known[n_seen - 1])
 
 
-def read_table(path: str) -> Table:
+def read_table(path: str) -> RatingMatrix:
     """Read ratings, one in a row.
 
     Raises:
@@ -122,7 +122,7 @@ def read_table(path: str) -> Table:
     user_of, item_of = np.array(list(entries)).T
     ratings[user_of, item_of] = list(entries.values())
     known[user_of, item_of] = True
-    return Table(ratings, known)
+    return RatingMatrix(ratings, known)
 
 
 def _number(text: str, place: str) -> float:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from envs.tasks.ratings.data import Table
+from envs.tasks.ratings.data import RatingMatrix
 from simulator.core.protocols import Array
 
 MEAN_SWEEPS = 10  # of user_item_means
@@ -24,22 +24,22 @@ class Posterior(NamedTuple):
     variance: Array  # float64 [U, I], of a rating with its noise
 
 
-def posterior(table: Table, seen: Array) -> Posterior:
-    """Compute the posterior of all ratings, given those seen and the law, items included.
+def posterior(table: RatingMatrix, seen: Array) -> Posterior:
+    """Compute the posterior of all ratings, given those seen and the model, items included.
 
     With features F of the items that a user has seen, prior variances D and noise s, the user's x is normal with the
     precision A = D^-1 + F'F / s^2 and the mean A^-1 F'y / s^2, where y is the rating less mean and item bias; a rating
     has the mean f.E[x] and the variance f'A^-1 f + s^2 (Bishop 2006, equations 3.50 to 3.59).
     """
-    law = table.law
-    assert law is not None
-    weights = seen / law.noise**2
-    precision = np.diag(1.0 / np.maximum(law.variances, 1e-300)) + _second_moments(weights, law.features)
-    rest = np.where(seen, table.ratings - law.mean - law.item_bias, 0.0)
+    model = table.model
+    assert model is not None
+    weights = seen / model.noise**2
+    precision = np.diag(1.0 / np.maximum(model.variances, 1e-300)) + _second_moments(weights, model.features)
+    rest = np.where(seen, table.ratings - model.mean - model.item_bias, 0.0)
     covariance = np.linalg.inv(precision)  # [U, K, K]
-    means = np.einsum("ukl,ul->uk", covariance, rest @ law.features / law.noise**2)
-    variance = np.einsum("ik,ukl,il->ui", law.features, covariance, law.features, optimize=True) + law.noise**2
-    return Posterior(law.mean + law.item_bias + means @ law.features.T, variance)
+    means = np.einsum("ukl,ul->uk", covariance, rest @ model.features / model.noise**2)
+    variance = np.einsum("ik,ukl,il->ui", model.features, covariance, model.features, optimize=True) + model.noise**2
+    return Posterior(model.mean + model.item_bias + means @ model.features.T, variance)
 
 
 def _second_moments(weights: Array, features: Array) -> Array:

@@ -161,7 +161,7 @@ class RBMStackMemory:
 
     @property
     def _binarizes(self) -> bool:
-        """Whether annealed chains end at the likelier value of every visible unit."""
+        """True: annealed chains end at the likelier value of every visible unit."""
         return self._spec.is_bipolar and not self._stack.gaussian
 
     @property

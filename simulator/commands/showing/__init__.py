@@ -1,1 +1,1 @@
-"""What ``engram show`` shows, by kind."""
+"""Parts of ``engram show``, by kind."""

@@ -1,4 +1,4 @@
-"""What is inside a memory: of a challenge, of vectors on the command line, or of a stored recall benchmark."""
+"""Inside of a memory for ``engram show``: of a challenge, of given vectors, or of a stored recall benchmark."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class GloVe:
 
 
 class _Fit(NamedTuple):
-    """What training changes, rows by seed: states first, then contexts; the last number of a row is the bias."""
+    """State of the training, rows by seed: states first, then contexts; the last number of a row is the bias."""
 
     weights: Array  # float64 [S, 2 N, D + 1]
     squares: Array  # float64 [S, 2 N, D + 1], sums of squared gradients

@@ -88,7 +88,7 @@ class _Hyperparams(NamedTuple):
 
 
 class _Vocabulary(NamedTuple):
-    """What is known of the states before training; a row for each seed."""
+    """Statistics of the states, known before training; a row for each seed."""
 
     keep: Array  # float64 [S, N], probability of a visit to count
     noise: Array  # float64 [S, N], cumulative distribution of negative samples
@@ -98,7 +98,7 @@ class _Vocabulary(NamedTuple):
 
 
 class _Learner(NamedTuple):
-    """What training changes."""
+    """State of the training."""
 
     w: Array  # float64 [S, N, D]
     c: Array  # float64 [S, N, D]

@@ -32,7 +32,7 @@ _PNG_END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"
 
 
 class _Seal(NamedTuple):
-    """How the files of a format end."""
+    """End of the files of a format."""
 
     make: Callable[[bytes, bytes], bytes]  # digest, as 64 hexadecimal digits, and what stands before -> the seal
     found: re.Pattern[bytes]  # the seal and what follows it, at a file's end, with the digest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from simulator.tournaments.cell_runner import Task
+from simulator.tournaments.cell_runner import JobSpec
 
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 
@@ -24,7 +24,7 @@ class Workers(Protocol):
 
     n: int  # tasks at once
 
-    def start(self, task: Task) -> None:
+    def start(self, task: JobSpec) -> None:
         """Start a task; at most ``n`` at once."""
 
     def wait(self, seconds: float) -> list[Answer]:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from simulator.core import registry
 from simulator.core.files.escaping import shortened
-from simulator.tournaments.cell_runner import Task
+from simulator.tournaments.cell_runner import JobSpec
 from simulator.tournaments.workers.base import ONE_THREAD, Answer, Workers
 from simulator.tournaments.workers.process import answer
 
@@ -39,7 +39,7 @@ class Here:
         self._stop = threading.Event()
         self._thread = threading.Thread()
 
-    def start(self, task: Task) -> None:
+    def start(self, task: JobSpec) -> None:
         """See :class:`Workers`."""
         self._stop = stop = threading.Event()
 
@@ -83,7 +83,7 @@ class _Process:
             stderr=self.errors,
             env={**os.environ, **ONE_THREAD},
         )
-        self.task: Task | None = None
+        self.task: JobSpec | None = None
         self._rest = b""
 
     @property
@@ -143,7 +143,7 @@ class Processes:
         self._busy: list[_Process] = []
         self._selector = DefaultSelector()
 
-    def start(self, task: Task) -> None:
+    def start(self, task: JobSpec) -> None:
         """See :class:`Workers`."""
         worker = self._idle.pop() if self._idle else self._hire()
         worker.task = task

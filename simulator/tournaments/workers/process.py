@@ -29,11 +29,11 @@ def main() -> None:
     stop = threading.Event()
     threading.Thread(target=_listen, args=(tasks, stop), daemon=True).start()
     while not stop.is_set():
-        task = cell_runner.Task(**tasks.get())
+        task = cell_runner.JobSpec(**tasks.get())
         print(json.dumps({"key": task.key, **answer(task, stop)}), file=out)
 
 
-def answer(task: cell_runner.Task, stop: threading.Event) -> dict[str, Any]:
+def answer(task: cell_runner.JobSpec, stop: threading.Event) -> dict[str, Any]:
     """Run a task; return ``{"result": ...}``, ``{"failed": reason}`` or ``{"stopped": true}``.
 
     ``{"died": reason}`` for reasons outside the cell: the disk, the memory, a lab that another process writes.

@@ -27,7 +27,7 @@ from typing import Any
 
 from simulator.core.jit_cache.folder import folder_fault
 from simulator.external.trust import trust_environment
-from simulator.tournaments.cell_runner import Task
+from simulator.tournaments.cell_runner import JobSpec
 from simulator.tournaments.workers.base import ONE_THREAD, Answer
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
@@ -63,7 +63,7 @@ class RayWorkers:
             self._restore()
             raise ValueError("--workers ray: Ray is not installed, expected pip install ray") from None
         self._ray = ray
-        self._running = dict[Any, Task]()
+        self._running = dict[Any, JobSpec]()
         self._ours = not ray.is_initialized()
         self._remote_disk = not alone
         try:
@@ -121,7 +121,7 @@ class RayWorkers:
             _take_signals_back()
         starting.result()
 
-    def start(self, task: Task) -> None:
+    def start(self, task: JobSpec) -> None:
         """See :class:`simulator.tournaments.workers.base.Workers`."""
         self._running[self._play.remote(tuple(task), self._remote_disk)] = task
 
@@ -203,7 +203,7 @@ def play_task(fields: tuple[Any, ...], remote_disk: bool) -> dict[str, Any]:
 
     from simulator.tournaments.workers.process import answer
 
-    task = Task(*fields)
+    task = JobSpec(*fields)
     if not remote_disk:
         return answer(task, Event())
     named = Path(task.scratch)

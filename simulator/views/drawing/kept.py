@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 KEY_PIXELS = 64  # that an entry counts beside its own, for its key and what holds it
 
 
-class Identity:
+class ObjectKey:
     """A key that is equal to no other one than of the same object, which lives as long as the key."""
 
     def __init__(self, thing: Any) -> None:
@@ -28,7 +28,7 @@ class Identity:
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both stand for one object."""
-        return isinstance(other, Identity) and self.thing is other.thing
+        return isinstance(other, ObjectKey) and self.thing is other.thing
 
 
 class KeptSurfaces:

@@ -36,7 +36,7 @@ from simulator.views.drawing.colours import (
     ink_table,
     shades,
 )
-from simulator.views.drawing.kept import Identity, KeptSurfaces
+from simulator.views.drawing.kept import KeptSurfaces, ObjectKey
 from simulator.views.style import count, number
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     if values.size < LARGE_MATRIX:
         span = colour_span(values, diverging=panel.diverging)
     else:
-        span = _span_of_large(Identity(panel))
+        span = _span_of_large(ObjectKey(panel))
     foot = canvas.px(18)
     fields = panel.fields
     side = _field_side(canvas, rect) if fields is not None else 0
@@ -138,7 +138,7 @@ def _heat(panel: HeatPanel, canvas: Canvas, rect: Rect, pointer: Pointer) -> str
     if values.size < LARGE_MATRIX:
         canvas.matrix(grid, values, *span, diverging=panel.diverging)
     else:
-        key = (Identity(panel), tuple(grid.size))
+        key = (ObjectKey(panel), tuple(grid.size))
         canvas.surface.blit(_large_matrices.get(key, lambda: _shades_of(panel, grid, span)), grid)
     _numbers_in(canvas, grid, values, span, diverging=panel.diverging)
     canvas.frame(grid, RULE)
@@ -166,7 +166,7 @@ def _shades_of(panel: HeatPanel, rect: Rect, span: tuple[float, float]) -> Surfa
 
 
 @lru_cache(maxsize=4)
-def _span_of_large(panel: Identity) -> tuple[float, float]:
+def _span_of_large(panel: ObjectKey) -> tuple[float, float]:
     return colour_span(panel.thing.values, diverging=panel.thing.diverging)
 
 

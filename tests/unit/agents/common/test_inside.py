@@ -24,7 +24,7 @@ from agents.common.replay.prioritized import (
     make_priorities,
     update_priority,
 )
-from agents.common.transition_panels import Transitions, imagined_panels, model_distances, share_seen
+from agents.common.transition_panels import TransitionSample, imagined_panels, model_distances, share_seen
 from simulator.core.jit import jit
 from simulator.core.scene import CurvePanel, TextPanel
 
@@ -133,7 +133,7 @@ def test_ages_are_counted_from_the_newest_slot(n_added, newest_first):
 
 def _between_classes(*rows):
     table = np.array(rows)
-    return Transitions(table[:, :1], table[:, 1], table[:, 2:])
+    return TransitionSample(table[:, :1], table[:, 1], table[:, 2:])
 
 
 def test_imagined_transitions_between_classes_are_looked_up_among_real_ones():
@@ -146,8 +146,8 @@ def test_imagined_transitions_between_classes_are_looked_up_among_real_ones():
 
 
 def test_imagined_transitions_of_numbers_are_measured_to_the_nearest_real_one():
-    real = Transitions(np.array([[0.0], [2.0], [0.0]]), np.array([0, 0, 1]), np.array([[1.0], [1.0], [1.0]]))
-    imagined = Transitions(np.array([[1.0], [0.0]]), np.array([0, 1]), np.array([[1.0], [1.0]]))
+    real = TransitionSample(np.array([[0.0], [2.0], [0.0]]), np.array([0, 0, 1]), np.array([[1.0], [1.0], [1.0]]))
+    imagined = TransitionSample(np.array([[1.0], [0.0]]), np.array([0, 1]), np.array([[1.0], [1.0]]))
     std = np.std([0.0, 2.0, 0.0])
     own, between = model_distances(real, imagined)
     assert own == pytest.approx(2.0 / std)  # the third has no other of its action

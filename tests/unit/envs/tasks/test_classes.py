@@ -14,7 +14,7 @@ from memory.autoencoder import Config as AutoencoderConfig
 from memory.autoencoder import make as make_autoencoder
 from simulator.core import rng
 from simulator.core.memories import DenseLayer, HasEncoder, PatternSpec
-from simulator.core.tasks import Contestant
+from simulator.core.tasks import Predictor
 
 QUICK = Config(labels=(20, 50), updates=20)
 
@@ -64,7 +64,7 @@ def test_what_is_learned_from_holds_no_test_row():
 
     network_torch.train_and_predict = watched
     try:
-        task.play(Contestant("spy", lambda spec, seed_list: spy), 50.0)
+        task.play(Predictor("spy", lambda spec, seed_list: spy), 50.0)
     finally:
         network_torch.train_and_predict = original
     for i, fold in enumerate(task.folds):
@@ -128,7 +128,7 @@ def test_frozen_layers_stay_and_a_head_alone_is_a_softmax_regression():
 
 @pytest.mark.parametrize("name", ["deep_belief", "logistic_regression", "nearest"])
 def test_a_seed_is_the_same_alone(name):
-    contestant = Contestant(name, _deep_belief if name == "deep_belief" else None)
+    contestant = Predictor(name, _deep_belief if name == "deep_belief" else None)
     together, alone = (make(seeds, QUICK).play(contestant, 20.0) for seeds in ((1, 6), (6,)))
     for score, values in together.scores.items():
         np.testing.assert_array_equal(values[1], alone.scores[score][0])
@@ -155,7 +155,7 @@ def test_bad_settings_are_refused_in_one_line(changes, line):
 def test_a_memory_without_an_encoder_is_refused():
     from memory import nearest_neighbor
 
-    contestant = Contestant(
+    contestant = Predictor(
         "nearest_neighbor", lambda spec, seeds: nearest_neighbor.make(spec, seeds, nearest_neighbor.Config())
     )
     with pytest.raises(ValueError, match=r"^nearest_neighbor: it has no encoder of dense layers"):

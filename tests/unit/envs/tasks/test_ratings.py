@@ -8,7 +8,7 @@ import pytest
 from envs.tasks import ratings
 from envs.tasks.ratings import Config, make, methods
 from envs.tasks.ratings.data import read_table, sample_table, seen_entries
-from simulator.core.tasks import Contestant
+from simulator.core.tasks import Predictor
 
 SMALL = {"users": 40, "items": 25, "rank": 2, "sweeps": 8, "updates": 40, "hidden": 8}
 
@@ -18,21 +18,21 @@ def test_the_posterior_is_the_conditional_normal_of_one_user():
     table = sample_table(Config(users=3, items=7, rank=2, noise=0.4), seed=1)
     seen = seen_entries(table, 0.4, seed=1)
     found = methods.posterior(table, seen)
-    law = table.law
-    prior = law.features @ np.diag(law.variances) @ law.features.T
-    mean = law.mean + law.item_bias
+    model = table.model
+    prior = model.features @ np.diag(model.variances) @ model.features.T
+    mean = model.mean + model.item_bias
     for user in range(3):
         at = np.flatnonzero(seen[user])
-        observed = prior[np.ix_(at, at)] + law.noise**2 * np.eye(len(at))
+        observed = prior[np.ix_(at, at)] + model.noise**2 * np.eye(len(at))
         gain = prior[:, at] @ np.linalg.inv(observed)
         np.testing.assert_allclose(found.mean[user], mean + gain @ (table.ratings[user, at] - mean[at]), rtol=1e-9)
-        variance = np.diag(prior - gain @ prior[at]) + law.noise**2
+        variance = np.diag(prior - gain @ prior[at]) + model.noise**2
         np.testing.assert_allclose(found.variance[user], variance, rtol=1e-9)
 
 
 def test_made_up_ratings_follow_their_law():
     tables = [sample_table(Config(users=200, items=200, rank=4), seed) for seed in range(30)]
-    variances = [(table.ratings - table.law.mean).var() for table in tables]
+    variances = [(table.ratings - table.model.mean).var() for table in tables]
     expected = 0.25 + 0.25 + 1.0 + 0.25  # biases, u . v, noise
     error = np.std(variances) / np.sqrt(len(tables))
     assert abs(np.mean(variances) - expected) < 4 * error + 0.01
@@ -42,11 +42,11 @@ def test_made_up_ratings_follow_their_law():
 def test_no_method_beats_the_ceiling_in_expectation():
     """Over 24 seeds the mean squared error of each less that of the posterior is above 0 by four standard errors."""
     task = make(range(24), Config(users=40, items=30, rank=2, sweeps=10, updates=60, seen=(0.3,)))
-    best = task.play(Contestant("posterior_mean"), 0.3).scores
+    best = task.play(Predictor("posterior_mean"), 0.3).scores
     expected = best["rmse"] ** 2 - best["ceiling"] ** 2  # what came less what was expected
     assert abs(expected.mean()) < 4 * expected.std(ddof=1) / np.sqrt(24)
     for name in ratings.DEFAULT[1:]:
-        more = task.play(Contestant(name), 0.3).scores["rmse"] ** 2 - best["rmse"] ** 2
+        more = task.play(Predictor(name), 0.3).scores["rmse"] ** 2 - best["rmse"] ** 2
         assert more.mean() > 4 * more.std(ddof=1) / np.sqrt(24), name
 
 
@@ -107,7 +107,7 @@ def test_fewer_seen_entries_are_a_part_of_more_and_seeds_are_alone():
 @pytest.mark.parametrize("name", ratings.DEFAULT)
 def test_a_seed_is_the_same_alone(name):
     together, alone = (make(seeds, Config(**SMALL)) for seeds in ((4, 1, 9), (9,)))
-    scores = [task.play(Contestant(name), 0.2).scores for task in (together, alone)]
+    scores = [task.play(Predictor(name), 0.2).scores for task in (together, alone)]
     for score, values in scores[0].items():
         assert values[2] == scores[1][score][0]
 
@@ -124,10 +124,10 @@ def test_a_file_by_hand(tmp_path):
     assert table.ratings.tolist() == [[5.0, 2.5], [1.0, 0.0]]
     assert table.known.tolist() == [[True, True], [True, False]]
     task = make([0, 1], Config(csv=path, seen=(0.7,)))
-    scores = task.play(Contestant("global_mean"), 0.7).scores
+    scores = task.play(Predictor("global_mean"), 0.7).scores
     assert set(scores) == {"rmse", "mae"}
     with pytest.raises(ValueError, match=r"posterior_mean: the law of a file's ratings is not known"):
-        task.check(Contestant("posterior_mean"))
+        task.check(Predictor("posterior_mean"))
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_nothing_to_see_or_to_predict_is_refused(tmp_path):
         with pytest.raises(
             ValueError, match=r"ratings: seen = .* of 3 ratings: expected some to see and some to predict"
         ):
-            make([0], Config(csv=path, seen=(share,))).play(Contestant("als"), share)
+            make([0], Config(csv=path, seen=(share,))).play(Predictor("als"), share)

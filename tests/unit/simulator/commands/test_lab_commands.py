@@ -102,6 +102,7 @@ def test_runs_and_tournaments_are_deleted_together_each_once(engram, lab):
 
 def test_nothing_is_deleted_where_one_name_is_wrong_or_is_being_written(engram, lab):
     assert "has no run 'r7'" in engram("delete", "r1", "r7", "--yes", code=2).error
+    assert "has no tournament or tuning 't7'; nearest: t1" in engram("delete", "t7", "--yes", code=2).error
     with Store(lab) as writer:
         writer.take("r2")
         assert "run r2 is being written" in engram("delete", "r1", "r2", "--yes", code=2).error

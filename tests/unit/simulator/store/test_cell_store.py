@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from simulator.store import journal
+from simulator.core.snapshots import TUNE
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, failed, kind_of, of_result
 from simulator.store.database import NAME
 from simulator.store.repair import repair
@@ -81,8 +82,28 @@ def test_a_tournament_of_the_same_settings_is_the_same_one(tmp_path):
         store.mark("t1", "done", 3.5, 2.0)
         assert (store.find("t1").seconds, store.find("t1").cpu_seconds) == (3.5, 2.0)
         assert [each.name for each in store.tournaments()] == ["t2", "t1"]
-        with pytest.raises(StoreError, match=r"has no tournament 't9'; nearest: t2, t1"):
+        with pytest.raises(StoreError, match=r"has no tournament or tuning 't9'; nearest: t2, t1"):
             store.find("t9")
+
+
+def test_an_id_is_of_a_kind_and_the_newest_of_a_kind_has_a_word(tmp_path):
+    with CellStore(tmp_path) as store:
+        with pytest.raises(StoreError, match="has no tuning yet"):
+            store.id_of("latest", TUNE)
+        store.begin("", "h", PLAN, "", {})
+        store.begin("", "h", PLAN, "", {}, TUNE)
+        store.begin("", "i", PLAN, "", {})
+        assert [store.id_of("latest"), store.id_of("latest", TUNE), store.id_of("t1")] == ["t3", "t2", "t1"]
+        with pytest.raises(StoreError, match="t2 is a tuning, expected a tournament"):
+            store.id_of("t2")
+        with pytest.raises(StoreError, match=r"has no tournament or tuning 'r1'"):
+            store.find("r1")
+    with Store(tmp_path) as runs:
+        runs.begin(NEW)
+        with pytest.raises(StoreError, match=r"has no tournament or tuning 't9'; nearest: t3, t2, t1, or latest"):
+            runs.find("t9")
+    with CellStore(tmp_path) as store, pytest.raises(StoreError, match="r1 is a run, expected a tournament or a tun"):
+        store.find("r1")
 
 
 def test_the_kind_of_an_experiment_is_stored(tmp_path):

@@ -85,6 +85,6 @@ def test_cells_on_a_cluster_keep_checkpoints_in_a_private_folder(tmp_path, monke
     planted = tmp_path / f"engram-cells-{os.getuid()}"
     planted.mkdir()
     planted.chmod(0o777)
-    fields = ("k", "run", "", str(tmp_path / "scratch"), 1.0, *[None] * (len(ray.Task._fields) - 5))
+    fields = ("k", "run", "", str(tmp_path / "scratch"), 1.0, *[None] * (len(ray.JobSpec._fields) - 5))
     with pytest.raises(PermissionError, match="can be written by others"):
         ray.play_task(fields, remote_disk=True)

@@ -12,7 +12,7 @@ from simulator.store.cell_store import CellStore, SeedRange, failed
 from simulator.store.run_store import Store
 from simulator.tournaments import cell_runner, summary
 from simulator.tournaments import loop as host
-from simulator.tournaments.cell_runner import Task, limits_of
+from simulator.tournaments.cell_runner import JobSpec, limits_of
 from simulator.tournaments.plan import fitted, pairs_of
 from simulator.tournaments.workers.local import Here
 from simulator.training import loop
@@ -110,7 +110,7 @@ def test_blocks_are_fitted_around_stored_ones(wanted, block, known, found):
 
 
 def test_the_time_limit_is_per_seed():
-    task = Task("", "run", "", "", cpu_seconds=0.5)
+    task = JobSpec("", "run", "", "", cpu_seconds=0.5)
     assert limits_of(task, 4) == (2.0, float("inf"))
     assert limits_of(task._replace(cpu_seconds=0.0, wall_seconds=0.25), 2) == (float("inf"), 0.5)
 
