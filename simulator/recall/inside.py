@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
@@ -29,12 +29,14 @@ from simulator.core.memories import (
     HasTemperature,
     PatternSpec,
     PatternSplit,
+    UpdatesAtOnce,
 )
 from simulator.core.protocols import Array
 from simulator.core.scene import BarPanel, CurvePanel, HeatPanel, Panel, PicturePanel, TextPanel
 from simulator.recall import states
 from simulator.recall.metrics import N_NEIGHBOURS
 from simulator.recall.stepping import as_pictures
+from simulator.recall.vectors import inverse_pairs
 
 DEFAULT_PATTERNS = 20
 N_SHOWN = 16  # pictures, states and bars of a panel
@@ -54,6 +56,7 @@ class Subject:
     seed: int
     memory: Any
     patterns: PatternSplit  # of one seed
+    notes: tuple[str, ...] = ()  # lines about what was stored
 
     @property
     def stored(self) -> Array:
@@ -110,10 +113,32 @@ def subject_of_vectors(entry: PlayerEntry, vectors: Array, seed: int) -> Subject
     Raises:
         ValueError: it cannot be built or store them.
     """
+    subject = _stored(entry, "vectors", PatternSpec((vectors.shape[1],)), seed, _split_of(vectors))
+    return dataclasses.replace(subject, notes=tuple(_notes_of_inverses(subject)))
+
+
+def _split_of(vectors: Array) -> PatternSplit:
     nothing = np.zeros((1, 0, vectors.shape[1]), np.float32)
     labels = np.full((1, len(vectors)), -1)
-    split = PatternSplit(vectors[None], nothing, labels, labels[:, :0])
-    return _stored(entry, "vectors", PatternSpec((vectors.shape[1],)), seed, split)
+    return PatternSplit(vectors[None], nothing, labels, labels[:, :0])
+
+
+def _notes_of_inverses(subject: Subject) -> Iterator[str]:
+    """Yield a line for every stored vector whose inverse is stored too, where the memory learns the same from both.
+
+    It does if its energies are the same with the one stored twice in place of both.
+    """
+    vectors = subject.stored
+    for first, second in inverse_pairs(vectors):
+        twice = vectors.copy()
+        twice[second] = vectors[first]
+        other = _stored(subject.entry, subject.challenge, subject.spec, subject.seed, _split_of(twice))
+        states_of_both = np.concatenate([vectors, _random_states(subject)])
+        if np.allclose(_energies_of(subject, states_of_both), _energies_of(other, states_of_both), 1e-5, 1e-6):
+            yield (
+                f"vectors {first + 1} and {second + 1} are each other's inverse, and {subject.entry.label} learns the "
+                "same from both, as the product of any two units is the same in them: it stores one pattern, twice"
+            )
 
 
 def _stored(entry: PlayerEntry, challenge: str, spec: PatternSpec, seed: int, split: PatternSplit) -> Subject:
@@ -169,8 +194,7 @@ def _weights(subject: Subject, _: InsideConfig) -> Section:
 def _energies(subject: Subject, _: InsideConfig) -> Section:
     """Show the energies of stored, held-out and random patterns."""
     stored = _energies_of(subject, subject.stored)
-    stream = rng.generators([subject.seed], "noise")[0]
-    random = np.where(stream.random((N_STARTS, subject.spec.n)) < 0.5, np.float32(-1.0), np.float32(1.0))
+    random = _random_states(subject)
     facts = {
         "stored": stored,
         "held_out": _energies_of(subject, subject.held_out) if len(subject.held_out) else None,
@@ -185,6 +209,12 @@ def _energies(subject: Subject, _: InsideConfig) -> Section:
             values.append(float(energies.mean()))
     title = "energy of stored patterns" + (f", the first {N_SHOWN} of {len(stored)}" if len(stored) > N_SHOWN else "")
     return Section(facts, [BarPanel(title, tuple(names), np.array(values))])
+
+
+def _random_states(subject: Subject) -> Array:
+    """Draw states [N_STARTS, N], the same each time."""
+    stream = rng.generators([subject.seed], "noise")[0]
+    return np.where(stream.random((N_STARTS, subject.spec.n)) < 0.5, np.float32(-1.0), np.float32(1.0))
 
 
 def _energies_of(subject: Subject, patterns: Array) -> Array:
@@ -203,8 +233,7 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     n = subject.spec.n
     starts = None
     if n > states.MAX_ENUMERATED:
-        stream = rng.generators([subject.seed], "noise")[0]
-        starts = np.where(stream.random((N_STARTS, n)) < 0.5, np.float32(-1.0), np.float32(1.0))
+        starts = _random_states(subject)
     found = states.landscape(subject.memory, subject.stored, starts)
     right, of = states.corrected(subject.memory, subject.stored)
     is_fixed = (states.recalled(subject.memory, subject.stored) == subject.stored).all(axis=1)
@@ -257,12 +286,10 @@ def label_of(kind: states.StateKind) -> str:
 
 def _synchronous(subject: Subject) -> dict[str, Any] | None:
     """Follow synchronous updates from every state, with a memory whose units can be updated all at once."""
-    if not {"update", "recall_mode"} <= {setting.name for setting in settings(type(subject.entry.settings))}:
+    memory = subject.memory
+    if not isinstance(memory, UpdatesAtOnce):
         return None
-    at_once = dataclasses.replace(subject.entry.settings, update="synchronous", recall_mode="single_pass")
-    memory = registry.load("memories", subject.entry.name).make(subject.spec, [subject.seed], at_once)
-    memory.store(subject.patterns.stored)
-    found = states.synchronous(lambda every: states.recalled(memory, every), subject.spec.n)
+    found = states.synchronous(lambda every: memory.synchronous_update(0, every), subject.spec.n)
     cycles = [
         {"length": len(cycle.states), "states": cycle.states.astype(np.int64), "basin": cycle.basin}
         for cycle in found.cycles

@@ -25,6 +25,7 @@ def entry_of(found: Inside, run: str | None = None) -> dict[str, Any]:
         "seed": subject.seed,
         "units": subject.spec.n,
         "patterns": subject.stored,
+        "notes": list(subject.notes),
         "sections": {name: section.facts for name, section in found.sections.items()},
         "left_out": found.left_out,
         "panels": [panels.entry_of(panel) for panel in shown],
@@ -41,6 +42,8 @@ def title_of(found: Inside) -> str:
 def show(found: Inside) -> None:
     """Print every section: its tables, then its panels."""
     console.print_result(title_of(found))
+    for note in found.subject.notes:
+        console.print_result(note)
     for name, section in found.sections.items():
         if name in TABLES:
             console.print_result()

@@ -105,6 +105,18 @@ def test_interruptions_change_nothing(changes, tmp_path):
     assert summary_of(tmp_path / "whole") == summary_of(lab)
 
 
+def test_trials_of_an_interrupted_search_were_interrupted_or_wait(tmp_path):
+    with CellStore(tmp_path) as store:
+        snapshots = loop.tune(build(SMALL), store, lambda n: Here())
+        while not next(snapshots).done:
+            pass
+        states = [trial["state"] for trial in summary_of(tmp_path)["trials"]]
+        snapshots.close()
+    assert (states[0], states[2]) == ("running", "waiting")
+    states = [trial["state"] for trial in summary_of(tmp_path)["trials"]]
+    assert (states[0], states[2]) == ("interrupted", "waiting")
+
+
 def test_nothing_is_evaluated_twice(lab):
     again = tuned(lab, SMALL)
     assert again.id == "t1"
