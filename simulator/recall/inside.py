@@ -188,7 +188,9 @@ def _weights(subject: Subject, _: InsideConfig) -> Section:
     title = "kept patterns, one a row" if keeps_patterns else "weights, one unit a row"
     names = tuple(f"{k + 1}" for k in range(len(weights))) if len(weights) <= N_SHOWN else ()
     columns = tuple(f"{k + 1}" for k in range(weights.shape[1])) if weights.shape[1] <= N_SHOWN else ()
-    return Section({"weights": weights}, [HeatPanel(title, weights, names, columns)])
+    are_pictures = len(subject.spec.shape) > 1 and weights.shape[1] == subject.spec.n
+    fields = subject.pictures(weights.astype(np.float32)) if are_pictures else None
+    return Section({"weights": weights}, [HeatPanel(title, weights, names, columns, fields=fields)])
 
 
 def _energies(subject: Subject, _: InsideConfig) -> Section:
@@ -261,7 +263,7 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     if shown:
         names = tuple(label_of(point.kind) for point in shown)
         images = subject.pictures(np.stack([point.state for point in shown]))
-        panels.append(PicturePanel("fixed points, the largest basin first", images, names))
+        panels.append(PicturePanel("fixed points, the largest basin first", images, names, as_ink=True))
         title = f"basins, of {found.n_starts:,} {'states' if found.is_complete else 'random starts'}"
         panels.append(BarPanel(title, names, np.array([float(point.basin) for point in shown])))
     return Section(facts, panels)
@@ -358,7 +360,8 @@ def _filters(subject: Subject, _: InsideConfig) -> Section:
     if isinstance(memory, HasFeatureMaps):
         stages = [*memory.kernels(0), *memory.feature_maps(0, subject.stored[0])]
         panels: list[Panel] = [_map_panel(stage.name, stage.values) for stage in stages]
-        input_panel = PicturePanel("the pattern of the maps: stored 1", subject.pictures(subject.stored[:1]))
+        pattern = subject.pictures(subject.stored[:1])
+        input_panel = PicturePanel("the pattern of the maps: stored 1", pattern, as_ink=True)
         return Section({stage.name: stage.values for stage in stages}, [input_panel, *panels])
     if not isinstance(memory, HasReceptiveFields):
         raise NotThereError("no weights from the units of a pattern")
@@ -397,6 +400,7 @@ def _reconstruction(subject: Subject, _: InsideConfig) -> Section:
         "held-out patterns and their reconstructions",
         subject.pictures(images),
         (*titles, *(f"{error:.1%}" for error in errors["held_out"][:n])),
+        as_ink=True,
         per_row=len(titles),
     )
     return Section({"error": means, "per_pattern": errors}, [bars, pictures])
@@ -485,6 +489,7 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
         "nearest stored patterns, by code and by pixel",
         subject.pictures(np.stack(images)),
         tuple(captions),
+        as_ink=True,
         per_row=1 + by["code"].shape[1],
     )
     facts = {f"by_{kind}": found + 1 for kind, found in by.items()}
