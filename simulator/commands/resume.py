@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from simulator.commands import predict as predict_command
 from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
@@ -34,7 +36,7 @@ def act(args: ParsedArgs) -> CommandResult:
         from simulator.reporting import tune
 
         data, code = tune_command.resume(name, lab, lambda: view_of(options, "tune"), options)
-        return CommandResult(data, tune.show, code)
+        return CommandResult(data, partial(tune.show, written=options.output), code)
     if recall_command.is_benchmark(name, lab):
         refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
         from simulator.reporting import recall

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def act(args: ParsedArgs) -> CommandResult:
     config = assemble(TuneConfig, sources_of(args))
     data, code = begin(config, lab_of(options), lambda: view_of(options, "tune"), options)
     write_best(data, options)
-    return CommandResult(data, tune.show, code)
+    return CommandResult(data, partial(tune.show, written=options.output), code)
 
 
 def sources_of(args: ParsedArgs) -> list[ConfigSource]:

@@ -53,6 +53,8 @@ MARK_ORDER = (
 )  # the last one lies on top
 _RANKS = {kind: rank for rank, kind in enumerate(MARK_ORDER)}
 FLOORS = ("lava", "slippery", "start", "walker")  # marks that others may stand on, or that stand on others
+WALKER = 0.7  # of a cell: the arrow below it is seen at its ends
+START = 0.3  # of a cell, in its corner, where the agent that stands there does not cover it
 _CORNERS = ((-1, -1), (1, -1), (-1, 1), (1, 1))  # of a cell, for marks that share it
 LINE = 19  # units from one line below a picture to the next
 MAX_WORDS = 0.36  # of the height, for those lines
@@ -494,11 +496,14 @@ def _draw_marks(
         place = frame.place(*at)
         size = frame.cell * (1.0 if mark.kind in ("lava", "slippery") else 0.86)
         if mark.kind == "walker":
-            size = max(size, canvas.px(11))  # seen on small maps too
+            size = max(frame.cell * WALKER, canvas.px(11))  # seen on small maps too
         elif mark.kind == "start" or (mark.kind not in FLOORS and shared[at] > 1):  # into a corner
             size = frame.cell * 0.46
+            if mark.kind == "start":  # no larger than is read
+                size = max(min(size, canvas.px(18)), frame.cell * START)
             dx, dy = _CORNERS[corners[at] % 4]
-            place = (place[0] + dx * frame.cell * 0.25, place[1] + dy * frame.cell * 0.25)
+            away = (frame.cell - size) / 2 - frame.cell * 0.02
+            place = (place[0] + dx * away, place[1] + dy * away)
             corners[at] += 1
         r, g, b = (int(c) for c in table[at])
         draw_mark(canvas, mark.kind, place, size, mark.label, ink_on((r, g, b)))

@@ -668,7 +668,8 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
         canvas.text(rect.topleft, "empty", SIZE, FAINT)
         return None
     foot = canvas.px(17) if panel.captions else 0
-    columns, side = _tiling(rect, images.shape[0], (images.shape[1], images.shape[2]), foot, canvas.px(6))
+    shape = (images.shape[1], images.shape[2])
+    columns, side = _tiling(rect, images.shape[0], shape, foot, canvas.px(6), panel.per_row)
     wide, high = side
     found = None
     for k, image in enumerate(images):
@@ -689,10 +690,12 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
     return found
 
 
-def _tiling(rect: Rect, n: int, shape: tuple[int, int], foot: int, gap: int) -> tuple[int, tuple[float, float]]:
-    """Return how many pictures stand in a row, and how large they are at most."""
-    best = (1, (1.0, 1.0))
-    for columns in range(1, n + 1):
+def _tiling(
+    rect: Rect, n: int, shape: tuple[int, int], foot: int, gap: int, per_row: int = 0
+) -> tuple[int, tuple[float, float]]:
+    """Return how many pictures stand in a row, ``per_row`` where that is not 0, and how large they are at most."""
+    best = (per_row or 1, (1.0, 1.0))
+    for columns in [per_row] if per_row else range(1, n + 1):
         rows = math.ceil(n / columns)
         wide = (rect.width - gap * (columns - 1)) / columns
         high = (rect.height - gap * (rows - 1)) / rows - foot
