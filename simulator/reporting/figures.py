@@ -172,10 +172,10 @@ def save(figure: Any, path: Path, *, force: bool = False) -> None:
 
 
 def _compact(text: str) -> str:
-    """Leave out of an SVG file what nobody sees: names, repeated letters, what is finer than a tenth of a point."""
+    """Leave out of an SVG file what nobody sees: most names, repeated letters, what is under a tenth of a point."""
     text = _INDENT.sub("\n", _PLACES.sub(lambda found: _DECIMAL.sub(_rounded, found[0]), text))
     used = set(_REFERENCE.findall(text)) | set(_HREF.findall(text))
-    text = _NAME.sub(lambda found: found[0] if found[1] in used else "", text)
+    text = _NAME.sub(lambda found: found[0] if found[1] in used or found[1].startswith("axes_") else "", text)
     return _DATA.sub(_shortened_data, _GLYPH.sub(r'\1 x="\2"', text)).replace("DejaVuSans-", "c")
 
 
