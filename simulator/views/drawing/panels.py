@@ -753,9 +753,9 @@ def _padded(span: tuple[float, float]) -> tuple[float, float]:
     return span[0] - pad, span[1] + pad
 
 
-def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int) -> None:
-    """Draw a point of a group: groups differ in colour and in shape."""
-    colour = LINES[group % len(LINES)]
+def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int, colour: Colour | None = None) -> None:
+    """Draw a point of a group: groups differ in shape, and in colour where none is given."""
+    colour = colour or LINES[group % len(LINES)]
     x, y = place
     if group % 4 == 0:
         canvas.circle(place, size, colour)
