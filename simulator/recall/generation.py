@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -36,14 +36,24 @@ NORMAL_EXTENT = 2.0  # of the plane of a memory whose codes are standard normal 
 Progress = Callable[[int, int, str], None]  # what is done, of how much, and what goes on
 
 
-class Watcher:
-    """Somebody who looks on while memories learn; this one does nothing."""
+class Watcher(Protocol):
+    """Somebody who looks on while memories learn."""
 
     def moment(self, study: GenerationStudy) -> None:
         """Look at what there is so far."""
 
     def pause(self, label: str, share: float) -> None:
         """Use a pause in the learning of a memory, of which a share is over."""
+
+
+class NoWatcher:
+    """A watcher that does not look."""
+
+    def moment(self, study: GenerationStudy) -> None:
+        """Do nothing."""
+
+    def pause(self, label: str, share: float) -> None:
+        """Do nothing."""
 
 
 class SampleScores(NamedTuple):
@@ -162,7 +172,7 @@ def study(
         uniform=score(_uniform(split.stored, config.samples, seed_list), split.stored, is_bipolar=is_bipolar),
         held_out=score(split.held_out, split.stored, is_bipolar=is_bipolar) if n_novel else None,
     )
-    watcher = watcher or Watcher()
+    watcher = watcher or NoWatcher()
     n_moments = 1 if codes_only else config.moments
     n_done = 0
     generated: list[Generated] = []

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from simulator import console
 from simulator.commands.live.window import typed
-from simulator.recall.generation import GenerationStudy, Watcher
+from simulator.recall.generation import GenerationStudy
 from simulator.reporting import generation
 from simulator.views.window.scenes_page import Moment, Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
 
-class GenerationWindow(Watcher):
+class GenerationWindow:
     """Samples of memories while they learn, which stay open for what came of it.
 
     Args:
