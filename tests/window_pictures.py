@@ -75,60 +75,48 @@ CASES = (
     ),
     Case(
         "atlas",
-        ("atlas", "rooms", "--env.layout", "four", "--method", "laplacian", "tsne", "hac", "--view", "window"),
+        "atlas rooms --env.layout four --method laplacian tsne hac --view window".split(),
         (("room", ""), ("state", "right down down"), ("visits", "x x"), ("tsne", "2"), ("hac", "3")),
         opens=True,
     ),
-    Case("graph", ("atlas", "rooms", "--view", "window"), (("rooms", ""), ("state", "right right")), opens=True),
-    Case(
-        "codes", ("atlas", "rbm", "digits", "--patterns", "60", "--view", "window"), (("class", "right"),), opens=True
-    ),
+    Case("graph", "atlas rooms --view window".split(), (("rooms", ""), ("state", "right right")), opens=True),
+    Case("codes", "atlas rbm digits --patterns 60 --view window".split(), (("class", "right"),), opens=True),
     Case(
         "generate",
-        ("generate", "vae", "digits", "--memory.latent-dim", "2", "--seeds", "2", "--view", "window"),
+        "generate vae digits --memory.latent-dim 2 --seeds 2 --view window".split(),
         (("samples", ""), ("before", "[ ["), ("codes", "2"), ("measures", "3"), ("stored", "4")),
         opens=True,
     ),
     Case(
         "show",
-        ("show", "rbm", "digits", "--patterns", "8", "--view", "window"),
-        tuple(
-            (name, str(k + 1)) for k, name in enumerate(("weights", "energies", "filters", "clean", "roc", "nearest"))
-        ),
+        "show rbm digits --patterns 8 --view window".split(),
+        tuple(zip(("weights", "energies", "filters", "clean", "roc", "nearest"), "123456", strict=True)),
         opens=True,
     ),
     Case(
         "states",
-        ("show", "hopfield", "--patterns-from", "1,-1,1,-1,1,1;1,1,1,-1,-1,-1;-1,1,-1,1,-1,-1", "--view", "window"),
+        "show hopfield --patterns-from 1,-1,1,-1,1,1;1,1,1,-1,-1,-1;-1,1,-1,1,-1,-1 --view window".split(),
         (("weights", ""), ("states", "3")),
         opens=True,
     ),
     Case(
         "boltzmann",
-        ("show", "boltzmann", "--patterns-from", "1,-1,1,-1,1,1;1,1,1,-1,-1,-1", "--view", "window"),
+        "show boltzmann --patterns-from 1,-1,1,-1,1,1;1,1,1,-1,-1,-1 --view window".split(),
         (("distribution", "3"),),
         opens=True,
     ),
     Case(
         "predict",
-        ("predict", "logistic_regression", "nearest", "classes", "--task.labels", "20,50", "--seeds", "2")
-        + ("--view", "window"),
+        "predict logistic_regression nearest classes --task.labels 20,50 --seeds 2 --view window".split(),
         (("scores", ""), ("confusion", "2"), ("roc", "3")),
         opens=True,
     ),
     Case(
         "tune",
         (
-            "tune",
-            "q_learning",
-            "FrozenLake-v1",
-            "--space.agent.step-size",
-            "0.01:1:log",
-            "--space.agent.gamma",
-            "0.9,0.99",
-        )
-        + ("--trials", "12", "--halving", "steps", "--rungs", "2", "--eta", "2", "--steps", "2000", "--seeds", "8")
-        + ("--workers", "1", "--view", "window"),
+            "tune q_learning FrozenLake-v1 --space.agent.step-size 0.01:1:log --space.agent.gamma 0.9,0.99 --trials 12 "
+            "--halving steps --rungs 2 --eta 2 --steps 2000 --seeds 8 --workers 1 --view window"
+        ).split(),
         (("best", ""), ("third", "down down"), ("size", "2")),
         opens=True,
     ),
