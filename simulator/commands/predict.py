@@ -7,13 +7,23 @@ and every task has scores of its own. The loop, the lab, the reports and the pic
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 from simulator import console
+from simulator.commands.live import window
 from simulator.commands.live.driver import drive, interruption_line
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
+from simulator.commands.parsing.command import (
+    Command,
+    CommandResult,
+    Options,
+    ParsedArgs,
+    lab_of,
+    named_players,
+    view_of,
+)
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config.codec import assemble, of_record, own_settings, read, table_at
@@ -26,6 +36,7 @@ from simulator.core.notices import forget_notices
 from simulator.core.snapshots import PREDICT, PredictSnapshot
 from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
+from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
 
 
@@ -33,16 +44,35 @@ def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
     from simulator.reporting import predict
 
-    if args.options.view == "window":
-        raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
     sources = _sources(args)
     if not named_players(sources, ("task",)):
         tasks = ", ".join(registry.names("tasks"))
         raise ValueError(f"expected engram predict [METHOD|MEMORY ...] TASK, or --config FILE; the tasks are {tasks}")
     config = assemble(PredictConfig, sources)
     options = args.options
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "predict"), options.label)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options.label))
     return CommandResult(data, predict.show, code)
+
+
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a comparison with the view that the options ask for; a window shows the result until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "predict"))
+    from simulator.views.window.predict_window import PredictWindow
+
+    def read(name: str) -> dict[str, Any] | None:
+        with contextlib.suppress(StoreError, StoreFailure, OSError):
+            return stored(name, lab)
+        return None
+
+    return window.follow(PredictWindow(read, window.typed(), options.scale), run, "comparison")
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
@@ -154,7 +184,7 @@ def _begun(snapshot: PredictSnapshot) -> None:
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view"),
+    ("config", "label", "view", "scale"),
     lambda: own_settings(PredictConfig),
     ("method", "task"),
     _players,

@@ -7,7 +7,7 @@ from functools import partial
 from simulator.commands import predict as predict_command
 from simulator.commands import recall as recall_command
 from simulator.commands import run as run_command
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.show import is_tournament
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig
@@ -31,11 +31,15 @@ def act(args: ParsedArgs) -> CommandResult:
         )
         return CommandResult(data, tournament.show, code)
     if kind_of(lab, name) == TUNE:
-        refuse_unused(args, "resume", "a tuning", ("view", "workers", "trust_files", "retry", "output", "force"))
+        refuse_unused(
+            args, "resume", "a tuning", ("view", "scale", "workers", "trust_files", "retry", "output", "force")
+        )
         from simulator.commands import tune as tune_command
         from simulator.reporting import tune
 
-        data, code = tune_command.resume(name, lab, lambda: view_of(options, "tune"), options)
+        data, code = tune_command.viewed(
+            options, lab, lambda make_view: tune_command.resume(name, lab, make_view, options)
+        )
         return CommandResult(data, partial(tune.show, written=options.output), code)
     if recall_command.is_benchmark(name, lab):
         refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
@@ -44,12 +48,12 @@ def act(args: ParsedArgs) -> CommandResult:
         data, code = recall_command.viewed(options, lab, lambda make_view: recall_command.resume(name, lab, make_view))
         return CommandResult(data, recall.show, code)
     if predict_command.is_comparison(name, lab):
-        refuse_unused(args, "resume", "a comparison of predictions", ("view",))
-        if options.view == "window":
-            raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
+        refuse_unused(args, "resume", "a comparison of predictions", ("view", "scale"))
         from simulator.reporting import predict
 
-        data, code = predict_command.resume(name, lab, lambda: view_of(options, "predict"))
+        data, code = predict_command.viewed(
+            options, lab, lambda make_view: predict_command.resume(name, lab, make_view)
+        )
         return CommandResult(data, predict.show, code)
     if kind_of(lab, name) == PLAY:
         raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play begins another sitting)")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from simulator import console
+from simulator.commands.live import window
 from simulator.commands.live.driver import drive, interruption_line
 from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of, view_of
 from simulator.commands.parsing.help import PlayerHelp, player_help
@@ -24,6 +27,7 @@ from simulator.core.snapshots import TUNE, TuneSnapshot
 from simulator.store.cell_store import CellStore
 from simulator.store.database import NAME
 from simulator.store.lab import existing, is_written
+from simulator.store.records import StoreError, StoreFailure
 from simulator.tournaments.workers.local import check_place
 
 TABLES = ("agent", "env", "memory", "challenge", "space")
@@ -34,16 +38,42 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.reporting import tune
 
     options = args.options
-    if options.view == "window":
-        raise ValueError("--view window: a tuning has no window, expected terminal or none")
     if options.output:
         check_output(options.output, options.force)
     elif options.force:
         raise ValueError("--force: nothing is written, expected -o FILE beside it")
     config = assemble(TuneConfig, sources_of(args))
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "tune"), options)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options))
     write_best(data, options)
     return CommandResult(data, partial(tune.show, written=options.output), code)
+
+
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a tuning with the view that the options ask for; a window shows the judgement until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "tune"))
+    from simulator.tuning.summary import summary, trial_estimates
+    from simulator.views.window.intervals import Interval
+    from simulator.views.window.tune_page import Standing, TuneWindow
+
+    known: dict[Any, Any] = {}
+
+    def read(name: str) -> Standing | None:
+        with contextlib.suppress(StoreError, StoreFailure, OSError), CellStore(lab) as store:
+            found = trial_estimates(store, name, known)
+            ends = [(each.value, each.low, each.high) for each in found.values()]
+            intervals = [Interval(*(math.nan if end is None else float(end) for end in each)) for each in ends]
+            return Standing(summary(store, name), dict(zip(found, intervals, strict=True)))
+        return None
+
+    return window.follow(TuneWindow(read, window.typed(), options.scale), run, "tuning")
 
 
 def sources_of(args: ParsedArgs) -> list[ConfigSource]:
@@ -223,7 +253,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (0, 3),
-    ("output", "force", "label", "view", "workers", "trust_files", "retry"),
+    ("output", "force", "label", "view", "scale", "workers", "trust_files", "retry"),
     lambda: own_settings(TuneConfig),
     TABLES,
     players=_players,
