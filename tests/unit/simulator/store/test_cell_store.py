@@ -10,8 +10,8 @@ from contextlib import closing
 import numpy as np
 import pytest
 
+from simulator.core.experiment_kinds import TUNE
 from simulator.store import journal
-from simulator.core.snapshots import TUNE
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, failed, kind_of, of_result
 from simulator.store.database import NAME
 from simulator.store.repair import repair
