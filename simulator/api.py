@@ -13,18 +13,9 @@ from typing import Any
 
 from simulator.arguments import Player, Players, one, run_config, several
 from simulator.config.tournament import PLACES, SIDES
+from simulator.core.experiment_kinds import PREDICT, RECALL, TOURNAMENT, TUNE
 from simulator.core.notices import forget_notices
-from simulator.core.snapshots import (
-    PREDICT,
-    RECALL,
-    TOURNAMENT,
-    TUNE,
-    PredictSnapshot,
-    RecallSnapshot,
-    RunSnapshot,
-    TournamentSnapshot,
-    TuneSnapshot,
-)
+from simulator.core.snapshots import PredictSnapshot, RecallSnapshot, RunSnapshot, TournamentSnapshot, TuneSnapshot
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.results import PredictResult, RecallResult, RunResult, TournamentResult, TuneResult

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
-from simulator.core.snapshots import PREDICT, RECALL, TOURNAMENT, TUNE
+from simulator.core.experiment_kinds import PREDICT, RECALL, TOURNAMENT, TUNE
 
 if TYPE_CHECKING:
     from simulator.views.window.app import Page

@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 from simulator.config.codec import settings_hash, to_toml
 from simulator.config.tune import TuneConfig, with_point
+from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import check_label
-from simulator.core.snapshots import TUNE, TrialRow, TuneSnapshot
+from simulator.core.snapshots import TrialRow, TuneSnapshot
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange
 from simulator.store.hosting import WorkClock, hosted
 from simulator.store.run_records import installed

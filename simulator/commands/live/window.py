@@ -11,7 +11,7 @@ from simulator import console
 from simulator.core.scene import Panel
 
 if TYPE_CHECKING:
-    from simulator.commands.run import MakeView, Outcome
+    from simulator.commands.live.driver import MakeView, Outcome
     from simulator.views.window.app import Page
 
 OTHERWISE = "without one, --picture FILE draws the same, and --view terminal prints it"

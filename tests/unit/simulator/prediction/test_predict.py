@@ -16,11 +16,12 @@ from simulator.commands import reproduce
 from simulator.config import codec
 from simulator.config import predict as predict_config
 from simulator.config.predict import PredictConfig
+from simulator.core.experiment_kinds import PREDICT
 from simulator.core.snapshots import PredictSnapshot
 from simulator.prediction import loop
 from simulator.prediction import summary as predictions
 from simulator.reporting import html_page, plot, predict
-from simulator.reporting.report import PREDICT, show_csv
+from simulator.reporting.report import show_csv
 from simulator.store.run_store import Store
 from simulator.views.predict import page_of, plain_line
 from simulator.views.style import TerminalStyle

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from simulator.core.experiment_kinds import TOURNAMENT
 from simulator.reporting import figures, plot, recall_figures
 from simulator.reporting.figures import COLOURS, HOLLOW, MAX_LINES, even_parts, numbers, svg
-from simulator.reporting.report import TOURNAMENT
 from simulator.reporting.tournament import readable
 from simulator.reporting.tournament_figures import DEFAULT, pictures_of
 from tests.helpers.tournament_summaries import HOSTILE, analyzed, around, summary
