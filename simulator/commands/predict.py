@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Callable, Generator
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.live import window
@@ -38,6 +40,9 @@ from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
+
+if TYPE_CHECKING:
+    from simulator.views.window.predict_window import StoredComparisonPage
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -67,12 +72,27 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
         return run(lambda: view_of(options, "predict"))
     from simulator.views.window.predict_window import PredictWindow
 
-    def read(name: str) -> dict[str, Any] | None:
-        with contextlib.suppress(StoreError, StoreFailure, OSError):
-            return stored(name, lab)
-        return None
+    return window.follow(PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale), run, "comparison")
 
-    return window.follow(PredictWindow(read, window.typed(), options.scale), run, "comparison")
+
+def stored_page(run: str, lab: str) -> StoredComparisonPage:
+    """Make the page of a stored comparison, which looks into its lab from now on.
+
+    Raises:
+        ValueError: no such comparison.
+    """
+    from simulator.views.window.predict_window import StoredComparisonPage
+
+    name = stored(run, lab)["run"]
+    command = shlex.join(["engram", "watch", name, "--lab", lab])
+    return StoredComparisonPage(partial(_read_now, name, lab), command)
+
+
+def _read_now(run: str, lab: str) -> dict[str, Any] | None:
+    """Summarise a stored comparison; None where its lab cannot be read now."""
+    with contextlib.suppress(StoreError, StoreFailure, OSError):
+        return stored(run, lab)
+    return None
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
