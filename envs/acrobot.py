@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -59,6 +60,7 @@ MAX_STEPS = 500
 REWARD_THRESHOLD = -100.0
 RANDOM_SCORE = -499.0  # mean of 40,960 episodes of random play, standard error 0.05
 STEPS_PER_SECOND = 15.0  # as Gymnasium's original is drawn
+OBSERVED = ("cos theta1", "sin theta1", "cos theta2", "sin theta2", "velocity of theta1", "velocity of theta2")
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
     """
     settings = AcrobotSettings(config.equations == "book", float(config.torque_noise), 2.0)
     dynamics = Dynamics(_start, _transition, _observe if config.observe == "all" else _observe_position)
-    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(4), _render, _fix_first_obs)
+    render = partial(_render, OBSERVED if config.observe == "all" else OBSERVED[:4])
+    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(4), render, _fix_first_obs)
 
 
 def describe(config: Config) -> EnvSpec:
@@ -215,14 +218,14 @@ def _fix_first_obs(states: Array, obs: Array) -> None:
     obs[:, 1:4:2] = np.sin(angles)
 
 
-def _render(state: Array, episode_step: int) -> Scene:
+def _render(observed: tuple[str, ...], state: Array, episode_step: int) -> Scene:
     """Draw the line to reach, and both links."""
     angles = np.cumsum(state[:2])
     x = np.cumsum([0.0, *np.sin(angles)])
     y = np.cumsum([0.0, *-np.cos(angles)])
     lines = np.array([(-2.2, 1.0, 2.2, 1.0), (x[0], y[0], x[1], y[1]), (x[1], y[1], x[2], y[2])]) / 4.4 + 0.5
     facts = {"step": str(episode_step), "tip": f"{y[2]:.2f} (line at 1)"}
-    return Scene("acrobot", lines=lines, actions=("pull back", "idle", "pull forth"), facts=facts)
+    return Scene("acrobot", lines=lines, actions=("pull back", "idle", "pull forth"), facts=facts, observed=observed)
 
 
 if __name__ == "__main__":

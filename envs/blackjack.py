@@ -36,7 +36,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from math import prod
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ from simulator.core.jit import jit_inline
 from simulator.core.mdp.model import GOES_ON, TERMINATES, FiniteMDP, checked, uniform_policy
 from simulator.core.mdp.solve import evaluate_finite, value_iteration
 from simulator.core.protocols import Array, EnvSpec
-from simulator.core.scene import Scene
+from simulator.core.scene import Mark, Scene
 
 STICK = 0
 HIT = 1
@@ -85,7 +85,9 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
     """
     settings = BlackjackSettings(config.sab, config.natural)
     dynamics = Dynamics(_start, _transition, _observe)
-    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(7, np.int64), _render)
+    return CompiledEnv(
+        describe(config), seed_list, dynamics, settings, np.zeros(7, np.int64), partial(_render, _charts(config))
+    )
 
 
 @cache
@@ -172,13 +174,48 @@ def _observe(copies, i, obs):
     obs[i] = (_best_sum(copies, i, PLAYER) * 11 + copies.state[i, OPEN_CARD]) * 2 + (1 if usable else 0)
 
 
-def _render(state: Array, episode_step: int) -> Scene:
-    """Give the player's sum and the dealer's open card in words."""
+HIGHEST = 21  # sum of the player in the first row of the chart
+LOWEST = 4  # and in its last
+
+
+class Charts(NamedTuple):
+    """Places of the MDP's states in a chart of sums and open cards, int [N, 2]; those of the other chart at row -1."""
+
+    hard: Array  # without a usable ace
+    soft: Array  # with one
+
+
+@cache
+def _charts(config: Config) -> Charts:
+    seen = describe(config).state_obs
+    player, dealer, usable = np.unravel_index(np.asarray(seen), OBS_SHAPE)
+    places = np.stack([HIGHEST - player, dealer - 1], axis=1)
+    return Charts(*(np.where(((usable == soft) & (player <= HIGHEST))[:, None], places, -1) for soft in (0, 1)))
+
+
+def _render(charts: Charts, state: Array, episode_step: int) -> Scene:
+    """Give the hand's place in the chart of all hands like it, with or without a usable ace, as the book draws them."""
     hard = int(state[PLAYER])
     usable = bool(state[PLAYER + HAS_ACE]) and hard <= 11
-    shown = f"{hard + 10} with a usable ace" if usable else str(hard)
-    facts = {"step": str(episode_step), "player": shown, "dealer shows": str(state[OPEN_CARD])}
-    return Scene("blackjack", actions=("stick", "hit"), facts=facts)
+    total = hard + 10 * usable
+    dealer = int(state[OPEN_CARD])
+    facts = {
+        "step": str(episode_step),
+        "player": f"{total} with a usable ace" if usable else str(total),
+        "dealer shows": "an ace" if dealer == 1 else str(dealer),
+    }
+    sums = range(HIGHEST, LOWEST - 1, -1)
+    return Scene(
+        f"blackjack, hands {'with' if usable else 'without'} a usable ace: player's sum by dealer's card",
+        walls=np.zeros((len(sums), len(CARDS)), np.bool_),
+        marks=(Mark(HIGHEST - total, dealer - 1, "walker"),) if total <= HIGHEST else (),
+        places=charts.soft if usable else charts.hard,
+        actions=("stick", "hit"),
+        facts=facts,
+        meanings={"walker": "this hand"},
+        row_names=tuple(str(total) for total in sums),
+        column_names=("ace", *(str(card) for card in range(2, 11))),
+    )
 
 
 # The same game as a finite MDP. A state is the player's hand and the dealer's open card: the dealer's other card is a

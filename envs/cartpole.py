@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -61,6 +62,7 @@ STEP_REWARD = 0  # places in the settings: the reward of a step,
 LAST_REWARD = 1  # and of the step that ends the episode
 POSITIONS = [0, 2]  # the observations that are no velocities
 STEPS_PER_SECOND = 50.0  # as Gymnasium's original is drawn
+OBSERVED = ("cart position", "cart velocity", "pole angle", "pole velocity")
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
     """
     rewards = np.array([0.0, -1.0] if config.sutton_barto_reward else [1.0, 1.0])
     dynamics = Dynamics(_start, _transition, _observe if config.observe == "all" else _observe_position)
-    return CompiledEnv(describe(config), seed_list, dynamics, rewards, np.zeros(4), _render)
+    render = partial(_render, OBSERVED if config.observe == "all" else tuple(OBSERVED[k] for k in POSITIONS))
+    return CompiledEnv(describe(config), seed_list, dynamics, rewards, np.zeros(4), render)
 
 
 def describe(config: Config) -> EnvSpec:
@@ -149,7 +152,7 @@ def _observe_position(copies, i, obs):
     obs[i, 1] = copies.state[i, 2]
 
 
-def _render(state: Array, episode_step: int) -> Scene:
+def _render(observed: tuple[str, ...], state: Array, episode_step: int) -> Scene:
     """Draw the track, the cart as a box, and the pole; one unit of length is the track's half."""
     x, _, theta, _ = state
     left = x - 0.25
@@ -160,7 +163,7 @@ def _render(state: Array, episode_step: int) -> Scene:
     track = (-MAX_POSITION, 0.0, MAX_POSITION, 0.0)
     lines = np.array([track, *cart, pole]) / (2 * MAX_POSITION) + [0.5, 0.25, 0.5, 0.25]
     facts = {"step": str(episode_step), "cart": f"{x:z.2f}", "pole": f"{np.degrees(theta):z.1f} degrees"}
-    return Scene("cart and pole", lines=lines, actions=("left", "right"), facts=facts)
+    return Scene("cart and pole", lines=lines, actions=("left", "right"), facts=facts, observed=observed)
 
 
 if __name__ == "__main__":

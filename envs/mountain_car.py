@@ -33,6 +33,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -55,6 +56,7 @@ MAX_STEPS = 200
 REWARD_THRESHOLD = -110.0
 GOAL_VELOCITY = 0  # its place in the settings
 STEPS_PER_SECOND = 30.0  # as Gymnasium's original is drawn
+OBSERVED = ("position", "velocity")
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def make(seed_list: Sequence[int], config: Config) -> CompiledEnv:
     """
     settings = np.array([config.goal_velocity], np.float64)
     dynamics = Dynamics(_start, _transition, _observe if config.observe == "all" else _observe_position)
-    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(2), _render)
+    render = partial(_render, OBSERVED if config.observe == "all" else OBSERVED[:1])
+    return CompiledEnv(describe(config), seed_list, dynamics, settings, np.zeros(2), render)
 
 
 def describe(config: Config) -> EnvSpec:
@@ -133,7 +136,7 @@ def _observe_position(copies, i, obs):
     obs[i, 0] = copies.state[i, 0]
 
 
-def _render(state: Array, episode_step: int) -> Scene:
+def _render(observed: tuple[str, ...], state: Array, episode_step: int) -> Scene:
     """Draw the hills, the flag, and the car as a stroke along the ground."""
     position, velocity = state
     ground = np.linspace(MIN_POSITION, MAX_POSITION, 41)
@@ -143,7 +146,7 @@ def _render(state: Array, episode_step: int) -> Scene:
     car = np.stack([ends_of_car, _height(ends_of_car) + 0.04], axis=1).ravel()
     lines = (np.vstack([hills, flag, car]) - [MIN_POSITION, 0, MIN_POSITION, 0]) / (MAX_POSITION - MIN_POSITION)
     facts = {"step": str(episode_step), "position": f"{position:.2f}", "velocity": f"{velocity:.3f}"}
-    return Scene("mountain car", lines=lines, actions=("left", "idle", "right"), facts=facts)
+    return Scene("mountain car", lines=lines, actions=("left", "idle", "right"), facts=facts, observed=observed)
 
 
 def _height(place: Array | float) -> Array:

@@ -81,6 +81,12 @@ def learn(patterns: Array, margin: float, n_epochs: int) -> Array:
     return weights
 
 
+def _updated(states: Array, weights: Array, external: Array | np.float32) -> Array:
+    """Give the units of states [..., Q, N] the signs of their fields; a unit without a field keeps its state."""
+    fields = states @ weights.swapaxes(-1, -2) + external
+    return np.where(fields == 0.0, states, np.sign(fields)).astype(np.float32)
+
+
 class Perceptrons:
     """S networks of N units; see :class:`simulator.core.memories.Memory`."""
 
@@ -134,8 +140,7 @@ class Perceptrons:
         n_iters = np.zeros(states.shape[:2], np.int64)
         is_moving = np.ones(states.shape[:2], np.bool_)
         for _ in range(max_iters):
-            fields = states @ self._weights.transpose(0, 2, 1) + external
-            new = np.where(mask | (fields == 0.0), states, np.sign(fields)).astype(np.float32)
+            new = np.where(mask, states, _updated(states, self._weights, external))
             is_fixed = (new == states).all(2)
             is_cycle = (new == before).all(2)
             moves = is_moving & ~is_fixed
@@ -157,6 +162,11 @@ class Perceptrons:
         norms = np.sqrt(np.square(self._weights, dtype=np.float64).sum(2))
         stabilities = states * (states @ self._weights.transpose(0, 2, 1)) / np.maximum(norms, 1e-12)[:, None]
         return np.asarray(-stabilities.sum(2))
+
+    def synchronous_update(self, index: int, states: Array) -> Array:
+        """Update all units of states [Q, N] once, without evidence."""
+        self._require_patterns()
+        return _updated(states, self._weights[index], np.float32(0.0))
 
     def receptive_fields(self, index: int) -> Array:
         """Return the weights [N, N] of seed number ``index``: row i leads to unit i."""

@@ -6,9 +6,12 @@ import json
 import math
 import os
 import re
+import shlex
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import zip_longest
 from typing import Any
 
@@ -35,11 +38,25 @@ def print_result(text: str = "") -> None:
     print(_safe(visible_lines(text), sys.stdout.encoding))
 
 
+_named_lab: ContextVar[str] = ContextVar("named_lab", default="")  # by --lab of this command
+
+
+@contextmanager
+def in_lab(lab: str) -> Iterator[None]:
+    """Let :func:`print_next` name the lab, which the commands that go on need too; empty: nobody named one."""
+    token = _named_lab.set(lab)
+    try:
+        yield
+    finally:
+        _named_lab.reset(token)
+
+
 def print_next(*commands: str) -> None:
-    """Print commands that go on from here, each on a line of its own."""
+    """Print commands that go on from here, each on a line of its own, with the lab where ``--lab`` named one."""
+    lab = f" --lab {shlex.quote(_named_lab.get())}" if _named_lab.get() else ""
     print_result("next:")
     for command in commands:
-        print_result(f"  {command}")
+        print_result(f"  {command}{lab}")
 
 
 def terminal_width() -> int | None:

@@ -185,6 +185,14 @@ class Hopfield:
         if n_iters:
             yield RecallStep(whole.patterns[0, 0], float(whole.energy[0, 0, n_iters]), n_iters)
 
+    def synchronous_update(self, index: int, states: Array) -> Array:
+        """Update all units of states [Q, N] of -1 and +1 once, without evidence, whatever recall does."""
+        values = check(np.asarray(states)[None], 1, self._spec, "state", domain="cue")
+        net = one_seed(self._net, index)
+        state = _copy_for(self._initial_state(net, values, None, None), 1)
+        synchronous.settle(net, state)
+        return state.states[0, :, : self._spec.n].astype(np.float32)
+
     def energy(self, patterns: Array) -> Array:
         """Compute E = -s.W s / 2 - b.s at patterns [S, Q, N] of -1, +1 and 0; float64 [S, Q]."""
         values = check(patterns, len(self._streams), self._spec, "pattern", domain="cue")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
+from simulator.commands.live import window
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
@@ -31,6 +32,8 @@ def act(args: ParsedArgs) -> CommandResult:
     if path is not None:
         check_ending(path)
         check_place(path, force=options.force)
+    if options.view == "window":
+        window.check()
     config = merge(AtlasConfig(), args.settings)
     _refuse_unused(args, config)
     with telling(Wait(unseen=True, doing=f"atlas of {args.names[0]}")):
@@ -41,6 +44,10 @@ def act(args: ParsedArgs) -> CommandResult:
 
         save_pictures(pictures_of(data), path, force=options.force)
     data["picture"] = options.picture or None
+    if options.view == "window":
+        from simulator.views.window.atlas_page import AtlasPage
+
+        window.show(AtlasPage(data, window.typed()), options.scale)
 
     def show(data: Mapping[str, Any]) -> None:
         tables.show(data)
@@ -166,7 +173,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (1, 2),
-    ("seed", "picture", "force"),
+    ("seed", "picture", "force", "view", "scale"),
     settings=lambda: settings(AtlasConfig),
     tables=("env", "memory", "challenge"),
     players=_players,
@@ -174,6 +181,7 @@ COMMAND = Command(
         "atlas rooms --env.layout four",
         "atlas rooms --env.layout four --method laplacian skip_gram hac --picture atlas.svg",
         "atlas latest --color action",
+        "atlas rooms --env.layout four --method laplacian tsne --view window",
         "atlas rbm digits --method tsne --patterns 200",
     ),
 )

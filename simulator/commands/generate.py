@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from simulator.commands.live import window
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, check_kinds
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
@@ -36,11 +37,23 @@ def act(args: ParsedArgs) -> CommandResult:
         check_place(Path(options.picture), force=options.force)
     if options.codes:
         config = replace(config, moments=1)
+    view = None
+    if options.view == "window":
+        from simulator.commands.live.generation_window import GenerationWindow
+
+        window.check()
+        view = GenerationWindow(f"{', '.join(args.names[:-1])} generate {args.names[-1]}", options.scale)
     announce_compiling()
     bar = ProgressBar("generate")
     challenge = PlayerEntry(recalled.challenge, recalled.challenge, recalled.challenge_settings)
     try:
-        found = study(config, recalled.contestants, challenge, codes_only=options.codes, progress=bar.update)
+        found = study(
+            config, recalled.contestants, challenge, codes_only=options.codes, progress=bar.update, watcher=view
+        )
+    except BaseException:
+        if view is not None:
+            view.shut()
+        raise
     finally:
         bar.close()
     shown = generation.panels_of(found)
@@ -48,6 +61,9 @@ def act(args: ParsedArgs) -> CommandResult:
         bands = "" if options.codes else "Bands are 95 % confidence intervals over seeds. "
         note = f"{bands}Pictures are of seed {found.seeds[0]}."
         save_pictures(panels.pictures_of(shown, note), Path(options.picture), force=options.force)
+
+    if view is not None:
+        view.stay()
 
     def show(data: Mapping[str, Any]) -> None:
         generation.show(data, shown)
@@ -87,7 +103,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (2, 10_000),
-    ("codes", "picture", "force"),
+    ("codes", "picture", "force", "view", "scale"),
     lambda: settings(GenerationConfig),
     ("memory", "challenge"),
     _players,
@@ -95,6 +111,7 @@ COMMAND = Command(
         "generate vae digits",
         "generate gan-plain gan gan-unrolled vae digits --seeds 4 --picture modes.svg",
         "generate vae digits --memory.latent-dim 2 --walk 1 4",
+        "generate vae digits --memory.latent-dim 2 --view window",
         "generate autoencoder digits --codes --memory.hidden 64,2 --memory.latent-l2-weight 0.1",
     ),
 )

@@ -130,7 +130,8 @@ def _dispatch(words: list[str]) -> int:
     with contextlib.redirect_stdout(sys.stderr) if args.options.json else contextlib.nullcontext():
         result = command.act(args)
     if result.data is not None:
-        print(console.as_json(result.data)) if args.options.json else result.show(result.data)
+        with console.in_lab(args.options.lab):
+            print(console.as_json(result.data)) if args.options.json else result.show(result.data)
     return result.code
 
 

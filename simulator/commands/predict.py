@@ -7,15 +7,19 @@ and every task has scores of its own. The loop, the lab, the reports and the pic
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import contextlib
+from collections.abc import Callable, Generator
 from typing import Any
 
 from simulator import console
+from simulator.commands import kinds
 from simulator.commands.kinds import StoredKind
+from simulator.commands.live import window
 from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
+    Options,
     ParsedArgs,
     competing,
     lab_of,
@@ -32,6 +36,7 @@ from simulator.config.validation import ConfigSource
 from simulator.core import registry
 from simulator.core.snapshots import PredictSnapshot, View
 from simulator.store.lab import existing
+from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
 
 
@@ -39,15 +44,35 @@ def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
     from simulator.reporting import predict
 
-    _refuse_window(args)
     sources = _sources(args)
     if not named_players(sources, ("task",)):
         tasks = ", ".join(registry.names("tasks"))
         raise ValueError(f"expected engram predict [METHOD|MEMORY ...] TASK, or --config FILE; the tasks are {tasks}")
     config = assemble(PredictConfig, sources)
     options = args.options
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "predict"), options.label)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options.label))
     return CommandResult(data, predict.show, code)
+
+
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a comparison with the view that the options ask for; a window shows the result until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "predict"))
+    from simulator.views.window.predict_window import PredictWindow
+
+    def read(name: str) -> dict[str, Any] | None:
+        with contextlib.suppress(StoreError, StoreFailure, OSError):
+            return kinds.find(name, lab).summary
+        return None
+
+    return window.follow(PredictWindow(read, window.typed(), options.scale), run, "comparison")
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
@@ -128,23 +153,17 @@ def stored_kind() -> StoredKind:
     from simulator.reporting import predict
 
     def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        refuse_unused(args, "resume", "a comparison of predictions", ("view",))
-        _refuse_window(args)
-        data, code = resume(name, lab, lambda: view_of(args.options, "predict"))
+        refuse_unused(args, "resume", "a comparison of predictions", ("view", "scale"))
+        data, code = viewed(args.options, lab, lambda make_view: resume(name, lab, make_view))
         return CommandResult(data, predict.show, code)
 
     return StoredKind(PredictConfig, summary.summary, predict.show, resume_command)
 
 
-def _refuse_window(args: ParsedArgs) -> None:
-    if args.options.view == "window":
-        raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
-
-
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view"),
+    ("config", "label", "view", "scale"),
     lambda: own_settings(PredictConfig),
     ("method", "task"),
     _players,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from simulator import console
+from simulator.commands.live import window
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import format_value
@@ -41,7 +42,7 @@ def act(args: ParsedArgs) -> CommandResult:
     if (result := _of_memory(args)) is not None:
         return result
     if args.options.inside:
-        _check_alone(args, "--inside of a run", ("inside", "seed", "picture", "force"))
+        _check_alone(args, "--inside of a run", ("inside", "seed", "picture", "force", "view", "scale"))
         return _inside(args)
     if "seed" in args.given:
         raise ValueError("--seed: expected --values or --inside too, of which it chooses the seed")
@@ -109,10 +110,16 @@ def _inside(args: ParsedArgs) -> CommandResult:
     from simulator.training import inside
 
     _check_figure(args)
+    if args.options.view == "window":
+        window.check()
     found = _of_run(args, inside.of_run)
     if args.options.picture:
         where = f"{found.agent} in {found.env}, seed {found.seed}, after {found.step:,} steps"
         save_pictures(panels.pictures_of(found.panels, where), Path(args.options.picture), force=args.options.force)
+
+    if args.options.view == "window":
+        title = f"{found.run}: inside {found.agent} in {found.env}, seed {found.seed}, after {found.step:,} steps"
+        window.show_panels(title, {"Inside": found.panels}, args.options.scale)
 
     def show(data: Mapping[str, Any]) -> None:
         where = f"{data['run']}: inside {data['agent']} in {data['env']}"
@@ -279,7 +286,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (1, 2),
-    ("values", "inside", "seed", "patterns_from", "what", "picture", "force"),
+    ("values", "inside", "seed", "patterns_from", "what", "picture", "force", "view", "scale"),
     lambda: settings(InsideConfig),
     ("memory", "challenge"),
     _players,
@@ -288,6 +295,7 @@ COMMAND = Command(
         "show r1 --values --seed 3 --json",
         "show r1 --inside",
         "show hopfield digits --patterns 3 --what weights,states",
+        "show rbm digits --view window",
         'show hopfield --patterns-from "1,-1,1,-1,1,1;1,1,1,-1,-1,-1"',
     ),
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from simulator import console
 from simulator.commands.kinds import StoredKind
+from simulator.commands.live import window
 from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
@@ -31,6 +35,7 @@ from simulator.core.snapshots import TuneSnapshot
 from simulator.store import cell_store
 from simulator.store.cell_store import CellStore
 from simulator.store.lab import existing
+from simulator.store.records import StoreError, StoreFailure
 from simulator.tournaments.workers.local import check_place
 
 TABLES = ("agent", "env", "memory", "challenge", "space")
@@ -41,16 +46,42 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.reporting import tune
 
     options = args.options
-    if options.view == "window":
-        raise ValueError("--view window: a tuning has no window, expected terminal or none")
     if options.output:
         check_output(options.output, options.force)
     elif options.force:
         raise ValueError("--force: nothing is written, expected -o FILE beside it")
     config = assemble(TuneConfig, sources_of(args))
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "tune"), options)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options))
     write_best(data, options)
-    return CommandResult(data, tune.show, code)
+    return CommandResult(data, partial(tune.show, written=options.output), code)
+
+
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a tuning with the view that the options ask for; a window shows the judgement until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "tune"))
+    from simulator.tuning.summary import summary, trial_estimates
+    from simulator.views.window.intervals import Interval
+    from simulator.views.window.tune_page import Standing, TuneWindow
+
+    known: dict[Any, Any] = {}
+
+    def read(name: str) -> Standing | None:
+        with contextlib.suppress(StoreError, StoreFailure, OSError), CellStore(lab) as store:
+            found = trial_estimates(store, name, known)
+            ends = [(each.value, each.low, each.high) for each in found.values()]
+            intervals = [Interval(*(math.nan if end is None else float(end) for end in each)) for each in ends]
+            return Standing(summary(store, name), dict(zip(found, intervals, strict=True)))
+        return None
+
+    return window.follow(TuneWindow(read, window.typed(), options.scale), run, "tuning")
 
 
 def sources_of(args: ParsedArgs) -> list[ConfigSource]:
@@ -149,9 +180,11 @@ def stored_kind() -> StoredKind:
     from simulator.tuning import summary
 
     def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        refuse_unused(args, "resume", "a tuning", ("view", "workers", "trust_files", "retry", "output", "force"))
-        data, code = resume(name, lab, lambda: view_of(args.options, "tune"), args.options)
-        return CommandResult(data, tune.show, code)
+        options = args.options
+        used = ("view", "scale", "workers", "trust_files", "retry", "output", "force")
+        refuse_unused(args, "resume", "a tuning", used)
+        data, code = viewed(options, lab, lambda make_view: resume(name, lab, make_view, options))
+        return CommandResult(data, partial(tune.show, written=options.output), code)
 
     return StoredKind(TuneConfig, summary.summary, tune.show, resume_command)
 
@@ -171,7 +204,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (0, 3),
-    ("output", "force", "label", "view", "workers", "trust_files", "retry"),
+    ("output", "force", "label", "view", "scale", "workers", "trust_files", "retry"),
     lambda: own_settings(TuneConfig),
     TABLES,
     players=_players,

@@ -78,7 +78,7 @@ class TuneConfig:
     agreement, or exact, share of patterns that are restored in every unit"""
     halving: Literal["none", "steps", "seeds"] = "none"
     """successive halving: the trials of a round begin with few steps or with few seeds, and only the best of them get
-    more"""
+    more; of steps, they go on with what they have learned"""
     eta: Annotated[int, Meta(ge=2, le=100)] = 3
     """with halving: every rung has so many times the steps or seeds of the one before, and one in so many trials"""
     rungs: Annotated[int, Meta(ge=2, le=20)] = 3

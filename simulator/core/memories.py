@@ -174,6 +174,14 @@ class HasLogPartition(Protocol):
         """
 
 
+@runtime_checkable
+class UpdatesAtOnce(Protocol):
+    """A memory whose recall can update all units at once, from a state of -1 and +1 to the next."""
+
+    def synchronous_update(self, index: int, states: Array) -> Array:
+        """Update all units of states float32 [Q, N] of seed number ``index`` once; changes nothing."""
+
+
 class Maps(NamedTuple):
     """Pictures of one stage of a convolutional network."""
 

@@ -48,6 +48,9 @@ class Scene:
         facts: short name -> text, shown beside the picture.
         meanings: kind of a mark -> what it is here, where that is not the kind's own name: ``{"lava": "hole"}``.
         clicks: int [H, W], the action that a click on each cell of a board stands for, or None.
+        row_names: names of the grid's rows, where it is a chart of states and no map: ``[H]``, or empty.
+        column_names: names of its columns, ``[W]``, or empty.
+        observed: what each number of a flat observation is, or empty.
     """
 
     title: str
@@ -63,6 +66,9 @@ class Scene:
     facts: Mapping[str, str] = field(default_factory=dict)
     meanings: Mapping[str, str] = field(default_factory=dict)
     clicks: np.ndarray | None = None
+    row_names: tuple[str, ...] = ()
+    column_names: tuple[str, ...] = ()
+    observed: tuple[str, ...] = ()
 
 
 @runtime_checkable

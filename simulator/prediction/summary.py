@@ -20,11 +20,12 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     """Return the JSON object of ``engram predict --json``.
 
     ``cells``: one for every contestant and condition, with ``scores``, by name ``{mean, low, high, per_seed}``: the
-    mean over seeds and its 95 % bootstrap interval; and what the task tells beside them, such as a confusion matrix. A
-    seed that failed has no scores: ``failed`` lists these. ``conditions``, ``condition``: at which the contestants are
-    compared, and what it is a number of; ``scores``, the first of which decides; ``ceiling``: the score that is the
-    best possible, or null. ``differences``: paired difference in the first score to the best contestant of each
-    condition. ``refused``: contestants that cannot predict here, and why.
+    mean over seeds and its 95 % bootstrap interval, widened where seeds are folds of the same data; and what the task
+    tells beside them, such as a confusion matrix. A seed that failed has no scores: ``failed`` lists these.
+    ``conditions``, ``condition``: at which the contestants are compared, and what it is a number of; ``scores``, the
+    first of which decides; ``ceiling``: the score that is the best possible, or null. ``differences``: paired
+    difference in the first score to the best contestant of each condition. ``refused``: contestants that cannot predict
+    here, and why.
     """
     record = store.find(run)
     config = outline(record)
@@ -37,10 +38,11 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     result |= {name: task.get(name) for name in ("condition", "conditions", "scores", "higher_is_better", "note")}
     result["ceiling"] = task.get("ceiling") or None
     bounds = {score["name"]: _bounds(score) for score in task.get("scores", ())}
+    ratio = task.get("test_ratio", 0.0)  # comparisons of earlier versions do not tell it
     cells = []
     for own, values in zip(facts, scores, strict=True):
         if "refused" not in own:
-            shown = {name: over_seeds(values.get(name, _missing(record)), bounds[name]) for name in bounds}
+            shown = {name: estimate(values.get(name, _missing(record)), bounds[name], ratio) for name in bounds}
             cells.append({**own, "scores": shown, "failed": own.get("failed", [])})
     result["cells"] = cells
     result["differences"] = _differences(cells, task)
@@ -52,6 +54,20 @@ def summary(store: Store, run: str) -> dict[str, Any]:
         {**{name: cell[name] for name in _PLACE}, **failure} for cell in cells for failure in cell["failed"]
     ]
     return result
+
+
+def estimate(values: Array, bounds: tuple[float, float], test_ratio: float) -> dict[str, Any] | None:
+    """Return the mean of values [S] with its 95 % interval; None if nothing was measured.
+
+    Folds share training rows, so their scores vary less than those of fresh data would. The variance of a mean over n
+    of them is taken for 1/n + test rows / training rows of theirs, in place of 1/n (Nadeau and Bengio 2003).
+    """
+    found = over_seeds(values, bounds)
+    if found is None or found["low"] is None or not test_ratio:
+        return found
+    wider = np.sqrt(1.0 + np.isfinite(values).sum() * test_ratio)
+    low, high = (float(found["mean"] + wider * (found[end] - found["mean"])) for end in ("low", "high"))
+    return {**found, "low": max(low, bounds[0]), "high": min(high, bounds[1])}
 
 
 def _missing(record: RunRecord) -> Array:
@@ -91,7 +107,7 @@ def _differences(cells: list[dict[str, Any]], task: dict[str, Any]) -> list[dict
         for cell in rivals:
             if cell is not best:
                 pair = [np.array(one["scores"][main["name"]]["per_seed"]) for one in (cell, best)]
-                difference = over_seeds(pair[0] - pair[1], (low - high, high - low))
+                difference = estimate(pair[0] - pair[1], (low - high, high - low), task.get("test_ratio", 0.0))
                 place = {name: cell[name] for name in _PLACE}
                 differences.append({**place, "than": best["contestant"], main["name"]: difference})
     return differences

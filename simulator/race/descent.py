@@ -21,7 +21,7 @@ from simulator.statistics.estimates import confidence_interval
 
 SHARED = ("beta1", "beta2", "eps")  # settings of the race that every rule has that uses them
 _FORGET_EVERY = 128  # steps after which paths that are over are left out
-_MAX_POINTS = 150  # of a path that is drawn
+DRAWN_STEPS = 100  # of a path
 Progress = Callable[[int, int, str], None]  # descents that are done, of how many, and the one that begins
 
 
@@ -181,24 +181,17 @@ def _result_of(
 
 
 def path_of(objective: Objective, rule: Rule, step_size: float, start: Array, config: RaceConfig) -> Array:
-    """Return the path from one starting point until it is over, [T, 2]; of a long one some of its points.
-
-    They are taken at even lengths of the way, so that slow parts have as few as fast ones.
-    """
+    """Return the first steps from one starting point, fewer where it is over before, [T, 2]."""
     points: list[Array] = []
     with np.errstate(over="ignore", invalid="ignore"):
         for point in path(objective, rule, np.array([[step_size]]), start[None]):
             if not np.isfinite(point).all():
                 break
             points.append(point[0])
-            if len(points) > config.steps or objective.loss(point[0]) - objective.minimum <= config.tolerance:
+            is_over = objective.loss(point[0]) - objective.minimum <= config.tolerance
+            if is_over or len(points) > min(config.steps, DRAWN_STEPS):
                 break
-    way = np.array(points)
-    if len(way) <= _MAX_POINTS:
-        return way
-    length = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1)))
-    places = np.searchsorted(length, np.linspace(0.0, length[-1], _MAX_POINTS))
-    return way[np.unique(np.minimum(places, len(way) - 1))]
+    return np.array(points)
 
 
 def check_rules(names: Sequence[str]) -> list[Kind]:

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -33,6 +34,26 @@ WALK_POINTS = 8  # pictures of a walk between two codes
 PLANE_SIDE = 8  # pictures of a side of the plane of two-dimensional codes
 NORMAL_EXTENT = 2.0  # of the plane of a memory whose codes are standard normal and that has none of patterns
 Progress = Callable[[int, int, str], None]  # what is done, of how much, and what goes on
+
+
+class Watcher(Protocol):
+    """Somebody who looks on while memories learn."""
+
+    def moment(self, study: GenerationStudy) -> None:
+        """Look at what there is so far."""
+
+    def pause(self, label: str, share: float) -> None:
+        """Use a pause in the learning of a memory, of which a share is over."""
+
+
+class NoWatcher:
+    """A watcher that does not look."""
+
+    def moment(self, study: GenerationStudy) -> None:
+        """Do nothing."""
+
+    def pause(self, label: str, share: float) -> None:
+        """Do nothing."""
 
 
 class SampleScores(NamedTuple):
@@ -117,6 +138,7 @@ def study(
     *,
     codes_only: bool = False,
     progress: Progress = lambda done, total, note: None,
+    watcher: Watcher | None = None,
 ) -> GenerationStudy:
     """Let memories store patterns and generate others.
 
@@ -126,6 +148,7 @@ def study(
         challenge: where the patterns are from.
         codes_only: draw no samples; memories that decode codes but generate nothing are taken too.
         progress: is told of every moment.
+        watcher: sees the samples of every moment at once; no result depends on it.
 
     Raises:
         ValueError: a memory that generates nothing, or cannot be built or store these patterns; or too few patterns.
@@ -138,32 +161,37 @@ def study(
     n_novel = config.novel if most is None else min(config.novel, max(most - config.patterns, 0))
     split: PatternSplit = source.draw(config.patterns, n_novel)
     memories = [_made(entry, source.spec, seed_list, codes_only=codes_only) for entry in contestants]
+    is_bipolar = source.spec.is_bipolar
+    begun = GenerationStudy(
+        challenge=challenge.name,
+        spec=source.spec,
+        seeds=seed_list,
+        n_samples=config.samples,
+        stored=split.stored,
+        memories=[],
+        uniform=score(_uniform(split.stored, config.samples, seed_list), split.stored, is_bipolar=is_bipolar),
+        held_out=score(split.held_out, split.stored, is_bipolar=is_bipolar) if n_novel else None,
+    )
+    watcher = watcher or NoWatcher()
     n_moments = 1 if codes_only else config.moments
     n_done = 0
-    generated = []
+    generated: list[Generated] = []
     for entry, memory in zip(contestants, memories, strict=True):
-        moments = []
+        moments: list[TrainingMoment] = []
         try:
-            for share in _moments(memory, split.stored, n_moments):
+            for share in _moments(memory, split.stored, n_moments, partial(watcher.pause, entry.label)):
                 if not codes_only:
-                    moments.append(_moment(memory, split.stored, share, config.samples, source.spec.is_bipolar))
+                    moments.append(_moment(memory, split.stored, share, config.samples, is_bipolar))
+                    so_far = Generated(entry.label, entry.name, moments, None, False, None)
+                    watcher.moment(begun._replace(memories=[*generated, so_far]))
                 n_done += 1
                 progress(n_done, n_moments * len(memories), entry.label)
         except ValueError as error:
             raise ValueError(f"{entry.label}: {error}") from None
         n_done = n_moments * len(generated) + n_moments
         generated.append(_generated(entry, memory, split.stored, moments, config, seed_list[0]))
-    is_bipolar = source.spec.is_bipolar
-    return GenerationStudy(
-        challenge=challenge.name,
-        spec=source.spec,
-        seeds=seed_list,
-        n_samples=config.samples,
-        stored=split.stored,
-        memories=generated,
-        uniform=score(_uniform(split.stored, config.samples, seed_list), split.stored, is_bipolar=is_bipolar),
-        held_out=score(split.held_out, split.stored, is_bipolar=is_bipolar) if n_novel else None,
-    )
+        watcher.moment(begun._replace(memories=list(generated)))
+    return begun._replace(memories=generated)
 
 
 def generative(spec: PatternSpec) -> list[str]:
@@ -194,7 +222,7 @@ def _made(entry: PlayerEntry, spec: PatternSpec, seed_list: Sequence[int], *, co
     return memory
 
 
-def _moments(memory: Any, stored: Array, n: int) -> Iterator[float]:
+def _moments(memory: Any, stored: Array, n: int, pause: Callable[[float], None]) -> Iterator[float]:
     """Store patterns [S, P, N], and yield the share of the learning that is over at up to n moments, at last 1."""
     if n == 1 or not isinstance(memory, StepwiseStore):
         memory.store(stored)
@@ -202,6 +230,7 @@ def _moments(memory: Any, stored: Array, n: int) -> Iterator[float]:
         return
     next_one = 1
     for share in memory.storing(stored):
+        pause(share)
         if share >= next_one / n - 1e-9:
             yield share
             next_one = int(share * n + 1e-9) + 1

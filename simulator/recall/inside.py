@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
@@ -29,12 +29,14 @@ from simulator.core.memories import (
     HasTemperature,
     PatternSpec,
     PatternSplit,
+    UpdatesAtOnce,
 )
 from simulator.core.protocols import Array
 from simulator.core.scene import BarPanel, CurvePanel, HeatPanel, Panel, PicturePanel, TextPanel
 from simulator.recall import states
 from simulator.recall.metrics import N_NEIGHBOURS
 from simulator.recall.stepping import as_pictures
+from simulator.recall.vectors import inverse_pairs
 
 DEFAULT_PATTERNS = 20
 N_SHOWN = 16  # pictures, states and bars of a panel
@@ -54,6 +56,7 @@ class Subject:
     seed: int
     memory: Any
     patterns: PatternSplit  # of one seed
+    notes: tuple[str, ...] = ()  # lines about what was stored
 
     @property
     def stored(self) -> Array:
@@ -110,10 +113,32 @@ def subject_of_vectors(entry: PlayerEntry, vectors: Array, seed: int) -> Subject
     Raises:
         ValueError: it cannot be built or store them.
     """
+    subject = _stored(entry, "vectors", PatternSpec((vectors.shape[1],)), seed, _split_of(vectors))
+    return dataclasses.replace(subject, notes=tuple(_notes_of_inverses(subject)))
+
+
+def _split_of(vectors: Array) -> PatternSplit:
     nothing = np.zeros((1, 0, vectors.shape[1]), np.float32)
     labels = np.full((1, len(vectors)), -1)
-    split = PatternSplit(vectors[None], nothing, labels, labels[:, :0])
-    return _stored(entry, "vectors", PatternSpec((vectors.shape[1],)), seed, split)
+    return PatternSplit(vectors[None], nothing, labels, labels[:, :0])
+
+
+def _notes_of_inverses(subject: Subject) -> Iterator[str]:
+    """Yield a line for every stored vector whose inverse is stored too, where the memory learns the same from both.
+
+    It does if its energies are the same with the one stored twice in place of both.
+    """
+    vectors = subject.stored
+    for first, second in inverse_pairs(vectors):
+        twice = vectors.copy()
+        twice[second] = vectors[first]
+        other = _stored(subject.entry, subject.challenge, subject.spec, subject.seed, _split_of(twice))
+        states_of_both = np.concatenate([vectors, _random_states(subject)])
+        if np.allclose(_energies_of(subject, states_of_both), _energies_of(other, states_of_both), 1e-5, 1e-6):
+            yield (
+                f"vectors {first + 1} and {second + 1} are each other's inverse, and {subject.entry.label} learns the "
+                "same from both, as the product of any two units is the same in them: it stores one pattern, twice"
+            )
 
 
 def _stored(entry: PlayerEntry, challenge: str, spec: PatternSpec, seed: int, split: PatternSplit) -> Subject:
@@ -163,14 +188,15 @@ def _weights(subject: Subject, _: InsideConfig) -> Section:
     title = "kept patterns, one a row" if keeps_patterns else "weights, one unit a row"
     names = tuple(f"{k + 1}" for k in range(len(weights))) if len(weights) <= N_SHOWN else ()
     columns = tuple(f"{k + 1}" for k in range(weights.shape[1])) if weights.shape[1] <= N_SHOWN else ()
-    return Section({"weights": weights}, [HeatPanel(title, weights, names, columns)])
+    are_pictures = len(subject.spec.shape) > 1 and weights.shape[1] == subject.spec.n
+    fields = subject.pictures(weights.astype(np.float32)) if are_pictures else None
+    return Section({"weights": weights}, [HeatPanel(title, weights, names, columns, fields=fields)])
 
 
 def _energies(subject: Subject, _: InsideConfig) -> Section:
     """Show the energies of stored, held-out and random patterns."""
     stored = _energies_of(subject, subject.stored)
-    stream = rng.generators([subject.seed], "noise")[0]
-    random = np.where(stream.random((N_STARTS, subject.spec.n)) < 0.5, np.float32(-1.0), np.float32(1.0))
+    random = _random_states(subject)
     facts = {
         "stored": stored,
         "held_out": _energies_of(subject, subject.held_out) if len(subject.held_out) else None,
@@ -185,6 +211,12 @@ def _energies(subject: Subject, _: InsideConfig) -> Section:
             values.append(float(energies.mean()))
     title = "energy of stored patterns" + (f", the first {N_SHOWN} of {len(stored)}" if len(stored) > N_SHOWN else "")
     return Section(facts, [BarPanel(title, tuple(names), np.array(values))])
+
+
+def _random_states(subject: Subject) -> Array:
+    """Draw states [N_STARTS, N], the same each time."""
+    stream = rng.generators([subject.seed], "noise")[0]
+    return np.where(stream.random((N_STARTS, subject.spec.n)) < 0.5, np.float32(-1.0), np.float32(1.0))
 
 
 def _energies_of(subject: Subject, patterns: Array) -> Array:
@@ -203,8 +235,7 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     n = subject.spec.n
     starts = None
     if n > states.MAX_ENUMERATED:
-        stream = rng.generators([subject.seed], "noise")[0]
-        starts = np.where(stream.random((N_STARTS, n)) < 0.5, np.float32(-1.0), np.float32(1.0))
+        starts = _random_states(subject)
     found = states.landscape(subject.memory, subject.stored, starts)
     right, of = states.corrected(subject.memory, subject.stored)
     is_fixed = (states.recalled(subject.memory, subject.stored) == subject.stored).all(axis=1)
@@ -232,7 +263,7 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     if shown:
         names = tuple(label_of(point.kind) for point in shown)
         images = subject.pictures(np.stack([point.state for point in shown]))
-        panels.append(PicturePanel("fixed points, the largest basin first", images, names))
+        panels.append(PicturePanel("fixed points, the largest basin first", images, names, as_ink=True))
         title = f"basins, of {found.n_starts:,} {'states' if found.is_complete else 'random starts'}"
         panels.append(BarPanel(title, names, np.array([float(point.basin) for point in shown])))
     return Section(facts, panels)
@@ -257,12 +288,10 @@ def label_of(kind: states.StateKind) -> str:
 
 def _synchronous(subject: Subject) -> dict[str, Any] | None:
     """Follow synchronous updates from every state, with a memory whose units can be updated all at once."""
-    if not {"update", "recall_mode"} <= {setting.name for setting in settings(type(subject.entry.settings))}:
+    memory = subject.memory
+    if not isinstance(memory, UpdatesAtOnce):
         return None
-    at_once = dataclasses.replace(subject.entry.settings, update="synchronous", recall_mode="single_pass")
-    memory = registry.load("memories", subject.entry.name).make(subject.spec, [subject.seed], at_once)
-    memory.store(subject.patterns.stored)
-    found = states.synchronous(lambda every: states.recalled(memory, every), subject.spec.n)
+    found = states.synchronous(lambda every: memory.synchronous_update(0, every), subject.spec.n)
     cycles = [
         {"length": len(cycle.states), "states": cycle.states.astype(np.int64), "basin": cycle.basin}
         for cycle in found.cycles
@@ -331,7 +360,8 @@ def _filters(subject: Subject, _: InsideConfig) -> Section:
     if isinstance(memory, HasFeatureMaps):
         stages = [*memory.kernels(0), *memory.feature_maps(0, subject.stored[0])]
         panels: list[Panel] = [_map_panel(stage.name, stage.values) for stage in stages]
-        input_panel = PicturePanel("the pattern of the maps: stored 1", subject.pictures(subject.stored[:1]))
+        pattern = subject.pictures(subject.stored[:1])
+        input_panel = PicturePanel("the pattern of the maps: stored 1", pattern, as_ink=True)
         return Section({stage.name: stage.values for stage in stages}, [input_panel, *panels])
     if not isinstance(memory, HasReceptiveFields):
         raise NotThereError("no weights from the units of a pattern")
@@ -370,6 +400,7 @@ def _reconstruction(subject: Subject, _: InsideConfig) -> Section:
         "held-out patterns and their reconstructions",
         subject.pictures(images),
         (*titles, *(f"{error:.1%}" for error in errors["held_out"][:n])),
+        as_ink=True,
         per_row=len(titles),
     )
     return Section({"error": means, "per_pattern": errors}, [bars, pictures])
@@ -458,6 +489,7 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
         "nearest stored patterns, by code and by pixel",
         subject.pictures(np.stack(images)),
         tuple(captions),
+        as_ink=True,
         per_row=1 + by["code"].shape[1],
     )
     facts = {f"by_{kind}": found + 1 for kind, found in by.items()}

@@ -152,7 +152,9 @@ def synchronous(step: Callable[[Array], Array], n: int) -> Synchronous:
         step: one update of all units, states [Q, n] -> [Q, n].
         n: units, at most 20.
     """
-    following = numbers_of(step(every_state(n)))
+    numbers = np.arange(1 << n)
+    parts = [numbers_of(step(states_of(numbers[start : start + BATCH], n))) for start in range(0, 1 << n, BATCH)]
+    following = np.concatenate(parts)
     ends = following
     for _ in range(n + 1):  # after 2^(n + 1) updates every state is on its cycle
         ends = ends[ends]

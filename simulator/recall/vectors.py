@@ -43,6 +43,13 @@ def parse_vectors(text: str) -> Array:
     return np.asarray(vectors, np.float32)
 
 
+def inverse_pairs(vectors: Array) -> list[tuple[int, int]]:
+    """Return the rows of vectors [P, N] of -1 and +1 that are each other's inverse, counted from 0."""
+    n = vectors.shape[1]
+    first, second = np.nonzero(vectors @ vectors.T == -n)
+    return [(int(i), int(j)) for i, j in zip(first, second, strict=True) if i < j]
+
+
 def _check_lengths(rows: list[list[int]]) -> None:
     if not rows:
         raise ValueError('expected vectors, such as "1,-1,1; 1,1,-1"')

@@ -235,19 +235,29 @@ def leaves(tree: Array, node: int) -> list[int]:
     return found
 
 
+MEASURES: dict[str, Callable[[Mapping[str, Any]], Any]] = {  # of a map, None where it has none
+    "numbers": lambda found: None if found["points"] is None else np.shape(found["points"])[1],
+    "trustworthiness": lambda found: (found["neighbours"] or {}).get("trustworthiness"),
+    "continuity": lambda found: (found["neighbours"] or {}).get("continuity"),
+    "trust by steps": lambda found: (found["neighbours_by_steps"] or {}).get("trustworthiness"),
+    "clusters": lambda found: found["n_clusters"],
+    "Rand index": lambda found: found["agreement"],
+    "V* explained": lambda found: (found["linear"] or {}).get("explained"),
+    "optimal actions": lambda found: (found["linear"] or {}).get("optimal"),
+}
+
+
+def measures_of(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return what one map keeps, and what it was made with, as texts by name."""
+    measures = {name: of(found) for name, of in MEASURES.items()}
+    facts = {name.replace("_", " "): _said(value) for name, value in found["facts"].items()}
+    known = {name: console.format_cell(value) for name, value in measures.items() if value is not None}
+    return {**known, **{name: said for name, said in facts.items() if said}}
+
+
 def _show_measures(data: Mapping[str, Any]) -> None:
     """Print what every map keeps; columns of what is not known are left out."""
-    columns = {
-        "numbers": lambda found: None if found["points"] is None else np.shape(found["points"])[1],
-        "trustworthiness": lambda found: (found["neighbours"] or {}).get("trustworthiness"),
-        "continuity": lambda found: (found["neighbours"] or {}).get("continuity"),
-        "trust by steps": lambda found: (found["neighbours_by_steps"] or {}).get("trustworthiness"),
-        "clusters": lambda found: found["n_clusters"],
-        "Rand index": lambda found: found["agreement"],
-        "V* explained": lambda found: (found["linear"] or {}).get("explained"),
-        "optimal actions": lambda found: (found["linear"] or {}).get("optimal"),
-    }
-    cells = {name: [of(found) for found in data["maps"]] for name, of in columns.items()}
+    cells = {name: [of(found) for found in data["maps"]] for name, of in MEASURES.items()}
     cells = {name: column for name, column in cells.items() if any(cell is not None for cell in column)}
     rows = [[found["method"], *row] for found, *row in zip(data["maps"], *cells.values(), strict=True)]
     console.print_table(f"what is kept of {data['states']:,} states", ("map", *cells), rows)

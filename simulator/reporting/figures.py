@@ -69,7 +69,12 @@ _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
 _PLACES = re.compile(r' d="[^"]*"|="translate\([^)]*\)')
 _INDENT = re.compile(r"\n\s+")
+_DATA = re.compile(r' d="([^"]*)"')
+_LETTER = re.compile(r" ?([A-Za-z]) ?")
+_GLYPH = re.compile(r'(<use xlink:href="#[^"]*") transform="translate\((\S+) 0\)"')
+_NAME = re.compile(r' id="([^"]*)"')
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
+_HREF = re.compile(r'href="#([^"]*)"')
 
 Ax = Any
 
@@ -167,8 +172,26 @@ def save(figure: Any, path: Path, *, force: bool = False) -> None:
 
 
 def _compact(text: str) -> str:
-    """Leave out of an SVG file what nobody sees: indentation, and what is finer than a tenth of a point."""
-    return _INDENT.sub("\n", _PLACES.sub(lambda found: _DECIMAL.sub(_rounded, found[0]), text))
+    """Leave out of an SVG file what nobody sees: most names, repeated letters, what is under a tenth of a point."""
+    text = _INDENT.sub("\n", _PLACES.sub(lambda found: _DECIMAL.sub(_rounded, found[0]), text))
+    used = set(_REFERENCE.findall(text)) | set(_HREF.findall(text))
+    text = _NAME.sub(lambda found: found[0] if found[1] in used or found[1].startswith("axes_") else "", text)
+    return _DATA.sub(_shortened_data, _GLYPH.sub(r'\1 x="\2"', text)).replace("DejaVuSans-", "c")
+
+
+def _shortened_data(found: re.Match[str]) -> str:
+    """Leave out the letters of a path that say the same as the ones before: a line goes on with lines."""
+    words: list[str] = []
+    letter = ""
+    for word in found[1].split():
+        if word.isalpha():
+            goes_on = (word == letter and word in "LQ") or (letter, word) == ("M", "L")
+            letter = word
+            if goes_on:
+                continue
+        words.append(word)
+    data = _LETTER.sub(r"\1", " ".join(words))
+    return f' d="{data}"'
 
 
 def _rounded(decimal: re.Match[str]) -> str:

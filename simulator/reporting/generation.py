@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.scene import CurvePanel, Panel, PicturePanel, PointPanel
-from simulator.recall.generation import Generated, GenerationStudy, SampleScores, distances
+from simulator.recall.generation import Generated, GenerationStudy, Moment, SampleScores, distances
 from simulator.recall.stepping import as_pictures
 from simulator.recall.summary import over_seeds
 from simulator.reporting.recall import with_interval
@@ -17,6 +17,7 @@ from simulator.reporting.tables import Table, plural, print_tables
 
 BOUNDS = {"novel": (0.0, 1.0), "distance": (0.0, 1.0)}
 MAX_STORED = 24  # stored patterns that are drawn
+MAX_FOLLOWED = 4  # samples that are drawn at every moment
 
 
 def entry_of(study: GenerationStudy) -> dict[str, Any]:
@@ -87,17 +88,26 @@ def table(data: Mapping[str, Any]) -> Table:
 
 def panels_of(study: GenerationStudy) -> list[Panel]:
     """Make the panels of a study: curves of the measures, and pictures of the first seed."""
-    data = entry_of(study)
+    panels: list[Panel] = [*curve_panels(study), stored_panel(study)]
+    for memory in study.memories:
+        panels += [sample_panel(memory, moment, study) for moment in memory.moments]
+        panels += code_panels(memory, study)
+    return panels
+
+
+def curve_panels(study: GenerationStudy) -> list[CurvePanel]:
+    """Make a curve of every measure over the training, where several moments were looked at."""
+    return _curves(entry_of(study))
+
+
+def stored_panel(study: GenerationStudy) -> PicturePanel:
+    """Make a panel of the first seed's stored patterns."""
     stored = study.stored[0]
-    panels: list[Panel] = [*_curves(data)]
     title = "stored patterns"
     if len(stored) > MAX_STORED:
         title += f", the first {MAX_STORED} of {len(stored)}"
     captions = tuple(f"{k + 1}" for k in range(min(len(stored), MAX_STORED)))
-    panels.append(PicturePanel(title, as_pictures(stored[:MAX_STORED], study.spec.shape), captions))
-    for memory in study.memories:
-        panels += _memory_panels(memory, study)
-    return panels
+    return PicturePanel(title, as_pictures(stored[:MAX_STORED], study.spec.shape), captions, as_ink=True)
 
 
 def _curves(data: Mapping[str, Any]) -> list[CurvePanel]:
@@ -133,18 +143,31 @@ def _joined(x: Array, y: Array) -> Array:
     return np.stack(rows)
 
 
-def _memory_panels(memory: Generated, study: GenerationStudy) -> list[Panel]:
-    """Make the pictures of one memory."""
+def sample_panel(memory: Generated, moment: Moment, study: GenerationStudy) -> PicturePanel:
+    """Make a panel of the samples of one moment, with the number of the nearest stored pattern below each."""
     stored = study.stored[0]
-    shape = study.spec.shape
+    title = f"{memory.label}: samples after {moment.share:.0%} of the training"
+    captions = tuple(_nearest(distances(moment.shown, stored), stored.shape[1]))
+    return PicturePanel(title, as_pictures(moment.shown, study.spec.shape), captions, as_ink=True)
+
+
+def followed_panel(memory: Generated, study: GenerationStudy) -> PicturePanel:
+    """Make a panel of the first samples of every moment, a column each."""
+    n_samples = min(MAX_FOLLOWED, len(memory.moments[0].shown))
+    rows = np.stack([moment.shown[:n_samples] for moment in memory.moments], axis=1)  # [K, M, N]
+    captions = ("",) * ((n_samples - 1) * rows.shape[1]) + tuple(f"{moment.share:.0%}" for moment in memory.moments)
+    images = as_pictures(rows.reshape(-1, rows.shape[2]), study.spec.shape)
+    title = f"{memory.label}: some of them as training went on"
+    return PicturePanel(title, images, captions, as_ink=True, per_row=rows.shape[1])
+
+
+def code_panels(memory: Generated, study: GenerationStudy) -> list[Panel]:
+    """Make panels of the walk between two codes, and of the plane where codes are two-dimensional."""
     panels: list[Panel] = []
-    for moment in memory.moments:
-        title = f"{memory.label}: samples after {moment.share:.0%} of the training"
-        captions = tuple(_nearest(distances(moment.shown, stored), stored.shape[1]))
-        panels.append(PicturePanel(title, as_pictures(moment.shown, shape), captions))
     if memory.walk is not None:
         between = "the codes of two stored patterns" if memory.walk_between_patterns else "two random codes"
-        panels.append(PicturePanel(f"{memory.label}: walk between {between}", as_pictures(memory.walk, shape)))
+        title = f"{memory.label}: walk between {between}"
+        panels.append(PicturePanel(title, as_pictures(memory.walk, study.spec.shape), as_ink=True))
     if memory.plane is not None:
         panels += _plane_panels(memory, study)
     return panels
@@ -165,7 +188,7 @@ def _plane_panels(memory: Generated, study: GenerationStudy) -> list[Panel]:
     n_columns, n_units = plane.patterns.shape[1:]
     images = as_pictures(plane.patterns.reshape(-1, n_units), study.spec.shape)
     panels: list[Panel] = [
-        PicturePanel(f"{memory.label}: plane of codes", images, per_row=n_columns),
+        PicturePanel(f"{memory.label}: plane of codes", images, as_ink=True, per_row=n_columns),
     ]
     if plane.stored is not None:
         groups = np.zeros(len(plane.stored), np.int64)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator import console
+from simulator.core.scene import TextPanel
 from simulator.recall.inside import N_SHOWN, MemoryInside
 from simulator.reporting import panels
 from simulator.reporting.tables import Table, plural, print_tables, without
@@ -25,6 +26,7 @@ def entry_of(found: MemoryInside, run: str | None = None) -> dict[str, Any]:
         "seed": subject.seed,
         "units": subject.spec.n,
         "patterns": subject.stored,
+        "notes": list(subject.notes),
         "sections": {name: section.facts for name, section in found.sections.items()},
         "left_out": found.left_out,
         "panels": [panels.entry_of(panel) for panel in shown],
@@ -41,6 +43,8 @@ def title_of(found: MemoryInside) -> str:
 def show(found: MemoryInside) -> None:
     """Print every section: its tables, then its panels."""
     console.print_result(title_of(found))
+    for note in found.subject.notes:
+        console.print_result(note)
     for name, section in found.sections.items():
         if name in TABLES:
             console.print_result()
@@ -112,6 +116,20 @@ def _recognition_tables(facts: Mapping[str, Any]) -> list[Table]:
     costs = facts["costs"]
     note = f"cost {facts['cost']:g}: {costs['miss']:g} for a miss, {costs['false_alarm']:g} for a false alarm"
     return [Table(f"recognition at the threshold: {threshold}", ["is", "taken for stored", "for new"], rows, [note])]
+
+
+def fact_panels(name: str, facts: Mapping[str, Any]) -> list[TextPanel]:
+    """Return the tables of a section as facts, for views without tables, but for those that panels show."""
+    tables = TABLES[name](facts) if name in TABLES else []
+    found = []
+    for table in tables[1:] if name == "states" else tables:
+        rows = {
+            row[0]: ", ".join(f"{cell} {column}" for column, cell in zip(table.columns[1:], row[1:], strict=True))
+            for row in table.rows
+        }
+        notes = {f"note {k + 1}" if k else "note": note for k, note in enumerate(table.notes)}
+        found.append(TextPanel(table.title, {**rows, **notes}))
+    return found
 
 
 TABLES = {"states": _state_tables, "recognition": _recognition_tables}

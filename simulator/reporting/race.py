@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator import console
 from simulator.core.protocols import Array
+from simulator.race.descent import DRAWN_STEPS
 from simulator.race.objectives import OBJECTIVES, Objective
 from simulator.reporting.figures import COLOURS, DASHES, Ax, LegendEntry, Margin, Panel, Picture, Size
 
@@ -17,7 +18,7 @@ LOWEST_CONTOUR = 1e-3  # over the minimum, as a part of the highest
 MAX_WIDTH = 76  # characters of a picture in the terminal
 HEIGHT = 20  # lines of it
 _GRID = 64  # points of a side that contours are drawn through
-_UNSEEN = 0.4  # pixels, of an SVG file points, by which a line may be simplified: less than its width
+_UNSEEN = 0.5  # pixels, of an SVG file points, by which a line may be simplified: less than its width
 _AXES = Size(3.5, 2.5)  # inches
 _MARGIN = Margin(0.6, 0.5, 0.25, 0.4)  # inches
 
@@ -115,7 +116,9 @@ def print_picture(found: Mapping[str, Any], width: int) -> None:
             text.append(letter, names.get(letter, "dim") if look.colour else "")
         terminal.print(text, no_wrap=True, crop=True)
     legend = ", ".join(f"{letter_of(row['rule'])} {row['rule']}" for row in found["rules"])
-    console.print_result(f"paths from one starting point, o: {legend}; * minimum; dots: contour lines")
+    console.print_result(
+        f"the first {DRAWN_STEPS} steps from one starting point, o: {legend}; * minimum; dots: contour lines"
+    )
 
 
 def letter_of(rule: str) -> str:
@@ -162,10 +165,10 @@ def pictures_of(data: Mapping[str, Any]) -> list[Picture]:
     found = data["objectives"]
     paths = [Panel(each["objective"], _AXES, _MARGIN, _paths_painter(each, entries)) for each in found]
     steps = [Panel(each["objective"], _AXES, _MARGIN, _steps_painter(data, each, entries)) for each in found]
-    note = f"best step size of {len(data['chosen_on'])} other starting points; stars: minima"
+    note = f"best step size of {len(data['chosen_on'])} other starting points; black dot: start; stars: minima"
     title = f"Steps to {data['tolerance']:g} over the minimum, by step size"
     return [
-        Picture("race", "Paths from one starting point", note, paths, entries, 2),
+        Picture("race", f"The first {DRAWN_STEPS} steps from one starting point", note, paths, entries, 2),
         Picture("race", title, f"median of {len(data['chosen_on'])} starting points", steps, entries, 2),
     ]
 
@@ -203,9 +206,11 @@ def _steps_painter(
     data: Mapping[str, Any], found: Mapping[str, Any], entries: Sequence[LegendEntry]
 ) -> Callable[[Ax], None]:
     def paint(ax: Ax) -> None:
+        least = float(data["steps"])
         for row, entry in zip(found["rules"], entries, strict=True):
             median = np.array([_number(value) for value in row["grid"]["median_steps"]])
             steps = np.where(np.isinf(median), np.nan, np.maximum(median, 1.0))
+            least = min([least, *steps[~np.isnan(steps)]])
             ax.plot(data["step_sizes"], steps, color=entry.colour, linestyle=entry.dash, linewidth=1.3)
             is_alone = ~np.isnan(steps) & np.isnan([np.nan, *steps[:-1]]) & np.isnan([*steps[1:], np.nan])
             ax.plot(np.array(data["step_sizes"])[is_alone], steps[is_alone], "o", color=entry.colour, markersize=3)
@@ -217,7 +222,7 @@ def _steps_painter(
             axis.set_tick_params(labelsize=7)
         ax.minorticks_off()
         ax.set_xlim(data["step_sizes"][0] / 1.5, data["step_sizes"][-1] * 1.5)
-        ax.set_ylim(1.0, 1.3 * data["steps"])
+        ax.set_ylim(least / 1.5, 1.3 * data["steps"])
         ax.set_xlabel("step size")
         ax.set_ylabel("steps")
 

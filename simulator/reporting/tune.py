@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +12,16 @@ from simulator.reporting.tables import Table, print_latex, print_markdown, print
 
 Summary = Mapping[str, Any]  # of :func:`simulator.tuning.summary.summary`
 SHOWN = 10  # trials of a table for people
-ORDER = ("complete", "pruned", "failed", "running")
+ORDER = ("complete", "pruned", "failed", "running", "interrupted", "waiting")
 
 
-def show(summary: Summary) -> None:
-    """Print the result for people, and commands to go on with."""
+def show(summary: Summary, written: str = "") -> None:
+    """Print the result for people, and commands to go on with.
+
+    Args:
+        summary: of the tuning.
+        written: the file that has the best settings already; empty: none has.
+    """
     print_tables(tables(summary, SHOWN))
     for line in verdict(summary):
         console.print_result(visible(line))
@@ -24,9 +30,9 @@ def show(summary: Summary) -> None:
         console.print_next(f"engram resume {name}")
     elif summary["best_settings"]:
         command = "run" if summary["objective"] in ("iqm", "mean", "auc") else "recall"
-        console.print_next(
-            f"engram resume {name} -o best.toml", f"engram {command} --config best.toml", f"engram report {name} --csv"
-        )
+        file = shlex.quote(written or "best.toml")
+        write = [] if written else [f"engram resume {name} -o {file}"]
+        console.print_next(*write, f"engram {command} --config {file}", f"engram report {name} --csv")
 
 
 def show_markdown(summary: Summary) -> None:

@@ -207,7 +207,7 @@ class CellStore:
         """Return the jobs of every experiment that is not done, of any kind."""
         with self._db.reading():
             rows = [TournamentRow(*row) for row in self._db.select("tournaments", "WHERE status != 'done'")]
-        return set().union(*map(_planned, rows))
+        return set().union(*map(_planned, rows), *map(_going_on, rows))
 
     def id_of(self, name: str, kind: str = TOURNAMENT) -> str:
         """Return the id of a tournament, or of an experiment of another kind; of "latest" the newest one's.
@@ -326,7 +326,8 @@ class CellStore:
         """
         with self._db.reading():
             stored = {_job_of(CellRow(*row)) for row in self._db.select("cells")}
-            waiting = self._planned() - stored
+            unfinished = [TournamentRow(*row) for row in self._db.select("tournaments", "WHERE status != 'done'")]
+            waiting = self._planned().union(*map(_going_on, unfinished)) - stored
         wanted = {self.scratch(*job) for job in waiting}
         unplanned = [path for path in (self.lab / "cells").glob("*-*-*") if path not in wanted and path.is_dir()]
         size = sum(map(folder_size, unplanned))
@@ -432,6 +433,12 @@ def _planned(row: TournamentRow) -> set[JobKey]:
     """Return the jobs in the plan of a tournament."""
     pairs = json.loads(row.plan)["pairs"]
     return {JobKey(pair["key"], SeedRange(*span)) for pair in pairs for span in pair["spans"]}
+
+
+def _going_on(row: TournamentRow) -> set[JobKey]:
+    """Return the jobs of a plan that go on from what others of it have trained, whose checkpoints stay for that."""
+    pairs = [pair for pair in json.loads(row.plan)["pairs"] if "goes_on" in pair]
+    return {JobKey(pair["goes_on"], SeedRange(*span)) for pair in pairs for span in pair["spans"]}
 
 
 def _job_of(row: CellRow) -> JobKey:

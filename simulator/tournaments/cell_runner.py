@@ -40,6 +40,7 @@ class JobSpec(NamedTuple):
     cpu_seconds: float = 0.0  # of training per seed, 0: no limit
     wall_seconds: float = 0.0
     checkpoint_every: float = 5.0  # seconds
+    stop_at: int = 0  # environment step after which a run is evaluated as it is, to go on another time; 0: its end
 
 
 class JobStopped(Exception):  # noqa: N818 - it is no error
@@ -76,7 +77,13 @@ def _run(task: JobSpec, tick: Tick) -> Result:
     with Store(task.scratch) as store:
         last = None
         found = _stored(store, tick)
-        snapshots = loop.run(settings, store, found, checkpoint_every=task.checkpoint_every, pictures=False)
+        stop_at = task.stop_at or None
+        if found is not None and stop_at is not None and store.find(found).step > stop_at:  # of another experiment
+            store.take(found)
+            store.delete(found)
+            found = None
+        every = task.checkpoint_every
+        snapshots = loop.run(settings, store, found, checkpoint_every=every, stop_at=stop_at, pictures=False)
         try:
             for last in snapshots:
                 tick()
@@ -86,7 +93,7 @@ def _run(task: JobSpec, tick: Tick) -> Result:
             snapshots.close()
         assert last is not None
         record = store.find(last.id)
-        if last.step < settings.steps and record.status != "failed":
+        if record.step < settings.steps and record.status != "failed":
             evaluated = _evaluate_now(settings, store, record, tick)
         else:
             scores = evaluation_scores(store, record)

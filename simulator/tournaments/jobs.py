@@ -25,6 +25,8 @@ class Job(NamedTuple):
     settings: str  # TOML, with the seeds
     words: str  # for people: "dqn in CartPole-v1, seeds 0 to 15"
     limits: Mapping[str, float] = {}  # cpu_seconds and wall_seconds of training per seed
+    stop_at: int = 0  # environment step after which it is evaluated; 0: its end
+    goes_on: JobKey | None = None  # cell whose checkpoints it begins with and leaves behind; None: its own
 
 
 class RunningJob:
@@ -109,8 +111,9 @@ class JobRunner:
 
     def _start(self, workers: Workers, key: JobKey, job: Job) -> None:
         path = self._store.scratch(*key)
+        scratch = scratch_of(path.parent, self._store.scratch(*(job.goes_on or key)).name)
         limits = {**job.limits, "checkpoint_every": self._checkpoint_every}
-        task = JobSpec(path.name, job.kind, job.settings, scratch_of(path.parent, path.name), **limits)
+        task = JobSpec(path.name, job.kind, job.settings, scratch, stop_at=job.stop_at, **limits)
         self._running[task.key] = RunningJob(key, job.words)
         workers.start(task)
 

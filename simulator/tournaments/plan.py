@@ -189,14 +189,15 @@ def _check_plays_games(tournament: TournamentConfig, contestants: tuple[int, int
     return "played" if people else "match"
 
 
-def keyed(pair: Matchup, times: tuple[float, ...] = ()) -> Matchup:
+def keyed(pair: Matchup, times: tuple[float, ...] = (), stop_at: int = 0) -> Matchup:
     """Return a matchup with the key of everything that its result depends on, but for the seeds.
 
-    ``times``: limits of training time.
+    ``times``: limits of training time; ``stop_at``: environment step at which a run is evaluated, 0: its end.
     """
     config = dataclasses.replace(pair.config, first_seed=0, seeds=1)
     parts = [pair.kind, codec.settings_hash(config), *_computing(pair.kind), *_sources(config)]
     parts += [repr(times)] if any(times) else []
+    parts += [f"until {stop_at}"] if stop_at else []
     return pair._replace(key=hashlib.sha256("\0".join(parts).encode()).hexdigest(), config=config)
 
 

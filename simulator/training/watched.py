@@ -7,6 +7,7 @@ of the evaluation, and is replaced where an episode ends and a newer checkpoint 
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.codec import of_record, tables_of
+from simulator.config.codec import of_record, own_settings, tables_of
 from simulator.config.run import RunConfig
 from simulator.core.experiment_kinds import RUN, noun_of
 from simulator.core.protocols import Array
@@ -36,6 +37,7 @@ SECONDS_TO_LOAD = 120.0  # likewise, for imports, compiling and a checkpoint
 MAX_MOMENTS = 2_000  # that can be stepped back
 MAX_BYTES = 64 << 20  # of them
 MAX_WALL_SECONDS = 0.2  # at full speed, between pictures
+_ZERO = re.compile(r"\b0: ([^;]+)")  # what a 0 stands for, in the words about a setting
 
 
 class WatchedRun:
@@ -309,8 +311,12 @@ def _is_smooth(scene: Scene) -> bool:
 
 
 def settings_of(config: RunConfig) -> Mapping[str, str]:
-    """Return the settings of a run by name, as the command line has them."""
-    return dict(_flat(tables_of(config)))
+    """Return the settings of a run by name, as the command line has them; of its own a 0 with what it stands for."""
+    shown = dict(_flat(tables_of(config)))
+    for setting in own_settings(RunConfig):
+        if shown.get(setting.name) == "0" and (meaning := _ZERO.search(setting.doc)):
+            shown[setting.name] = f"0: {meaning[1]}"
+    return shown
 
 
 def place_of(scene: Scene) -> tuple[int, int] | None:
@@ -340,7 +346,9 @@ def panels_of_moment(moment: Moment) -> list[Panel]:
             panels.append(BarPanel(title, tuple(names), np.asarray(values, np.float64), chosen=chosen))
     obs = np.ravel(moment.obs)
     if obs.size <= 16 and scene.image is None:
-        names = ["state"] if np.ndim(moment.obs) == 0 else [str(i + 1) for i in range(obs.size)]
+        numbers = tuple(str(i + 1) for i in range(obs.size))
+        known = scene.observed if len(scene.observed) == obs.size else numbers
+        names = ("state",) if np.ndim(moment.obs) == 0 else known
         facts = {name: f"{value:.4g}" for name, value in zip(names, obs, strict=True)}
         panels.append(TextPanel("observation", facts))
     return panels

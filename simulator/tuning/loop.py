@@ -7,10 +7,9 @@ lab: nothing is evaluated twice.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Generator, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from simulator.config.codec import settings_hash, to_toml
 from simulator.config.tune import TuneConfig, with_point
@@ -68,6 +67,13 @@ def tune(
     )
 
 
+class PartOfRun(NamedTuple):
+    """The beginning of a trial's run, as a rung evaluates it; the next rung goes on from its checkpoint."""
+
+    whole: str  # key of the whole run
+    stop_at: int  # environment step
+
+
 class TuneLoop:
     """The loop of one tuning in this process.
 
@@ -98,17 +104,19 @@ class TuneLoop:
         self._is_new = not same
         before = same[0].plan if same else {"pairs": [], "trials": []}
         self._pairs_before: list[dict[str, Any]] = before["pairs"]  # their cells stay until the search is over
+        for pair in self._pairs_before:
+            pair.pop("goes_on", None)
         self._plan: dict[str, Any] = {"pairs": [], "trials": before["trials"]}
         self._search = search(config, self._plan["trials"])
         self._wanted = next(self._search)  # the first round: a search that cannot be leaves nothing in the lab
         self._matchups: dict[tuple[int, int], Matchup] = {}  # by trial and steps
         self._by_key: dict[str, Matchup] = {}
+        self._parts: dict[str, PartOfRun] = {}  # by key
         self._keys: dict[tuple[int, int], list[JobKey]] = {}  # by trial and rung
         self._words: dict[JobKey, str] = {}
         self._cells: dict[JobKey, JobRecord] = {}
-        self._jobs = JobRunner(
-            self._store, make_workers, config.retries, config.timeout, checkpoint_every, self._cells.__setitem__
-        )
+        self._jobs = JobRunner(self._store, make_workers, config.retries, config.timeout, checkpoint_every, self._keep)
+        self._counted_twice = 0.0  # CPU seconds of beginnings of runs, which are in those of the runs too
         self._reused = 0
         self._n_cells = n_cells(config)
         self._planned: dict[JobKey, None] = {}  # so far, in order
@@ -141,6 +149,7 @@ class TuneLoop:
         finally:
             self._jobs.close()
         self._record("done")
+        self._store.sweep(self._store.unfinished())  # checkpoints of trials that went no further
 
     @property
     def _is_judging(self) -> bool:
@@ -169,11 +178,15 @@ class TuneLoop:
         stored = self._store.cells([self._matchup(each).key for each in wanted])
         if self._is_new:  # where another experiment's cell failed, its time or its machine may have been the reason
             stored = {key: cell for key, cell in stored.items() if cell.status == "done"}
+        for entry in self._plan["pairs"]:
+            entry.pop("goes_on", None)  # what goes on from here is in the cells that are added
         for each in wanted:
             matchup = self._matchup(each)
             keys = self._cut(each, [key.span for key in stored if key.pair == matchup.key])
             self._keys[each.trial, each.rung] = keys
             entry = {"trial": each.trial, "rung": each.rung, "kind": matchup.kind, "key": matchup.key}
+            if part := self._parts.get(matchup.key):
+                entry["goes_on"] = part.whole
             self._plan["pairs"].append({**entry, "spans": [list(key.span) for key in keys]})
             for key in keys:
                 self._planned[key] = None
@@ -188,6 +201,14 @@ class TuneLoop:
         else:
             self._cells[key] = cell
             self._reused += 1
+
+    def _keep(self, key: JobKey, cell: JobRecord) -> None:
+        """Take a cell that has just ended."""
+        self._cells[key] = cell
+        rung = next((each for each in self._wanted if key in self._keys[each.trial, each.rung]), None)
+        if rung is not None and self._config.halving == "steps" and 0 < rung.rung < len(rungs_of(self._config)):
+            before = [self._cells[each] for each in self._keys[rung.trial, rung.rung - 1] if each.span == key.span]
+            self._counted_twice += sum(min(beginning.cpu_seconds, cell.cpu_seconds) for beginning in before)
 
     def _cut(self, wanted: Wanted, known: list[SeedRange]) -> list[JobKey]:
         """Cut the seeds of an evaluation into cells: stored ones, and those of smaller rungs, are among them."""
@@ -206,11 +227,13 @@ class TuneLoop:
         known = self._matchups.get((wanted.trial, wanted.steps))
         if known is not None:
             return known
-        base: Any = with_point(self._config, wanted.point)
-        if self._config.table == "agent":
-            base = dataclasses.replace(base, steps=wanted.steps)
         kind = "run" if self._config.table == "agent" else "recall"
-        matchup = keyed(Matchup(wanted.trial, -1, 0, kind, "", base))
+        pair = Matchup(wanted.trial, -1, 0, kind, "", with_point(self._config, wanted.point))
+        matchup = keyed(pair)
+        if kind == "run" and wanted.steps < self._config.steps:
+            part = PartOfRun(matchup.key, wanted.steps)
+            matchup = keyed(pair, stop_at=part.stop_at)
+            self._parts[matchup.key] = part
         self._matchups[wanted.trial, wanted.steps] = matchup
         self._by_key[matchup.key] = matchup
         return matchup
@@ -221,14 +244,18 @@ class TuneLoop:
 
     def _job(self, key: JobKey) -> Job:
         matchup = self._by_key[key.pair]
-        return Job(matchup.kind, matchup.settings(key.span), self._words[key])
+        part = self._parts.get(key.pair)
+        if part is None:
+            return Job(matchup.kind, matchup.settings(key.span), self._words[key])
+        goes_on = JobKey(part.whole, key.span)
+        return Job(matchup.kind, matchup.settings(key.span), self._words[key], stop_at=part.stop_at, goes_on=goes_on)
 
     def suspend(self) -> None:
         """Record status and time."""
         self._record("interrupted")
 
     def _record(self, status: str) -> None:
-        seconds = self._cpu_seconds_before + self._jobs.cpu_seconds
+        seconds = self._cpu_seconds_before + self._jobs.cpu_seconds - self._counted_twice
         self._store.mark(self.id, status, self._clock.read().wall, seconds)
 
     def _snapshot(self, phase: str) -> TuneSnapshot:

@@ -109,10 +109,15 @@ def draw_grid(
     if not walls.size or width < 1:
         return GridDrawing([fit(width, ("no map", "dim"))], [], [])
     cells = _cells(picture, walls, look)
-    frame = _frame(picture, walls, (width, height), look, cell)
+    margin = max((len(name) for name in scene.row_names), default=-1) + 1  # of the names of rows, if there are any
+    named = bool(margin) and height is None
+    frame = _frame(picture, walls, (width - margin * named, height), look, cell)
     lines = [fit(width, (clean(scene.title), "bold"))]
+    if named and max(len(name) for name in scene.column_names) <= frame.cell:
+        names = [scene.column_names[column].ljust(frame.cell) for column in frame.columns]
+        lines.append(Text(" " * margin + "".join(names).rstrip(), "dim"))
     for row in frame.rows:
-        line = Text()
+        line = Text(f"{scene.row_names[row]:>{margin - 1}} ", "dim") if named else Text()
         for column in frame.columns:
             _draw(line, cells[row][column], frame, look)
         lines.append(line)
@@ -132,10 +137,9 @@ def _cells(picture: AgentView, walls: Array, look: TerminalStyle) -> list[list[G
         if 0 <= mark.row < n_rows and 0 <= mark.column < n_columns:
             kinds[mark.row][mark.column] = (mark.kind, mark.label)
     values = place_values(picture, walls.shape)
-    moves = _moves(picture, walls.shape)
-    arrows = ASCII_ARROWS if look.ascii else ARROWS
+    moves = _moves(picture, walls.shape, look)
     return [
-        [GridCell(float(values[r, c]), arrows[moves[r, c]], *kinds[r][c], bool(walls[r, c])) for c in range(n_columns)]
+        [GridCell(float(values[r, c]), str(moves[r, c]), *kinds[r][c], bool(walls[r, c])) for c in range(n_columns)]
         for r in range(n_rows)
     ]
 
@@ -150,15 +154,27 @@ def place_values(picture: AgentView, shape: tuple[int, ...]) -> Array:
     return out
 
 
-def _moves(picture: AgentView, shape: tuple[int, ...]) -> Array:
-    """Return the sum of the best moves of every place, 0 where nothing is known."""
-    out = np.zeros(shape, np.int64)
-    if picture.greedy is not None and picture.scene.places is not None:
-        states, places = _shown(picture.scene, shape)
-        greedy = np.asarray(picture.greedy, np.bool_)[states]
-        code = [MOVES.get(name, 0) for name in picture.scene.actions[: greedy.shape[1]]]
-        out[places[:, 0], places[:, 1]] = greedy[:, : len(code)] @ np.array(code, np.int64)
-    return out
+def _moves(picture: AgentView, shape: tuple[int, ...], look: TerminalStyle) -> Array:
+    """Return the sign of every place: an arrow for the best moves, a letter where one other action is the best."""
+    signs = np.full(shape, " ")
+    if picture.greedy is None or picture.scene.places is None:
+        return signs
+    states, places = _shown(picture.scene, shape)
+    greedy = np.asarray(picture.greedy, np.bool_)[states]
+    actions = picture.scene.actions[: greedy.shape[1]]
+    greedy = greedy[:, : len(actions)]
+    codes = greedy @ np.array([MOVES.get(name, 0) for name in actions], np.int64)
+    drawn = np.array(list(ASCII_ARROWS if look.ascii else ARROWS))[codes]
+    letters = np.array([letter_of(name) for name in actions] or [" "])
+    is_sole = (greedy.sum(axis=1) == 1) & (codes == 0)
+    drawn[is_sole] = letters[greedy[is_sole].argmax(axis=1)] if len(actions) else " "
+    signs[places[:, 0], places[:, 1]] = drawn
+    return signs
+
+
+def letter_of(action: str) -> str:
+    """Return the letter that stands for an action that is no move: ``h`` for hit; a space for a move."""
+    return " " if action in MOVES else action[:1].lower()
 
 
 def _shown(scene: Scene, shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -269,10 +285,13 @@ def _legend(picture: AgentView, cells: list[list[GridCell]], frame: Frame, look:
     single, several, any_move = ("^>v<", "+", ".") if look.ascii else ("↑→↓←", "└ ┼", "·")
     if arrows & set(single):
         items.append(Text.assemble((single[1], ""), (" best action", "dim")))
-    if arrows - set(single) - {any_move}:
+    if arrows - set(single) - {any_move} - {letter_of(name) for name in picture.scene.actions}:
         items.append(Text.assemble((several, ""), (" several are best", "dim")))
     if any_move in arrows:
         items.append(Text.assemble((any_move, ""), (" all are equal", "dim")))
+    for name in picture.scene.actions:
+        if letter_of(name) in arrows - {" "}:
+            items.append(Text.assemble((letter_of(name), ""), (f" {clean(name)}", "dim")))
     return [*items, *_scale(picture, frame, look)]
 
 

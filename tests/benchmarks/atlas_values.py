@@ -37,7 +37,7 @@ from simulator.statistics.estimates import confidence_interval
 from tests.benchmarks.linear_values import every_goal
 
 GAMMA = 0.9
-SIZES = (2, 4, 8, 16)
+SIZES = (2, 4, 8, 16, 32, 64)
 SEEDS = list(range(16))
 STEPS = 20_000
 WINDOW = 5

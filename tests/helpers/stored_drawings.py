@@ -100,6 +100,26 @@ def image_view() -> AgentView:
     return AgentView(Scene("an image", image=image), None, None)
 
 
+def chart_view() -> AgentView:
+    """A chart of states with named rows and columns, where two actions that are no moves have letters."""
+    places = np.argwhere(np.ones((4, 5), np.bool_))
+    values = np.linspace(1.0, -0.5, len(places))
+    greedy = np.stack([values > 0, values <= 0], axis=1)
+    greedy[7] = True  # neither is better
+    scene = Scene(
+        "sums by cards",
+        walls=np.zeros((4, 5), np.bool_),
+        marks=(Mark(1, 3, "walker"),),
+        places=places,
+        actions=("stick", "hit"),
+        facts={"step": "1"},
+        meanings={"walker": "this hand"},
+        row_names=("21", "20", "19", "18"),
+        column_names=("ace", "2", "3", "4", "5"),
+    )
+    return AgentView(scene, values, greedy)
+
+
 def facts_view() -> AgentView:
     """An environment of which only facts are known."""
     return AgentView(Scene("cards", facts={"sum": "17", "dealer shows": "10", "usable ace": "no"}), None, None)
@@ -110,6 +130,7 @@ SCENES: dict[str, Callable[[], AgentView]] = {
     "rooms": rooms_view,
     "lines": lines_view,
     "image": image_view,
+    "chart": chart_view,
     "facts": facts_view,
 }
 

@@ -296,7 +296,9 @@ class RBMStackMemory:
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
-        self._set_layers([layer[0].shape[2] for layer in state["layers"]])
+        n_hidden = tuple(layer[0].shape[2] for layer in state["layers"])
+        if n_hidden != self._n_hidden:  # otherwise in place: a training that is not over goes on with these arrays
+            self._set_layers(n_hidden)
         for layer, saved in zip(self._stack.layers, state["layers"], strict=True):
             for array, values in zip(layer, saved, strict=True):
                 array[...] = values

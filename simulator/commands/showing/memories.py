@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from simulator.commands.live import window
 from simulator.commands.parsing.command import CommandResult, Options, ParsedArgs, lab_of, refuse_unused
 from simulator.commands.recall import labelled_memories, with_label
 from simulator.config.codec import PlayerEntry, assemble, of_record, plain_label
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from simulator.recall.inside import Subject
 
 SETTINGS = tuple(setting.name for setting in settings(InsideConfig))
-FIGURES = ("what", "picture", "force")
+FIGURES = ("what", "picture", "force", "view", "scale")
 
 
 def of_challenge(args: ParsedArgs) -> CommandResult:
@@ -112,6 +113,8 @@ def _shown(
     if options.picture:
         check_ending(Path(options.picture))
         check_place(Path(options.picture), force=options.force)
+    if options.view == "window":
+        window.check()
     announce_compiling()
     subject = make()
     found = inside(subject, config, wanted)
@@ -121,6 +124,12 @@ def _shown(
         if not pictures:
             raise ValueError(f"--picture: {', '.join(found.sections)} of {subject.entry.label} has nothing to draw")
         save_pictures(pictures, Path(options.picture), force=options.force)
+    if options.view == "window":
+        tabs = {
+            name: [*section.panels, *memory_inside.fact_panels(name, section.facts)]
+            for name, section in found.sections.items()
+        }
+        window.show_panels(memory_inside.title_of(found), tabs, options.scale, found.subject.notes)
     return CommandResult(memory_inside.entry_of(found, run), lambda _: memory_inside.show(found))
 
 

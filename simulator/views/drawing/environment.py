@@ -33,7 +33,7 @@ from simulator.views.drawing.colours import (
 )
 from simulator.views.drawing.kept import KeptSurfaces
 from simulator.views.drawing.shapes import DIRECTIONS, arrow_levels, arrows_sprite, draw_mark
-from simulator.views.grid import ENDS, MEANINGS, place_values, wall_array
+from simulator.views.grid import ENDS, MEANINGS, letter_of, place_values, wall_array
 from simulator.views.style import number
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ MARK_ORDER = (
 )  # the last one lies on top
 _RANKS = {kind: rank for rank, kind in enumerate(MARK_ORDER)}
 FLOORS = ("lava", "slippery", "start", "walker")  # marks that others may stand on, or that stand on others
+WALKER = 0.7  # of a cell: the arrow below it is seen at its ends
+START = 0.3  # of a cell, in its corner, where the agent that stands there does not cover it
 _CORNERS = ((-1, -1), (1, -1), (-1, 1), (1, 1))  # of a cell, for marks that share it
 LINE = 19  # units from one line below a picture to the next
 MAX_WORDS = 0.36  # of the height, for those lines
@@ -130,8 +132,8 @@ NOTHING_OVER = Drawn()
 
 def grid_frame(canvas: Canvas, rect: Rect, view: AgentView, drawn: Drawn = NOTHING_OVER) -> GridFrame | None:
     """Return where ``draw_environment`` draws the grid in a rectangle, to tell clicks; None where there is no grid."""
-    walls = wall_array(view.scene)
-    return _frame_of(_body(canvas, rect, view, drawn), walls.shape) if walls.size else None
+    has_grid = wall_array(view.scene).size > 0
+    return _frame_of(canvas, _body(canvas, rect, view, drawn), view.scene) if has_grid else None
 
 
 def _is_tiny(canvas: Canvas, rect: Rect) -> bool:
@@ -207,8 +209,11 @@ def _legend(view: AgentView, drawn: Drawn) -> list[_Item]:
         items.append(_Item("scale", f"{number(low)}|{number(high)}"))
     if is_map and (view.probs is not None or view.greedy is not None):
         words = "policy, length = probability" if view.probs is not None else "best actions"
-        items.append(_Item("arrow" if scene.rooms is None else "passage", words))
-    if is_map and drawn.path:
+        others = [name for name in scene.actions if scene.walls is not None and name not in DIRECTIONS]
+        if len(others) < len(scene.actions):
+            items.append(_Item("arrow" if scene.rooms is None else "passage", words))
+        items += [_Item("letter", name, letter_of(name).upper()) for name in others]
+    if is_map and drawn.path and not scene.row_names:
         items.append(_Item("path", "path of this episode"))
     if is_map and drawn.flash:
         items.append(_Item("flash", "just updated: blue up, orange down"))
@@ -279,6 +284,8 @@ def _draw_item(canvas: Canvas, place: tuple[int, int], item: _Item, width: int) 
         _draw_path(canvas, [(x, middle[1]), (x + size, middle[1])], size)
     elif item.sign == "flash":
         canvas.circle(middle, size * 0.42, BLUE, 3)
+    elif item.sign == "letter":
+        canvas.text((middle[0], y), item.label, SIZE, face="bold", align="centre")
     else:
         draw_mark(canvas, item.sign, middle, size, item.label)
     canvas.text((x + canvas.px(22), y), item.words, SIZE, FAINT, width=width - canvas.px(22))
@@ -301,11 +308,38 @@ def _fact_lines(canvas: Canvas, scene: Scene, width: int) -> list[str]:
 # grids
 
 
-def _frame_of(body: Rect, shape: tuple[int, ...]) -> GridFrame:
-    rows, columns = shape[0], shape[1]
-    cell = max(min(body.width // columns, body.height // rows), 1)
-    left = body.left + (body.width - cell * columns) // 2
-    return GridFrame(left, body.top + (body.height - cell * rows) // 2, cell, (rows, columns))
+def _frame_of(canvas: Canvas, body: Rect, scene: Scene) -> GridFrame:
+    rows, columns = wall_array(scene).shape
+    beside, above = _name_margins(canvas, body, scene)
+    width, height = body.width - beside, body.height - above
+    cell = max(min(width // columns, height // rows), 1)
+    left = body.left + beside + (width - cell * columns) // 2
+    return GridFrame(left, body.top + above + (height - cell * rows) // 2, cell, (rows, columns))
+
+
+def _name_margins(canvas: Canvas, body: Rect, scene: Scene) -> tuple[int, int]:
+    """Return the pixels beside and above a grid for the names of its rows and columns; none where it is tiny."""
+    if not scene.row_names or _is_tiny(canvas, body):
+        return 0, 0
+    widest = max(canvas.text_size(name, SMALL)[0] for name in scene.row_names)
+    return widest + canvas.px(8), canvas.line_height(SMALL) + canvas.px(2)
+
+
+def _draw_names(canvas: Canvas, body: Rect, frame: GridFrame, scene: Scene) -> None:
+    """Write the names of rows and columns at the edges of a chart, those that there is room for."""
+    line = canvas.line_height(SMALL)
+    if _name_margins(canvas, body, scene) == (0, 0):
+        return
+    every = -(-line // frame.cell)
+    for row in range(0, frame.shape[0], every):
+        x, y = frame.place(row, 0)
+        place = (x - frame.cell / 2 - canvas.px(6), y - line / 2)
+        canvas.text(place, scene.row_names[row], SMALL, FAINT, align="right")
+    if max(canvas.text_size(name, SMALL)[0] for name in scene.column_names) <= frame.cell:
+        for column, name in enumerate(scene.column_names):
+            canvas.text(
+                (frame.place(0, column)[0], frame.top - line - canvas.px(2)), name, SMALL, FAINT, align="centre"
+            )
 
 
 def _draw_grid(
@@ -317,14 +351,15 @@ def _draw_grid(
     pointer: tuple[int, int] | None,
 ) -> str | None:
     walls = wall_array(view.scene)
-    frame = _frame_of(body, walls.shape)
+    frame = _frame_of(canvas, body, view.scene)
     values = np.where(walls, np.nan, place_values(view, walls.shape))
     for mark in view.scene.marks:
         if mark.kind in ENDS and 0 <= mark.row < walls.shape[0] and 0 <= mark.column < walls.shape[1]:
             values[mark.row, mark.column] = np.nan  # nothing follows
     span = value_span(view)
     canvas.surface.blit(_ground(canvas, frame, view, walls, values, span), (frame.left, frame.top))
-    if path is not None:
+    _draw_names(canvas, body, frame, view.scene)
+    if path is not None and not view.scene.row_names:  # in a chart neighbours are not next to each other
         _draw_path(canvas, [frame.place(int(r), int(c)) for r, c in path], frame.cell)
     if flash is not None:
         _draw_flash(canvas, frame.place(flash.row, flash.column), frame.cell, flash.error)
@@ -407,28 +442,43 @@ def _draw_arrows(
     scene = view.scene
     if policy is None or scene.places is None:
         return
-    columns = {name: a for a, name in enumerate(scene.actions[: policy.shape[1]]) if name in DIRECTIONS}
-    if not columns:
-        return
+    actions = scene.actions[: policy.shape[1]]
+    columns = {name: a for a, name in enumerate(actions) if name in DIRECTIONS}
     by_direction = np.zeros((len(policy), 4))
     for k, name in enumerate(DIRECTIONS):
         if name in columns:
             by_direction[:, k] = policy[:, columns[name]]
     levels = [tuple(row) for row in arrow_levels(by_direction).tolist()]
+    letters = _letters(policy, actions)
     inks = ink_table(diverging=False)
     entries = shades(values, *span).tolist()
     sprites = []
     drawn = set(ends)
     rows, columns_of_grid = frame.shape
-    for place, lengths in zip(map(tuple, np.asarray(scene.places).tolist()), levels, strict=False):
+    for state, place in enumerate(map(tuple, np.asarray(scene.places)[: len(policy)].tolist())):
         row, column = place
         if place in drawn or not (0 <= row < rows and 0 <= column < columns_of_grid):
             continue
         drawn.add(place)
-        if any(lengths):
-            sprite = arrows_sprite(lengths, frame.cell, inks[entries[row][column]])
+        ink = inks[entries[row][column]]
+        if letters[state] != " ":
+            x, y = frame.place(row, column)
+            tall = canvas.line_height(frame.cell * 0.5 / canvas.scale)
+            canvas.text((x, y - tall / 2), letters[state], frame.cell * 0.5 / canvas.scale, ink, align="centre")
+        elif any(levels[state]):
+            sprite = arrows_sprite(levels[state], frame.cell, ink)
             sprites.append((sprite, (frame.left + column * frame.cell, frame.top + row * frame.cell)))
     canvas.surface.blits(sprites, False)
+
+
+def _letters(policy: Array, actions: tuple[str, ...]) -> list[str]:
+    """Return the letter of each state's likeliest action; a space where that is a move, or no single one."""
+    likely = np.nan_to_num(policy[:, : len(actions)])
+    if not likely.size:
+        return [" "] * len(policy)
+    is_sole = (likely == likely.max(axis=1, keepdims=True)).sum(axis=1) == 1
+    names = np.array([letter_of(name).upper() for name in actions])
+    return np.where(is_sole, names[likely.argmax(axis=1)], " ").tolist()
 
 
 def _draw_marks(
@@ -446,11 +496,14 @@ def _draw_marks(
         place = frame.place(*at)
         size = frame.cell * (1.0 if mark.kind in ("lava", "slippery") else 0.86)
         if mark.kind == "walker":
-            size = max(size, canvas.px(11))  # seen on small maps too
+            size = max(frame.cell * WALKER, canvas.px(11))  # seen on small maps too
         elif mark.kind == "start" or (mark.kind not in FLOORS and shared[at] > 1):  # into a corner
             size = frame.cell * 0.46
+            if mark.kind == "start":  # no larger than is read
+                size = max(min(size, canvas.px(18)), frame.cell * START)
             dx, dy = _CORNERS[corners[at] % 4]
-            place = (place[0] + dx * frame.cell * 0.25, place[1] + dy * frame.cell * 0.25)
+            away = (frame.cell - size) / 2 - frame.cell * 0.02
+            place = (place[0] + dx * away, place[1] + dy * away)
             corners[at] += 1
         r, g, b = (int(c) for c in table[at])
         draw_mark(canvas, mark.kind, place, size, mark.label, ink_on((r, g, b)))

@@ -513,8 +513,8 @@ def _draw_plot(panel: CurvePanel, canvas: Canvas, rect: Rect, x: Array, y: Array
     legend = _legend_height(canvas, panel, rect.width)
     area = rect.copy()
     area.height = max(rect.height - legend, 1)
-    levels = [value for value in panel.levels.values() if math.isfinite(value)]
-    low, high = _span_of(y, panel.low, panel.high, levels)
+    levels = {name: value for name, value in panel.levels.items() if math.isfinite(value)}
+    low, high = _span_of(y, panel.low, panel.high, list(levels.values()))
     room = (canvas.line_height(SMALL) + 3) / max(area.height, 1) if levels else 0.0  # for the name of the highest one
     span = (low - 0.05 * (high - low), high + min(max(room * 1.3, 0.05), 0.5) * (high - low))
     axes = draw_axes(canvas, area, _x_span(x), span, (panel.x_name, ""))
@@ -527,8 +527,10 @@ def _draw_plot(panel: CurvePanel, canvas: Canvas, rect: Rect, x: Array, y: Array
         points = axes.points(x, y[k])
         canvas.lines(_as_steps(points) if panel.steps else points, LINES[k % len(LINES)], 1 if is_many else 2)
     taken: list[Rect] = []
-    for name, value in panel.levels.items():
-        _draw_level(canvas, axes, name, value, taken)
+    for value in levels.values():
+        _draw_level(canvas, axes, value)
+    for name, value in levels.items():
+        _name_level(canvas, axes, name, value, taken)
     canvas.surface.set_clip(None)
     if not np.isfinite(y).any():
         middle = (axes.rect.centerx, axes.rect.top + axes.rect.height * 3 // 4)
@@ -593,14 +595,17 @@ def _draw_bands(canvas: Canvas, axes: Axes, panel: CurvePanel, x: Array) -> None
         pygame.draw.polygon(canvas.surface, colour, np.clip(outline, -1e4, 1e5).tolist())
 
 
-def _draw_level(canvas: Canvas, axes: Axes, name: str, value: float, taken: list[Rect]) -> None:
-    """Draw a dashed line with its name where no other one is, of those ``taken``."""
-    if not math.isfinite(value):
-        return
+def _draw_level(canvas: Canvas, axes: Axes, value: float) -> None:
+    """Draw a dashed line."""
     y = round(float(axes.points(axes.x[0], value)[1]))
     dash = canvas.px(6)
     for left in range(axes.rect.left, axes.rect.right, 2 * dash):
         canvas.fill((left, y, dash, max(canvas.px(1), 1)), INK)
+
+
+def _name_level(canvas: Canvas, axes: Axes, name: str, value: float, taken: list[Rect]) -> None:
+    """Write the name of a dashed line where no other one is, of those ``taken``."""
+    y = round(float(axes.points(axes.x[0], value)[1]))
     words = f"{name} {number(value)}"
     wide, high = canvas.text_size(words, SMALL)
     gap = canvas.px(4)
@@ -663,7 +668,8 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
         canvas.text(rect.topleft, "empty", SIZE, FAINT)
         return None
     foot = canvas.px(17) if panel.captions else 0
-    columns, side = _tiling(rect, images.shape[0], (images.shape[1], images.shape[2]), foot, canvas.px(6))
+    shape = (images.shape[1], images.shape[2])
+    columns, side = _tiling(rect, images.shape[0], shape, foot, canvas.px(6), panel.per_row)
     wide, high = side
     found = None
     for k, image in enumerate(images):
@@ -684,10 +690,12 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
     return found
 
 
-def _tiling(rect: Rect, n: int, shape: tuple[int, int], foot: int, gap: int) -> tuple[int, tuple[float, float]]:
-    """Return how many pictures stand in a row, and how large they are at most."""
-    best = (1, (1.0, 1.0))
-    for columns in range(1, n + 1):
+def _tiling(
+    rect: Rect, n: int, shape: tuple[int, int], foot: int, gap: int, per_row: int = 0
+) -> tuple[int, tuple[float, float]]:
+    """Return how many pictures stand in a row, ``per_row`` where that is not 0, and how large they are at most."""
+    best = (per_row or 1, (1.0, 1.0))
+    for columns in [per_row] if per_row else range(1, n + 1):
         rows = math.ceil(n / columns)
         wide = (rect.width - gap * (columns - 1)) / columns
         high = (rect.height - gap * (rows - 1)) / rows - foot
@@ -745,9 +753,9 @@ def _padded(span: tuple[float, float]) -> tuple[float, float]:
     return span[0] - pad, span[1] + pad
 
 
-def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int) -> None:
-    """Draw a point of a group: groups differ in colour and in shape."""
-    colour = LINES[group % len(LINES)]
+def draw_point(canvas: Canvas, place: tuple[float, float], group: int, size: int, colour: Colour | None = None) -> None:
+    """Draw a point of a group: groups differ in shape, and in colour where none is given."""
+    colour = colour or LINES[group % len(LINES)]
     x, y = place
     if group % 4 == 0:
         canvas.circle(place, size, colour)

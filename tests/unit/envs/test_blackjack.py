@@ -91,3 +91,32 @@ def test_the_spec_of_the_env():
     assert len(set(seen)) == len(seen)  # without a reward for naturals every state shows itself
     assert len(make_mdp(natural=False, sab=True, max_steps=9)[1]) == len(seen) + 10
     assert plain.max_steps is None
+
+
+def test_a_hand_stands_in_the_chart_of_its_kind():
+    """Of each hand that is dealt the mark lies where the state that is observed has its place."""
+    env = blackjack.make(list(range(60)), blackjack.Config())
+    kinds = set()
+    for seed, seen in enumerate(env.reset()):
+        scene = env.scene(seed)
+        total, dealer, usable = seen // 22, seen // 2 % 11, seen % 2
+        kinds.add(int(usable))
+        (mark,) = scene.marks
+        assert scene.row_names[mark.row] == str(total)
+        assert scene.column_names[mark.column] == ("ace" if dealer == 1 else str(dealer))
+        (state, *_) = np.flatnonzero(env.spec.state_obs == seen)
+        assert tuple(scene.places[state]) == (mark.row, mark.column)
+        shown = env.spec.state_obs[scene.places[:, 0] >= 0]
+        assert (shown % 2 == usable).all()
+        assert (shown // 22).max() == 21
+    assert kinds == {0, 1}
+
+
+def test_a_bust_hand_is_in_no_chart():
+    env = blackjack.make([0], blackjack.Config())
+    env.reset()
+    while not (step := env.step(np.array([HIT]))).terminated[0]:
+        pass
+    assert step.reward[0] == -1
+    scene = env.last_scene(0)
+    assert (scene.marks, int(scene.facts["player"]) > 21) == ((), True)

@@ -38,6 +38,10 @@ def test_a_line_gives_one_json_object_and_writes_the_best_settings(tmp_path, cap
     assert "already exists" in capsys.readouterr().err
     assert main([*QUICK, *SPACE, *lab, "--json", "-o", str(best), "--force"]) == 0
     assert json.loads(capsys.readouterr().out)["trials"] == data["trials"]
+    assert main(["resume", "t1", *lab, "--view", "none", "-o", str(best), "--force"]) == 0
+    onward = capsys.readouterr().out.partition("next:\n")[2].splitlines()
+    named = f"--lab {tmp_path / 'lab'}"
+    assert onward == [f"  engram run --config {best} {named}", f"  engram report t1 --csv {named}"]
 
 
 def test_a_file_says_what_a_line_says(tmp_path, capsys):

@@ -84,6 +84,16 @@ def test_differences_are_to_the_best_that_is_no_ceiling(lab):
     np.testing.assert_allclose(found["posterior_mean", 0.3]["rmse"]["per_seed"], expected)
 
 
+def test_folds_that_share_rows_have_wider_intervals():
+    """Two of five folds: 1/2 + 1/4 in place of 1/2, and no further than the bounds."""
+    values = np.array([0.3, 0.5, np.nan])
+    plain = predictions.estimate(values, (-1.0, 1.0), 0.0)
+    wider = predictions.estimate(values, (-1.0, 1.0), 0.25)
+    assert wider["mean"] == plain["mean"]
+    np.testing.assert_allclose(wider["high"] - 0.4, np.sqrt(1.5) * (plain["high"] - 0.4))
+    assert predictions.estimate(values, (0.3, 0.5), 1e6)["high"] == 0.5
+
+
 @pytest.mark.parametrize(("settings", "run"), [(SMALL, "r1"), (CLASSES, "r2")], ids=["ratings", "classes"])
 def test_interrupted_or_alone_it_is_the_same(tmp_path, lab, settings, run):
     whole = summary_of(lab, run)

@@ -105,8 +105,8 @@ def test_a_race_is_judged_on_other_starting_points_than_those_that_chose():
         race(("sgd",), RaceConfig(seeds=5, chosen_first_seed=4))
 
 
-def test_a_long_path_is_drawn_with_few_points():
-    config = RaceConfig(objectives=("saddle",), steps=3_000, seeds=2, chosen_on=2, step_sizes=(1e-3,))
-    way = race(("adam",), config)["objectives"][0]["rules"][0]["path"]
-    assert len(way) <= 150
-    assert np.abs(way[-1] - np.round(way[-1])).max() < 0.01  # it ends at a minimum
+def test_of_a_long_path_the_first_steps_are_drawn():
+    config = RaceConfig(objectives=("saddle",), steps=3_000, seeds=2, chosen_on=2, step_sizes=(1e-3, 1e-2))
+    row = race(("adam",), config)["objectives"][0]["rules"][0]
+    assert row["median_steps"]["median"] > 101
+    assert len(row["path"]) == 101  # the starting point and 100 steps

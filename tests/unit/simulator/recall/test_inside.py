@@ -53,6 +53,36 @@ def test_two_vectors_that_agree_nowhere_else_have_a_cycle_of_two():
     assert (cycle["length"], cycle["basin"]) == (2, 2)
 
 
+def test_perceptrons_without_symmetry_have_the_cycles_of_a_plain_loop():
+    subject = subject_of_vectors(entry_of("perceptron"), parse_vectors("1,-1,-1,1; 1,1,-1,-1; -1,1,1,1"), 0)
+    weights = subject.memory.receptive_fields(0)
+    ends = []
+    for state in states.every_state(4):
+        for _ in range(16):
+            field = weights @ state
+            state = np.where(field == 0, state, np.sign(field))
+        ends.append(bool((np.where((field := weights @ state) == 0, state, np.sign(field)) == state).all()))
+    found = section_of(subject, "states").facts["synchronous"]
+    assert found["in_cycles"] == ends.count(False) > 0
+    assert len([*found["listed"]]) == sum(found["cycles"].values())
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "is_same"),
+    [
+        ("hopfield", {}, True),
+        ("hopfield", {"bias": True}, False),
+        ("dense_hopfield", {}, True),
+        ("dense_hopfield", {"degree": 3}, False),
+        ("rbm", {"n_hidden": 2}, False),
+    ],
+)
+def test_a_vector_beside_its_inverse_is_told_where_both_are_learned_alike(name, changes, is_same):
+    notes = subject_of_vectors(entry_of(name, **changes), np.concatenate([TWO, -TWO[:1]]), 0).notes
+    assert [note.startswith("vectors 1 and 3 are each other's inverse") for note in notes] == [True] * is_same
+    assert not subject_of_vectors(entry_of(name, **changes), TWO, 0).notes
+
+
 @pytest.mark.parametrize("name", ["boltzmann", "rbm"])
 def test_probabilities_are_those_of_plain_sums(name):
     n_hidden = {"n_hidden": 3}

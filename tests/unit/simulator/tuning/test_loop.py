@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from simulator.config import run as run_config
-from simulator.config.codec import from_toml
+from simulator.config.codec import from_toml, to_toml
 from simulator.config.recall import RecallConfig
 from simulator.config.run import RunConfig
 from simulator.config.tune import build
@@ -15,8 +15,10 @@ from simulator.statistics.estimates import iqm
 from simulator.store.cell_store import CellStore
 from simulator.store.records import StoreError
 from simulator.store.run_store import Store
+from simulator.tournaments.cell_runner import JobSpec, play
 from simulator.tournaments.workers.local import Here, Processes
 from simulator.training import loop as training
+from simulator.training.session import Session
 from simulator.training.summary import evaluation_scores
 from simulator.tuning import loop
 from tests.helpers.tournaments import BREAKING
@@ -105,6 +107,18 @@ def test_interruptions_change_nothing(changes, tmp_path):
     assert summary_of(tmp_path / "whole") == summary_of(lab)
 
 
+def test_trials_of_an_interrupted_search_were_interrupted_or_wait(tmp_path):
+    with CellStore(tmp_path) as store:
+        snapshots = loop.tune(build(SMALL), store, lambda n: Here())
+        while not next(snapshots).done:
+            pass
+        states = [trial["state"] for trial in summary_of(tmp_path)["trials"]]
+        snapshots.close()
+    assert (states[0], states[2]) == ("running", "waiting")
+    states = [trial["state"] for trial in summary_of(tmp_path)["trials"]]
+    assert (states[0], states[2]) == ("interrupted", "waiting")
+
+
 def test_nothing_is_evaluated_twice(lab):
     again = tuned(lab, SMALL)
     assert again.id == "t1"
@@ -117,6 +131,43 @@ def test_nothing_is_evaluated_twice(lab):
     longer = tuned(lab, {**SMALL, "trials": 9})  # a random trial is the same in a longer search
     assert longer.id == "t3"
     assert longer.reused >= 6
+
+
+def test_halving_over_steps_trains_every_step_once_and_ends_as_in_one_go(tmp_path, monkeypatch):
+    """Q-learning, and DQN: a network, its optimiser and its replay go on as well."""
+    trained = []
+    play = Session.play
+
+    def counted(session, n, seconds=np.inf):
+        before = session.step
+        play(session, n, seconds)
+        trained.append(session.step - before)
+
+    monkeypatch.setattr(Session, "play", counted)
+    halving = {"halving": "steps", "eta": 2, "rungs": 2, "trials": 2, "batch": 2, "seeds": 2, "judge_seeds": 2}
+    dqn = {"name": "dqn", "learning_starts": 50, "network": {"hidden": [8]}}
+    for name, agent in (("q", SMALL["agent"]), ("dqn", dqn)):
+        values = {**SMALL, **halving, "agent": agent, "space": {"agent": {"gamma": [0.5, 0.99]}}}
+        trained.clear()
+        tuned(tmp_path / name, values)
+        assert sum(trained) == 2 * 300 + 300 + 2 * 600  # two trials half way, one to its end, and the judgement
+        assert not list((tmp_path / name / "cells").glob("*-*-*"))
+        halved = {trial["trial"]: trial["values"] for trial in summary_of(tmp_path / name)["trials"]}
+        tuned(tmp_path / f"{name}-whole", {**values, "halving": "none"})
+        whole = {trial["trial"]: trial["values"] for trial in summary_of(tmp_path / f"{name}-whole")["trials"]}
+        (survivor,) = [number for number, rungs in halved.items() if len(rungs) == 2]
+        assert halved[survivor][-1:] == whole[survivor]
+
+
+def test_a_beginning_is_the_same_where_the_run_has_gone_on_already(tmp_path):
+    config = build(SMALL)
+    task = JobSpec("cell", "run", to_toml(config.base), str(tmp_path / "short"), stop_at=150)
+    short = play(task, lambda: None)
+    assert short["facts"]["trained"] == 150
+    longer = play(task._replace(scratch=str(tmp_path / "long"), stop_at=450), lambda: None)
+    assert longer["facts"]["trained"] == 450
+    again = play(task._replace(scratch=str(tmp_path / "long")), lambda: None)
+    assert (again["scores"], again["curve"]) == (short["scores"], short["curve"])
 
 
 def test_halving_over_seeds_evaluates_no_seed_twice(tmp_path):

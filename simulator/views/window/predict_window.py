@@ -1,0 +1,94 @@
+"""A comparison of predictions in the window while it is measured, and the result of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simulator.core.scene import BarPanel, Panel
+from simulator.core.snapshots import ENDED, PredictSnapshot
+from simulator.reporting.predict_panels import panels_of
+from simulator.views.style import duration
+from simulator.views.window.scenes_page import Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
+
+READ_SHARE = 0.05  # of the time that is spent on reading what is measured
+
+
+class PredictWindow:
+    """View of a comparison in a window; see :class:`simulator.core.snapshots.View`.
+
+    Args:
+        read: summarises a comparison by its id, or returns None where that cannot be done now.
+        command: the command line that was typed.
+        scale: pixels of a unit of length: auto or a number.
+        clock: seconds.
+
+    Raises:
+        ValueError: there is no display.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], Mapping[str, Any] | None],
+        command: str,
+        scale: str = "auto",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._page = ScenesPage("engram predict", command)
+        self._window = ScenesWindow(self._page, scale)
+        self._read = read
+        self._clock = clock
+        self._n_read = -1
+        self._next_read = 0.0
+        self._panels: Mapping[str, Sequence[Panel]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """True until somebody closes the window."""
+        return self._window.is_open
+
+    def show(self, snapshot: PredictSnapshot) -> None:
+        """Draw a snapshot; a closed window stays closed, and the comparison goes on."""
+        if not self.is_open:
+            return
+        self._page.title = f"{snapshot.id}: {', '.join(snapshot.contestants)} predict {snapshot.task}"
+        is_over = snapshot.phase in ENDED
+        if snapshot.n_done != self._n_read and (is_over or self._clock() >= self._next_read):
+            began = self._clock()
+            summary = self._read(snapshot.id)
+            if summary is not None:
+                self._panels = panels_of(summary)
+                self._n_read = snapshot.n_done
+            self._next_read = self._clock() + (self._clock() - began) / READ_SHARE
+        words = f"{snapshot.progress}, {duration(snapshot.seconds)}"
+        words += f"; now {snapshot.next_cell}" if snapshot.next_cell and not is_over else ""
+        tabs = [tab_of(name[0].upper() + name[1:], panels) for name, panels in self._panels.items() if panels]
+        share = snapshot.n_done / max(snapshot.n_cells, 1)
+        self._window.show(tabs or newest_tabs(snapshot), Progress(words, share))
+
+    def close(self) -> None:
+        """Leave the last snapshot on the screen."""
+        self._window.tick()
+
+    def stay(self) -> None:
+        """Show the result until the window is closed, by Ctrl-C too."""
+        self._window.stay()
+
+    def shut(self) -> None:
+        """Close the window."""
+        self._window.shut()
+
+
+def newest_tabs(snapshot: PredictSnapshot) -> list[SceneTab]:
+    """Make a tab of the scores at the newest condition, as the snapshot has them."""
+    if not snapshot.rows:
+        return []
+    condition = snapshot.rows[-1][1]
+    rows = [(name, score) for name, at, score in snapshot.rows if at == condition]
+    title = f"{snapshot.score} at {condition:g} {snapshot.condition}"
+    return [
+        tab_of("Scores", [BarPanel(title, tuple(name for name, _ in rows), np.array([score for _, score in rows]))])
+    ]
