@@ -76,10 +76,8 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
     if kind == TOURNAMENT:
         return tournament_again(run, lab, workers)
     if kind == TUNE:
-        with CellStore(existing(lab)) as cells:
-            name = cells.id_of(run, TUNE)
-        instead = f"engram tune FILE.toml --lab OTHER repeats it, with the settings that engram show {name} prints"
-        raise ValueError(f"{name} is a tuning, expected a run or a tournament ({instead})")
+        instead = f"engram tune FILE.toml --lab OTHER repeats it, with the settings that engram show {run} prints"
+        raise ValueError(f"{run} is a tuning, expected a run or a tournament ({instead})")
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
         if record.kind == PLAY:
