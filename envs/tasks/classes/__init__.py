@@ -136,7 +136,7 @@ class Classes:
             higher_is_better=True,
             note=f"every seed is a fold of a stratified {config.folds}-fold cross-validation; gain: accuracy less that "
             "of the same net from random weights, on the same pictures; intervals are widened for what folds share",
-            test_ratio=1.0 / (config.folds - 1),
+            test_ratios=(1.0 / (config.folds - 1),) * len(self.conditions),
         )
 
     @cached_property
