@@ -67,7 +67,7 @@ STYLE: dict[str, Any] = {
 }
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
-_PLACES = re.compile(r' d="[^"]*"|="translate\([^)]*\)')
+_PLACES = re.compile(r' (?:d|x|y)="[^"]*"|="translate\([^)]*\)')
 _INDENT = re.compile(r"\n\s+")
 _DATA = re.compile(r' d="([^"]*)"')
 _LETTER = re.compile(r" ?([A-Za-z]) ?")
