@@ -392,7 +392,7 @@ def _reconstruction(subject: Subject, _: InsideConfig) -> Section:
     images = np.concatenate([subject.held_out[:n], again["held_out"][:n]])
     titles = tuple(f"{k + 1}" for k in range(min(n, len(subject.held_out))))
     bars = BarPanel(
-        "reconstruction error of clean patterns, mean |difference| / 2",
+        "reconstruction of clean patterns, half the mean error",
         ("stored", "held out"),
         np.array([*means.values()]),
     )
