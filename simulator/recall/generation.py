@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -36,8 +36,8 @@ NORMAL_EXTENT = 2.0  # of the plane of a memory whose codes are standard normal 
 Progress = Callable[[int, int, str], None]  # what is done, of how much, and what goes on
 
 
-class Watcher:
-    """Somebody who looks on while memories learn; this one does nothing."""
+class Watcher(Protocol):
+    """Somebody who looks on while memories learn."""
 
     def moment(self, study: GenerationStudy) -> None:
         """Look at what there is so far."""
@@ -162,26 +162,32 @@ def study(
         uniform=score(_uniform(split.stored, config.samples, seed_list), split.stored, is_bipolar=is_bipolar),
         held_out=score(split.held_out, split.stored, is_bipolar=is_bipolar) if n_novel else None,
     )
-    watcher = watcher or Watcher()
     n_moments = 1 if codes_only else config.moments
     n_done = 0
     generated: list[Generated] = []
     for entry, memory in zip(contestants, memories, strict=True):
         moments: list[Moment] = []
+        pause = _no_pause if watcher is None else partial(watcher.pause, entry.label)
         try:
-            for share in _moments(memory, split.stored, n_moments, partial(watcher.pause, entry.label)):
+            for share in _moments(memory, split.stored, n_moments, pause):
                 if not codes_only:
                     moments.append(_moment(memory, split.stored, share, config.samples, is_bipolar))
                     so_far = Generated(entry.label, entry.name, moments, None, False, None)
-                    watcher.moment(begun._replace(memories=[*generated, so_far]))
+                    if watcher is not None:
+                        watcher.moment(begun._replace(memories=[*generated, so_far]))
                 n_done += 1
                 progress(n_done, n_moments * len(memories), entry.label)
         except ValueError as error:
             raise ValueError(f"{entry.label}: {error}") from None
         n_done = n_moments * len(generated) + n_moments
         generated.append(_generated(entry, memory, split.stored, moments, config, seed_list[0]))
-        watcher.moment(begun._replace(memories=list(generated)))
+        if watcher is not None:
+            watcher.moment(begun._replace(memories=list(generated)))
     return begun._replace(memories=generated)
+
+
+def _no_pause(share: float) -> None:
+    """Let a memory learn on."""
 
 
 def generative(spec: PatternSpec) -> list[str]:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from simulator import console
 from simulator.commands.live.window import typed
-from simulator.recall.generation import GenerationStudy, Watcher
+from simulator.recall.generation import GenerationStudy
 from simulator.reporting import generation
 from simulator.views.window.scenes_page import Moment, Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
 
-class GenerationWindow(Watcher):
-    """Samples of memories while they learn, which stay open for what came of it.
+class GenerationWindow:
+    """Samples of memories while they learn, as their :class:`~simulator.recall.generation.Watcher`.
 
     Args:
         title: over them.
