@@ -47,7 +47,8 @@ def act(args: ParsedArgs) -> CommandResult:
     if options.view == "window":
         from simulator.views.window.atlas_page import AtlasPage
 
-        window.show(AtlasPage(data, window.typed()), options.scale)
+        measures = [tables.measures_of(found) for found in data["maps"]]
+        window.show(AtlasPage(data, window.typed(), measures), options.scale)
 
     def show(data: Mapping[str, Any]) -> None:
         tables.show(data)
