@@ -476,6 +476,8 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
         raise NotThereError("no held-out patterns")
     queries = subject.held_out[:N_QUERIES]
     query_codes = memory.codes(queries[None])[0]
+    if not (np.isfinite(codes).all() and np.isfinite(query_codes).all()):
+        raise NotThereError("its codes are not finite")
     by = {"code": _neighbours(query_codes, codes), "pixel": _neighbours(queries, subject.stored)}
     labels, own_labels = subject.patterns.labels[0], subject.patterns.held_out_labels[0]
     images, captions = [], []

@@ -172,7 +172,7 @@ def test_a_memory_is_given_no_rating_that_is_not_seen_and_completes_the_rest():
     assert np.abs(stored[0][seen]).max() == 1.0
 
 
-def test_users_who_rate_alike_are_neighbours():
+def test_users_who_rate_alike_are_neighbours(monkeypatch):
     stream = np.random.Generator(np.random.PCG64(2))
     taste = stream.standard_normal(20)
     table = np.stack([sign * taste for sign in (1, 1, 1, -1, -1, -1)])
@@ -180,6 +180,10 @@ def test_users_who_rate_alike_are_neighbours():
     seen[0, :5] = False
     found = methods.nearest_users(np.where(seen, table, 0.0), seen, np.zeros(table.shape), 2)
     np.testing.assert_allclose(found[0, :5], taste[:5], rtol=1e-9)
+    monkeypatch.setattr(methods, "_PAIRS", 4 * len(table))  # four users at a time, then two
+    np.testing.assert_allclose(
+        methods.nearest_users(np.where(seen, table, 0.0), seen, np.zeros(table.shape), 2), found, rtol=1e-12
+    )
 
 
 def test_fewer_seen_entries_are_a_part_of_more_and_seeds_are_alone():

@@ -103,6 +103,19 @@ def test_what_is_no_distribution_says_why():
         inside(subject_of_vectors(entry_of("hopfield"), TWO, 0), InsideConfig(), ["distribution"])
 
 
+class _Codes:
+    """A memory whose learning diverged."""
+
+    def codes(self, patterns):
+        return np.full((*patterns.shape[:2], 3), np.nan)
+
+
+def test_a_memory_that_diverged_has_no_neighbours_by_code():
+    subject = dataclasses.replace(digits_of("nearest_neighbor"), memory=_Codes())
+    with pytest.raises(ValueError, match=r"--what nearest: nearest_neighbor: its codes are not finite$"):
+        section_of(subject, "nearest")
+
+
 class _Energies:
     """A memory with given energies: of two stored and of three new patterns."""
 
