@@ -231,7 +231,7 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     if not subject.spec.is_bipolar:
         raise NotThereError("grey patterns have no finite number of states, expected -1 and +1")
     if isinstance(subject.memory, HasTemperature):
-        raise NotThereError("its recall samples, so no state is fixed; the distribution says how probable each is")
+        raise NotThereError("it is a distribution: its states have probabilities, in place of basins")
     n = subject.spec.n
     starts = None
     if n > states.MAX_ENUMERATED:

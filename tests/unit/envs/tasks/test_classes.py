@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs.tasks import classes
-from envs.tasks.classes import Config, balanced, judge, make, network_torch
+from envs.tasks.classes import Config, balanced, evaluate, make, network_torch
 from memory import deep_belief
 from memory.autoencoder import Config as AutoencoderConfig
 from memory.autoencoder import make as make_autoencoder
@@ -106,7 +106,7 @@ def test_scores_are_scikit_learns():
     y = stream.integers(3, size=200)
     probs = stream.dirichlet(np.ones(3), 200) + 0.4 * np.eye(3)[y]
     probs /= probs.sum(axis=1, keepdims=True)
-    found = judge(probs, y)
+    found = evaluate(probs, y)
     assert found.accuracy == (probs.argmax(axis=1) == y).mean()
     assert found.auc == pytest.approx(roc_auc_score(y, probs, multi_class="ovr"))
     np.testing.assert_array_equal(found.confusion, confusion_matrix(y, probs.argmax(axis=1)))

@@ -98,7 +98,7 @@ def test_probabilities_are_those_of_plain_sums(name):
 def test_what_is_no_distribution_says_why():
     found = inside(subject_of_vectors(entry_of("rbm", n_hidden=30), TWO, 0), InsideConfig())
     assert found.left_out["distribution"].startswith("log Z: 30 hidden units: expected at most 20")
-    assert found.left_out["states"].startswith("its recall samples")
+    assert found.left_out["states"].startswith("it is a distribution")
     with pytest.raises(ValueError, match="--what distribution: hopfield: it is no distribution"):
         inside(subject_of_vectors(entry_of("hopfield"), TWO, 0), InsideConfig(), ["distribution"])
 
