@@ -309,6 +309,8 @@ def _distribution(subject: Subject, _: InsideConfig) -> Section:
     memory = subject.memory
     if not isinstance(memory, HasLogPartition):
         raise NotThereError("it is no distribution with a partition function")
+    if not subject.spec.is_bipolar:
+        raise NotThereError("grey patterns have no probabilities, expected -1 and +1")
     try:
         log_z = memory.log_partition(0)
     except ValueError as error:

@@ -99,6 +99,9 @@ def test_what_is_no_distribution_says_why():
     found = inside(subject_of_vectors(entry_of("rbm", n_hidden=30), TWO, 0), InsideConfig())
     assert found.left_out["distribution"].startswith("log Z: 30 hidden units: expected at most 20")
     assert found.left_out["states"].startswith("it is a distribution")
+    grey = dataclasses.replace(found.subject, spec=found.subject.spec._replace(is_bipolar=False))
+    with pytest.raises(ValueError, match="--what distribution: rbm: grey patterns have no probabilities"):
+        inside(grey, InsideConfig(), ["distribution"])
     with pytest.raises(ValueError, match="--what distribution: hopfield: it is no distribution"):
         inside(subject_of_vectors(entry_of("hopfield"), TWO, 0), InsideConfig(), ["distribution"])
 
