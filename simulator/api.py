@@ -13,18 +13,9 @@ from typing import Any
 
 from simulator.arguments import Player, Players, one, run_config, several
 from simulator.config.tournament import PLACES, SIDES
+from simulator.core.experiment_kinds import PREDICT, RECALL, TOURNAMENT, TUNE
 from simulator.core.notices import forget_notices
-from simulator.core.snapshots import (
-    PREDICT,
-    RECALL,
-    TOURNAMENT,
-    TUNE,
-    PredictSnapshot,
-    RecallSnapshot,
-    RunSnapshot,
-    TournamentSnapshot,
-    TuneSnapshot,
-)
+from simulator.core.snapshots import PredictSnapshot, RecallSnapshot, RunSnapshot, TournamentSnapshot, TuneSnapshot
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.results import PredictResult, RecallResult, RunResult, TournamentResult, TuneResult
@@ -330,13 +321,13 @@ def load(run: str | Path = "latest", name: str | None = None, *, lab: str | Path
         name = "latest"
     where, wanted = ("lab" if lab is None else lab, run) if name is None else (run, name)
     kind = kind_of(existing(str(where)), str(wanted))
-    if kind == TOURNAMENT:
-        return TournamentResult(where, str(wanted))
-    if kind == TUNE:
-        return TuneResult(where, str(wanted))
-    if kind == PREDICT:
-        return PredictResult(where, str(wanted))
-    return RecallResult(where, str(wanted)) if kind == RECALL else RunResult(where, str(wanted))
+    results: Mapping[str, Callable[[str | Path, str], Result]] = {
+        RECALL: RecallResult,
+        PREDICT: PredictResult,
+        TOURNAMENT: TournamentResult,
+        TUNE: TuneResult,
+    }
+    return results.get(kind, RunResult)(where, str(wanted))
 
 
 def _both(first: Callable[[Any], Any] | None, second: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:

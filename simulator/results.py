@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from simulator.console import format_cell, interval
+from simulator.core.experiment_kinds import PREDICT, RECALL, RUN, TOURNAMENT, TUNE
 from simulator.core.protocols import Array, Curve
 from simulator.store.database import NAME
 from simulator.store.lab import existing
@@ -192,9 +193,8 @@ class RunResult:
     def _paint(self, ax: Any) -> None:
         """Paint the learning curve on axes of matplotlib."""
         from simulator.reporting import plot, runs
-        from simulator.reporting.report import RUNS
 
-        drawing = plot.drawing_of(RUNS, runs.gather([self.run], str(self._lab), curves=["curves"]))
+        drawing = plot.drawing_of(RUN, runs.gather([self.run], str(self._lab), curves=["curves"]))
         panel = plot.pictures_in(drawing)[0].panels[0]
         panel.paint(ax)
         env = self.summary["env"]
@@ -288,7 +288,6 @@ class PredictResult(SummaryResult):
             ValueError: nothing is predicted yet.
         """
         from simulator.reporting import plot
-        from simulator.reporting.report import PREDICT
 
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(PREDICT, self.summary)))
 
@@ -329,7 +328,6 @@ class RecallResult(SummaryResult):
             ValueError: no curve has two points.
         """
         from simulator.reporting import plot
-        from simulator.reporting.report import RECALL
 
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(RECALL, self.summary)))
 
@@ -396,7 +394,6 @@ class TournamentResult(SummaryResult):
             ValueError: an unknown kind, or nothing to draw.
         """
         from simulator.reporting import plot
-        from simulator.reporting.report import TOURNAMENT
 
         kinds = () if what == "all" else (what,)
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TOURNAMENT, self.summary, kinds)))
@@ -428,7 +425,6 @@ class TuneResult(SummaryResult):
     """
 
     def __init__(self, lab: str | Path, name: str = "latest") -> None:
-        from simulator.core.snapshots import TUNE
         from simulator.store.cell_store import CellStore
         from simulator.tuning import summary
 
@@ -449,7 +445,6 @@ class TuneResult(SummaryResult):
             ValueError: an unknown kind, or nothing to draw.
         """
         from simulator.reporting import plot
-        from simulator.reporting.report import TUNE
 
         kinds = () if what == "all" else (what,)
         return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TUNE, self.summary, kinds)))

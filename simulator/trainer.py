@@ -19,12 +19,13 @@ from simulator.config.validation import of_run
 from simulator.core import registry
 from simulator.core.devices import set_device
 from simulator.core.errors import BadInputError
+from simulator.core.experiment_kinds import noun_of
 from simulator.core.field_types import ENDLESS
 from simulator.core.files.reading import parse_toml
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import label_of
 from simulator.core.protocols import Array, CarryingPolicy, Curve, Failure, Policy
-from simulator.core.snapshots import RunSnapshot, noun_of
+from simulator.core.snapshots import RunSnapshot
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.store import checkpoints

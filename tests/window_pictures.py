@@ -7,13 +7,15 @@ frame of each page takes to draw, in milliseconds, at 1280x800 and scale 1.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 FRAMES = 20  # drawn for the time of one
 LONGEST = 90.0  # seconds until a page shows something
@@ -23,8 +25,9 @@ class Case(NamedTuple):
     """An experiment, and the keys that lead from one picture of its page to the next."""
 
     name: str
-    words: Sequence[str]  # of the command, without "engram"
+    words: Sequence[str]  # of the command, without "engram"; where it opens the window itself with --view window
     keys: Sequence[tuple[str, str]]  # name of the picture, keys pressed before it
+    opens: bool = False  # the command opens the window itself, others are watched
 
 
 TRAINING = (("curves", ""), ("inside", "2"), ("inside below", "page_down page_down"), ("settings", "3"), ("wall", "w"))
@@ -70,6 +73,53 @@ CASES = (
         ("tournament", "--agents", "q_learning", "random_walk", "--envs", "rooms", "--seeds", "4", "--steps", "1000"),
         (("page", ""),),
     ),
+    Case(
+        "atlas",
+        "atlas rooms --env.layout four --method laplacian tsne hac --view window".split(),
+        (("room", ""), ("state", "right down down"), ("visits", "x x"), ("tsne", "2"), ("hac", "3")),
+        opens=True,
+    ),
+    Case("graph", "atlas rooms --view window".split(), (("rooms", ""), ("state", "right right")), opens=True),
+    Case("codes", "atlas rbm digits --patterns 60 --view window".split(), (("class", "right"),), opens=True),
+    Case(
+        "generate",
+        "generate vae digits --memory.latent-dim 2 --seeds 2 --view window".split(),
+        (("samples", ""), ("before", "[ ["), ("codes", "2"), ("measures", "3"), ("stored", "4")),
+        opens=True,
+    ),
+    Case(
+        "show",
+        "show rbm digits --patterns 8 --view window".split(),
+        tuple(zip(("weights", "energies", "filters", "clean", "roc", "nearest"), "123456", strict=True)),
+        opens=True,
+    ),
+    Case(
+        "states",
+        "show hopfield --patterns-from 1,-1,1,-1,1,1;1,1,1,-1,-1,-1;-1,1,-1,1,-1,-1 --view window".split(),
+        (("weights", ""), ("states", "3")),
+        opens=True,
+    ),
+    Case(
+        "boltzmann",
+        "show boltzmann --patterns-from 1,-1,1,-1,1,1;1,1,1,-1,-1,-1 --view window".split(),
+        (("distribution", "3"),),
+        opens=True,
+    ),
+    Case(
+        "predict",
+        "predict logistic_regression nearest classes --task.labels 20,50 --seeds 2 --view window".split(),
+        (("scores", ""), ("confusion", "2"), ("roc", "3")),
+        opens=True,
+    ),
+    Case(
+        "tune",
+        (
+            "tune q_learning FrozenLake-v1 --space.agent.step-size 0.01:1:log --space.agent.gamma 0.9,0.99 --trials 12 "
+            "--halving steps --rungs 2 --eta 2 --steps 2000 --seeds 8 --workers 1 --view window"
+        ).split(),
+        (("best", ""), ("third", "down down"), ("size", "2")),
+        opens=True,
+    ),
 )
 
 
@@ -80,9 +130,12 @@ def main(folder: Path, scales: Sequence[float], only: Sequence[str]) -> None:
     lab = folder / "lab"
     for case in CASES:
         if not only or case.name in only:
-            name = _experiment(lab, case)
+            name = "" if case.opens else _experiment(lab, case)
             for scale in scales:
-                _photograph(folder, str(lab), name, case, scale)
+                if case.opens:
+                    _photograph_opened(folder, str(lab), case, scale)
+                else:
+                    _photograph(folder, str(lab), name, case, scale)
 
 
 def _experiment(lab: Path, case: Case) -> str:
@@ -101,30 +154,55 @@ def _experiment(lab: Path, case: Case) -> str:
 
 
 def _photograph(folder: Path, lab: str, name: str, case: Case, scale: float) -> None:
-    import pygame
-
     from simulator.commands.main import command_of, parsed_args
     from simulator.commands.watch import page_of
     from simulator.views.window.app import Window
 
     page = page_of(name, lab, parsed_args(command_of("watch"), [name, "--lab", lab]))
     window = Window(page, scale=scale)
-    window._surface = pygame.display.set_mode((round(1280 * scale), round(800 * scale)), pygame.RESIZABLE)
     try:
         source = getattr(page, "source", None)
         _let(window, LONGEST, lambda: source is None or source.shown is not None)
         _let(window, 2.5, lambda: False)
-        for picture, keys in case.keys or (("page", ""),):
-            _press(window, keys.split())
-            _let(window, 0.8, lambda: False)
-            path = folder / f"{case.name}-{picture.replace(' ', '-')}-{scale:g}.png"
-            window.save_picture(path)
-            began = time.process_time()
-            for _ in range(FRAMES):
-                window._draw()
-            print(f"{path.name:40} {(time.process_time() - began) / FRAMES * 1e3:6.2f} ms", flush=True)
+        _press_and_save(folder, case, window, scale)
     finally:
         window.close()
+
+
+def _photograph_opened(folder: Path, lab: str, case: Case, scale: float) -> None:
+    """Run a command that opens its window, and photograph that when the command is over."""
+    from simulator.commands.main import main as engram
+    from simulator.views.window.app import Window
+
+    def stay(window: Window) -> None:
+        window.scale = scale
+        _press_and_save(folder, case, window, scale)
+        window.close()
+
+    before = Window.stay
+    Window.stay = stay  # type: ignore[method-assign]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            engram([*case.words, "--lab", lab])
+    finally:
+        Window.stay = before  # type: ignore[method-assign]
+
+
+def _press_and_save(folder: Path, case: Case, window: Any, scale: float) -> None:
+    """Press the keys of a case, save a picture after each, and tell what a frame takes."""
+    import pygame
+
+    window._surface = pygame.display.set_mode((round(1280 * scale), round(800 * scale)), pygame.RESIZABLE)
+    for picture, keys in case.keys or (("page", ""),):
+        _press(window, keys.split())
+        _let(window, 0.8, lambda: False)
+        path = folder / f"{case.name}-{picture.replace(' ', '-')}-{scale:g}.png"
+        window.save_picture(path)
+        began = time.process_time()
+        for _ in range(FRAMES):
+            window._draw()
+        took = (time.process_time() - began) / FRAMES * 1e3
+        print(f"{path.name:40} {took:6.2f} ms", file=sys.__stdout__, flush=True)
 
 
 def _let(window: object, seconds: float, until: Callable[[], bool]) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from simulator import console
+from simulator.commands.live.driver import announce_compiling
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs
-from simulator.commands.run import announce_compiling
 from simulator.core.files.escaping import visible
 
 

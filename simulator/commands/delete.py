@@ -10,13 +10,11 @@ from typing import Any, NamedTuple
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.commands.tune import what_of
+from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import TOURNAMENT, TUNE
-from simulator.store.cell_store import CellStore, TournamentRecord, kind_of
+from simulator.store.cell_store import OF_CELLS, CellStore, TournamentRecord, kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
-
-OF_CELLS = (TOURNAMENT, TUNE)  # kinds of experiment that are made of cells
 
 
 class _Doomed(NamedTuple):
@@ -59,7 +57,7 @@ def _doomed(names: Sequence[str], lab: str, store: Store, cells: CellStore) -> l
     for name in names:
         kind = kind_of(lab, name)
         if kind in OF_CELLS:
-            record = cells.find(cells.tournaments(kind)[0].name if name == "latest" else name)
+            record = cells.find(cells.id_of(name, kind))
             size = cells.size_of_tournament(record.name)
             found[record.name] = _Doomed(record.name, kind, _described(record), size)
         else:

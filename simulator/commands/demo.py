@@ -107,9 +107,10 @@ class Demo(NamedTuple):
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the demo and print its results."""
-    from simulator.commands import run, solve
+    from simulator.commands import solve
+    from simulator.commands.live.driver import announce_compiling
 
-    run.announce_compiling()
+    announce_compiling()
     lab = lab_of(args.options)
     if args.options.view == "window":
         from simulator.commands.live import demo_window

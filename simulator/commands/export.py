@@ -8,11 +8,11 @@ from typing import Any
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.console import print_result, print_table
+from simulator.core.experiment_kinds import RECALL
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Export what is named."""
-    from simulator.commands.recall import is_benchmark
     from simulator.store.lab import existing
     from simulator.store.run_store import Store
     from simulator.training import export
@@ -24,8 +24,9 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError(f"{file}: expected a file that ends in {export.EXPECTED}")
     seed = args.options.seed
     with Store(lab) as store:
-        run = store.find(name).run
-    if is_benchmark(run, lab):
+        record = store.find(name)
+    run = record.run
+    if record.kind == RECALL:
         from simulator.recall import export as recall_export
 
         exported = recall_export.of_benchmark(Path(lab), run, seed)

@@ -21,7 +21,7 @@ from simulator.config.validation import ConfigSource, merge, settings
 
 def act(args: ParsedArgs) -> CommandResult:
     """Let the named memories store patterns and generate others."""
-    from simulator.commands.run import announce_compiling
+    from simulator.commands.live.driver import announce_compiling
     from simulator.core.files.writing import check_place
     from simulator.progress import ProgressBar
     from simulator.recall.generation import study

@@ -13,6 +13,7 @@ from simulator.commands.parsing.command import Command, CommandResult, ParsedArg
 from simulator.config import presets
 from simulator.config.sockets import sockets_in_file
 from simulator.core import registry
+from simulator.core.experiment_kinds import TOURNAMENT, TUNE
 
 KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "tunings", "presets")
 WORDS = {  # other words for kinds
@@ -21,6 +22,7 @@ WORDS = {  # other words for kinds
     **{"gym": "gymnasium", "run": "runs", "tournament": "tournaments", "preset": "presets"},
     **{"tune": "tunings", "tuning": "tunings"},
 }
+CELL_KINDS = {"tournaments": TOURNAMENT, "tunings": TUNE}
 COLUMNS = {  # by which rows of stored experiments can be sorted: name -> key of a row
     "runs": {
         **{name: name for name in ("run", "kind", "label", "agent", "env", "seeds", "status", "steps", "created")},
@@ -65,14 +67,8 @@ def listing(kind: str | None, lab: str, sort: str = "") -> dict[str, Any]:
         return {"gymnasium": gymnasium_ids()}
     if kind == "runs":
         return {"runs": _sorted(run_rows(lab), kind, sort)}
-    if kind == "tournaments":
-        from simulator.commands import tournament
-
-        return {"tournaments": _sorted(tournament.listed(lab), kind, sort)}
-    if kind == "tunings":
-        from simulator.commands import tune
-
-        return {"tunings": _sorted(tune.listed(lab), kind, sort)}
+    if kind in CELL_KINDS:
+        return {kind: _sorted(cell_rows(lab, CELL_KINDS[kind]), kind, sort)}
     if kind == "presets":
         listed, failed = presets.every()
         for line in failed:
@@ -89,14 +85,8 @@ def show_listing(listed: Mapping[str, Any]) -> None:
     """Print a listing for people."""
     if "runs" in listed:
         _show_runs(listed["runs"])
-    elif "tournaments" in listed:
-        from simulator.commands import tournament
-
-        tournament.show_listed(listed["tournaments"])
-    elif "tunings" in listed:
-        from simulator.commands import tune
-
-        tune.show_listed(listed["tunings"])
+    elif shown := next((kind for kind in CELL_KINDS if kind in listed), ""):
+        _show_cells(listed[shown], CELL_KINDS[shown])
     elif "presets" in listed:
         columns = ("preset", "agent", "env", "steps", "description")
         rows = [[preset[key] if key != "preset" else preset["name"] for key in columns] for preset in listed["presets"]]
@@ -202,6 +192,69 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     rows = [[console.format_cell(_cell(run, column)) for column in columns] for run in runs]
     droppable = ("created", "seeds", "kind", "label")
     print_tables([Table("", columns, rows, droppable=droppable, labels=("label", "agent", "env"))])
+
+
+def cell_rows(lab: str, kind: str) -> list[dict[str, Any]]:
+    """Read the tournaments or the tunings of a lab, newest last; none where there is no lab."""
+    from simulator.store.cell_store import CellStore
+    from simulator.store.database import NAME
+    from simulator.store.lab import is_written
+
+    if not (Path(lab) / NAME).exists():
+        return []
+    rows = []
+    with CellStore(lab) as store:
+        for record in reversed(store.tournaments(kind)):
+            killed = record.status == "running" and not is_written(store.lab / "cells")  # it could not say so itself
+            own = _of_tournament(record.plan) if kind == TOURNAMENT else _of_tuning(record.plan, record.settings)
+            rows.append(
+                {
+                    kind: record.name,
+                    "label": record.label,
+                    **own,
+                    "status": "killed" if killed else record.status,
+                    "created": record.created,
+                    "bytes": store.size_of_tournament(record.name),
+                }
+            )
+    return rows
+
+
+def _of_tournament(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "contestants": [one["label"] for one in plan["contestants"]],
+        "challenges": [one["label"] for one in plan["challenges"]],
+        "cells": sum(len(pair["spans"]) for pair in plan["pairs"]),
+    }
+
+
+def _of_tuning(plan: Mapping[str, Any], settings: str) -> dict[str, Any]:
+    from simulator.commands.tune import what_of
+
+    states = [trial["state"] for trial in plan["trials"]]
+    numbers = {"trials": len(states), "pruned": states.count("pruned"), "failed": states.count("failed")}
+    return {"what": what_of(settings), **numbers}
+
+
+def _show_cells(rows: list[dict[str, Any]], kind: str) -> None:
+    """Print the tournaments or the tunings."""
+    if not rows:
+        first = {
+            TOURNAMENT: "tournaments yet: engram tournament --init",
+            TUNE: "tunings yet: engram tune q_learning rooms --space.agent.step-size 0.01:1:log",
+        }
+        console.print_result(f"there are no {first[kind]}")
+        return
+    from simulator.reporting.tables import Table, print_tables
+
+    columns = [column for column in rows[0] if column != "bytes"] + ["size"]
+    shown = []
+    for row in rows:
+        texts = {name: ", ".join(value) for name, value in row.items() if isinstance(value, list)}
+        own = {"created": format_time(row["created"]), "size": console.format_bytes(row["bytes"])}
+        shown.append([console.format_cell({**row, **texts, **own}[column]) for column in columns])
+    labels = ("label", "contestants", "challenges", "what")
+    print_tables([Table("", columns, shown, droppable=("created", "label"), labels=labels, foldable=True)])
 
 
 _SEVERAL = {"recall": "memories", "predict": "methods"}  # kind of experiment -> those that compete

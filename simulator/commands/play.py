@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
+from simulator.commands.kinds import StoredKind
+from simulator.commands.live.driver import announce_compiling
 from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import format_value, option_of
-from simulator.commands.run import announce_compiling
 from simulator.config.codec import assemble, own_settings, plain_label
 from simulator.config.play import PlayConfig
 from simulator.config.validation import Setting
@@ -433,6 +434,17 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     helps = [player_help(("game",), "games", name)]
     against = args.options.against
     return [*helps, player_help(("opponent",), "agents", against)] if against and not _RUN.fullmatch(against) else helps
+
+
+def stored_kind() -> StoredKind:
+    """Describe recorded play; see :mod:`simulator.commands.kinds`."""
+    from simulator.play import log
+    from simulator.reporting import play
+
+    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+        raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play ENV records more of it)")
+
+    return StoredKind(PlayConfig, log.summary, play.show, resume_command)
 
 
 COMMAND = Command(

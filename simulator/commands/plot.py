@@ -8,7 +8,8 @@ from typing import Any
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of
-from simulator.commands.report import kind_of, stored
+from simulator.commands.report import stored
+from simulator.core.experiment_kinds import PLAY, PREDICT, RECALL, RUN, TOURNAMENT, TUNE
 from simulator.core.files.escaping import visible
 
 
@@ -32,9 +33,9 @@ def act(args: ParsedArgs) -> CommandResult:
     drawings = []
     for kind, names in names_of.items():
         own = [name for name in what if name in plot.KINDS[kind]]
-        for group in [names] if kind == plot.RUNS else [[name] for name in names]:
+        for group in [names] if kind == RUN else [[name] for name in names]:
             curves = own or list(plot.DEFAULT[kind])
-            of_theory = kind == plot.RECALL and "capacity" in own  # which depends on the settings
+            of_theory = kind == RECALL and "capacity" in own  # which depends on the settings
             data = stored(
                 kind, group, lab, options, curves=curves, x=options.x, smooth=options.smooth, with_settings=of_theory
             )
@@ -70,12 +71,12 @@ def show(data: Mapping[str, Any]) -> None:
 
 def _by_kind(names: Sequence[str], lab: str) -> dict[str, list[str]]:
     """Sort names by the kind of experiment; without any, runs are selected by the filters."""
-    from simulator.reporting import report
+    from simulator.store.cell_store import kind_of
 
-    names_of: dict[str, list[str]] = {} if names else {report.RUNS: []}
+    names_of: dict[str, list[str]] = {} if names else {RUN: []}
     for name in dict.fromkeys(names):
-        kind = kind_of(name, lab)
-        if kind == report.PLAY:
+        kind = kind_of(lab, name) or RUN  # of an unknown name it is said that there is no such run
+        if kind == PLAY:
             raise ValueError(f"{name} is recorded play, which has no picture, expected runs or tournaments")
         names_of.setdefault(kind, []).append(name)
     return names_of
@@ -88,6 +89,7 @@ def _checked(options: Options, kinds: Mapping[str, Sequence[str]]) -> list[str]:
         ValueError: an option means nothing for one of these kinds of experiments.
     """
     from simulator.reporting import plot
+    from simulator.reporting.report import name_of
 
     named = " ".join(name for names in kinds.values() for name in names)
     what = [word for word in options.what.split(",") if word]
@@ -97,17 +99,17 @@ def _checked(options: Options, kinds: Mapping[str, Sequence[str]]) -> list[str]:
     for kind in kinds:
         if what and not set(what) & set(plot.KINDS[kind]):
             expected = ", ".join(plot.KINDS[kind])
-            raise ValueError(f"--what {options.what}: not for {plot.KIND_NAMES[kind]}, expected all, {expected}")
+            raise ValueError(f"--what {options.what}: not for {name_of(kind)}, expected all, {expected}")
     if unknown := [name for name in what if name not in known]:
         expected = ", ".join(dict.fromkeys(known))
         raise ValueError(f"--what {unknown[0]}: no such picture of {named}, expected all, {expected}")
-    if options.x == "seconds" and plot.TOURNAMENT in kinds:
+    if options.x == "seconds" and TOURNAMENT in kinds:
         raise ValueError("--x seconds: a tournament stores no time of an evaluation, expected --x steps")
     for option, given in (("--x seconds", options.x == "seconds"), ("--smooth", options.smooth > 1)):
-        others = (plot.RECALL, plot.PREDICT, plot.TUNE)
+        others = (RECALL, PREDICT, TUNE)
         if unfit := next((kind for kind in others if given and kind in kinds), ""):
-            raise ValueError(f"{option}: not for {unfit}, expected training runs")
-    if (options.agent or options.env) and plot.RUNS not in kinds:
+            raise ValueError(f"{option}: not for {name_of(unfit)}, expected training runs")
+    if (options.agent or options.env) and RUN not in kinds:
         raise ValueError("--agent, --env: they select training runs, and none is named")
     return what
 

@@ -7,57 +7,98 @@ and every task has scores of its own. The loop, the lab, the reports and the pic
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator
-from typing import Any
+import contextlib
+import shlex
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from simulator import console
-from simulator.commands.live.driver import drive, interruption_line
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, named_players, view_of
+from simulator.commands import kinds
+from simulator.commands.kinds import StoredKind
+from simulator.commands.live import window
+from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
+from simulator.commands.parsing.command import (
+    Command,
+    CommandResult,
+    Options,
+    ParsedArgs,
+    competing,
+    lab_of,
+    labelled_names,
+    named_players,
+    refuse_unused,
+    view_of,
+)
 from simulator.commands.parsing.help import PlayerHelp, player_help
-from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.codec import assemble, of_record, own_settings, read, table_at
+from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.predict import PredictConfig
 from simulator.config.presets import find_memory
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
-from simulator.core.foreign.python_files import is_path, label_of
-from simulator.core.notices import forget_notices
-from simulator.core.snapshots import PREDICT, PredictSnapshot
-from simulator.store.cell_store import kind_of
+from simulator.core.snapshots import PredictSnapshot, View
 from simulator.store.lab import existing
+from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
+
+if TYPE_CHECKING:
+    from simulator.views.window.predict_window import StoredComparisonPage
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
     from simulator.reporting import predict
 
-    if args.options.view == "window":
-        raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
     sources = _sources(args)
     if not named_players(sources, ("task",)):
         tasks = ", ".join(registry.names("tasks"))
         raise ValueError(f"expected engram predict [METHOD|MEMORY ...] TASK, or --config FILE; the tasks are {tasks}")
     config = assemble(PredictConfig, sources)
     options = args.options
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "predict"), options.label)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options.label))
     return CommandResult(data, predict.show, code)
+
+
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a comparison with the view that the options ask for; a window shows the result until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "predict"))
+    from simulator.views.window.predict_window import PredictWindow
+
+    return window.follow(PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale), run, "comparison")
+
+
+def stored_page(run: str, lab: str) -> StoredComparisonPage:
+    """Make the page of a stored comparison, which looks into its lab from now on.
+
+    Raises:
+        ValueError: no such comparison.
+    """
+    from simulator.views.window.predict_window import StoredComparisonPage
+
+    name = kinds.find(run, lab).summary["run"]
+    command = shlex.join(["engram", "watch", name, "--lab", lab])
+    return StoredComparisonPage(partial(_read_now, name, lab), command)
+
+
+def _read_now(run: str, lab: str) -> dict[str, Any] | None:
+    """Summarise a stored comparison; None where its lab cannot be read now."""
+    with contextlib.suppress(StoreError, StoreFailure, OSError):
+        return kinds.find(run, lab).summary
+    return None
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:
     """Return the sources of the config, each over the ones before: file, command line."""
     files = [read(args.options.config)] if args.options.config else []
-    methods: dict[str, dict[str, str]] = {}
-    for word in args.names[:-1]:  # NAME or LABEL=NAME
-        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
-        if not sign:
-            label = label_of(word)
-            name = word
-        label = re.sub(r"\W", "_", label)
-        if label in methods:
-            raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
-        methods[label] = {"name": name}
+    methods = {label: {"name": name} for label, name in labelled_names(args.names[:-1]).items()}
     names: dict[str, Any] = {"method": methods} if methods else {}
     if args.names:
         names["task"] = {"name": args.names[-1]}
@@ -69,12 +110,8 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     sources = _sources(args)
     tasks = list(named_players(sources, ("task",)).values())
     own = registry.load("tasks", tasks[-1]).module.METHODS if tasks else {}
-    memories: dict[str, str] = {}
-    for source in sources:
-        if not source.flags:
-            for label, table in table_at(source, ("method",), source.values.get("method", {})).items():
-                memories[label] = str(table_at(source, ("method", label), table).get("name", label))
-    shown = {label: name for label, name in memories.items() if name.replace("-", "_") not in own}
+    named = competing(sources, "method")
+    shown = {label: name for label, name in named.items() if name.replace("-", "_") not in own}
     return [
         *(player_help(("method", label), "memories", name, find_memory) for label, name in shown.items()),
         *(player_help(("task",), "tasks", name) for name in tasks),
@@ -89,10 +126,8 @@ def begin(config: PredictConfig, lab: str, make_view: MakeView, label: str = "")
     """
     from simulator.prediction import loop
 
-    announce_compiling()
-    forget_notices()
     with Store(lab) as store:
-        return play(loop.predict(config, store, label=label), store, make_view())
+        return _play(loop.predict(config, store, label=label), store, make_view())
 
 
 def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
@@ -103,44 +138,25 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     """
     from simulator.prediction import loop
 
-    announce_compiling()
-    forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = of_record(PredictConfig, record)
-        return play(loop.predict(config, store, record.run), store, make_view())
+        return _play(loop.predict(of_record(PredictConfig, record), store, record.run), store, make_view())
 
 
-def is_comparison(run: str, lab: str) -> bool:
-    """Tell whether a stored run is a comparison of predictions; False where there is no such run."""
-    return kind_of(lab, run) == PREDICT
-
-
-def stored(run: str, lab: str, *, with_settings: bool = False) -> dict[str, Any]:
-    """Summarise a stored comparison; ``with_settings``: with ``toml``, its settings, and ``created``."""
-    from simulator.prediction import summary
-
-    with Store(existing(lab)) as store:
-        record = store.find(run)
-        settings = {"toml": record.settings, "created": record.created} if with_settings else {}
-        return {**summary.summary(store, record.run), **settings}
-
-
-def play(snapshots: Generator[PredictSnapshot, None, None], store: Store, view: Any) -> Outcome:
+def _play(snapshots: Generator[PredictSnapshot, None, None], store: Store, view: View[Any] | None) -> Outcome:
     """Run a comparison to its end, or until Ctrl-C; the code is 1 where every seed of every contestant failed."""
-    from simulator.prediction import summary
-    from simulator.reporting import predict
 
-    driven = drive(snapshots, view, _begun)
-    snapshot = driven.last
-    if not driven.signal:
-        result = summary.summary(store, snapshot.id)
+    def finish(last: PredictSnapshot) -> Outcome:
+        from simulator.prediction import summary
+        from simulator.reporting import predict
+
+        result = summary.summary(store, last.id)
         for line in predict.failure_lines(result):
-            console.print_status(f"{snapshot.id}: {line}")
+            console.print_status(f"{last.id}: {line}")
         predicted = any(score for cell in result["cells"] for score in cell["scores"].values())
         return Outcome(result, 0 if predicted else 1)
-    console.print_status(interruption_line(driven, store.lab))
-    return Outcome(None, 128 + driven.signal)
+
+    return outcome_of(drive(snapshots, view, _begun), store.lab, finish)
 
 
 def _begun(snapshot: PredictSnapshot) -> None:
@@ -151,10 +167,23 @@ def _begun(snapshot: PredictSnapshot) -> None:
         console.print_status(f"{snapshot.id}: {line}")
 
 
+def stored_kind() -> StoredKind:
+    """Describe comparisons of predictions; see :mod:`simulator.commands.kinds`."""
+    from simulator.prediction import summary
+    from simulator.reporting import predict
+
+    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+        refuse_unused(args, "resume", "a comparison of predictions", ("view", "scale"))
+        data, code = viewed(args.options, lab, lambda make_view: resume(name, lab, make_view))
+        return CommandResult(data, predict.show, code)
+
+    return StoredKind(PredictConfig, summary.summary, predict.show, resume_command)
+
+
 COMMAND = Command(
     act,
     (0, 10_000),
-    ("config", "label", "view"),
+    ("config", "label", "view", "scale"),
     lambda: own_settings(PredictConfig),
     ("method", "task"),
     _players,

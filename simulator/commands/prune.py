@@ -12,8 +12,8 @@ from typing import Any
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.core.experiment_kinds import RUN
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import RUN
 from simulator.store import checkpoints
 from simulator.store.cell_store import CellStore
 from simulator.store.lab import existing

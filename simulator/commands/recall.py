@@ -5,36 +5,35 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from simulator import console
-from simulator.commands.live.driver import drive, interruption_line
+from simulator.commands.kinds import StoredKind
+from simulator.commands.live.driver import MakeView, Outcome, announce_compiling, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
     Options,
     ParsedArgs,
     check_kinds,
+    competing,
     lab_of,
+    labelled_names,
     named_players,
     refuse_unused,
     view_of,
 )
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
-from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.codec import assemble, of_record, own_settings, plain_label, read, table_at
+from simulator.config.codec import assemble, of_record, own_settings, plain_label, read
 from simulator.config.presets import find_memory, memory_presets
 from simulator.config.recall import RecallConfig
 from simulator.config.sequences import SequenceConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
-from simulator.core.foreign.python_files import is_path, label_of
-from simulator.core.notices import forget_notices
-from simulator.core.snapshots import RECALL, RecallSnapshot
+from simulator.core.snapshots import RecallSnapshot, View
 from simulator.progress import ProgressBar
-from simulator.store.cell_store import kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
 
@@ -77,7 +76,7 @@ def act(args: ParsedArgs) -> CommandResult:
     sources = _sources(args)
     if all("=" not in name for name in names):
         check_kinds(names, [*["memories"] * (len(names) - 1), "challenges"][-len(names) :])
-    if not (_memories(sources) and named_players(sources, ("challenge",))):
+    if not (competing(sources, "memory") and named_players(sources, ("challenge",))):
         if len(names) == 1 and _is_memory(names[0]) and not args.options.config:
             raise ValueError(f"{names[0]} is a memory, expected a challenge after it: engram recall {names[0]} digits")
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
@@ -155,12 +154,7 @@ def cells_of(args: ParsedArgs) -> list[Any]:
     every = CELLS[1:] if args.options.sequence == GRADIENT else CELLS
     tables = args.players.get("cell", {})
     cells: dict[str, CellEntry] = {}
-    for word in args.names or every:
-        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
-        name = name if sign else word
-        label = re.sub(r"\W", "_", label if sign else label_of(word))
-        if label in cells:
-            raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
+    for label, name in labelled_names(args.names or every).items():
         player = registry.load("components", name)
         known = settings(player.Config)
         chosen = check(known, tables.get(label, {}), ConfigSource({}, flags=True), ("cell", label), name)
@@ -188,23 +182,13 @@ def _sources(args: ParsedArgs) -> list[ConfigSource]:
     return [*files, *args.sources(names)]
 
 
-def labelled_memories(words: Sequence[str]) -> dict[str, dict[str, str]]:
+def labelled_memories(words: Iterable[str]) -> dict[str, dict[str, str]]:
     """Return tables of memories by label, of words such as NAME and LABEL=NAME.
 
     Raises:
         ValueError: two have the same label; one line.
     """
-    memories: dict[str, dict[str, str]] = {}
-    for word in words:
-        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
-        if not sign:
-            label = label_of(word)
-            name = word
-        label = re.sub(r"\W", "_", label)
-        if label in memories:
-            raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
-        memories[label] = {"name": name}
-    return memories
+    return {label: {"name": name} for label, name in labelled_names(words).items()}
 
 
 def with_label(players: Mapping[str, Any], label: str) -> dict[str, Any]:
@@ -214,16 +198,6 @@ def with_label(players: Mapping[str, Any], label: str) -> dict[str, Any]:
     nested = labelled if isinstance(labelled, dict) else {}
     bare = {name: value for name, value in own.items() if value is not nested}
     return {**players, **({"memory": {label: {**bare, **nested}}} if own else {})}
-
-
-def _memories(sources: list[ConfigSource]) -> dict[str, str]:
-    """Label -> name of the memories in all sources but the options below their labels."""
-    memories: dict[str, str] = {}
-    for source in sources:
-        if not source.flags:
-            for label, table in table_at(source, ("memory",), source.values.get("memory", {})).items():
-                memories[label] = str(table_at(source, ("memory", label), table).get("name", label))
-    return memories
 
 
 def _is_memory(name: str) -> bool:
@@ -241,7 +215,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
         label = re.sub(r"\W", "_", args.names[0])
         return [player_help(("memory", label), "memories", args.names[0], find_memory)]
     sources = _sources(args)
-    memories = _memories(sources)
+    memories = competing(sources, "memory")
     challenges = named_players(sources, ("challenge",)).values()
     return [
         *(player_help(("memory", label), "memories", name, find_memory) for label, name in memories.items()),
@@ -257,10 +231,8 @@ def begin(config: RecallConfig, lab: str, make_view: MakeView, label: str = "") 
     """
     from simulator.recall import loop
 
-    announce_compiling()
-    forget_notices()
     with Store(lab) as store:
-        return play(loop.recall(config, store, label=label), store, make_view())
+        return _play(loop.recall(config, store, label=label), store, make_view())
 
 
 def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
@@ -271,44 +243,25 @@ def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
     """
     from simulator.recall import loop
 
-    announce_compiling()
-    forget_notices()
     with Store(existing(lab)) as store:
         record = store.find(run)
-        config = of_record(RecallConfig, record)
-        return play(loop.recall(config, store, record.run), store, make_view())
+        return _play(loop.recall(of_record(RecallConfig, record), store, record.run), store, make_view())
 
 
-def is_benchmark(run: str, lab: str) -> bool:
-    """Tell whether a stored run is a recall benchmark; False where there is no such run."""
-    return kind_of(lab, run) == RECALL
-
-
-def stored(run: str, lab: str, *, with_settings: bool = False) -> dict[str, Any]:
-    """Summarise a stored recall benchmark; ``with_settings``: with ``toml``, its settings, and ``created``."""
-    from simulator.recall import summary
-
-    with Store(existing(lab)) as store:
-        record = store.find(run)
-        settings = {"toml": record.settings, "created": record.created} if with_settings else {}
-        return {**summary.summary(store, record.run), **settings}
-
-
-def play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: Any) -> Outcome:
+def _play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: View[Any] | None) -> Outcome:
     """Run a benchmark to its end, or until Ctrl-C; the code is 1 where every seed of every memory failed."""
-    from simulator.recall import summary
-    from simulator.reporting import recall
 
-    driven = drive(snapshots, view, _begun)
-    snapshot = driven.last
-    if not driven.signal:
-        result = summary.summary(store, snapshot.id)
+    def finish(last: RecallSnapshot) -> Outcome:
+        from simulator.recall import summary
+        from simulator.reporting import recall
+
+        result = summary.summary(store, last.id)
         for line in recall.failure_lines(result):
-            console.print_status(f"{snapshot.id}: {line}")
+            console.print_status(f"{last.id}: {line}")
         recalled = any(cell["overlap"] for cell in result["cells"]) or result["capacities"]
         return Outcome(result, 0 if recalled else 1)
-    console.print_status(interruption_line(driven, store.lab))
-    return Outcome(None, 128 + driven.signal)
+
+    return outcome_of(drive(snapshots, view, _begun), store.lab, finish)
 
 
 def _begun(snapshot: RecallSnapshot) -> None:
@@ -317,6 +270,19 @@ def _begun(snapshot: RecallSnapshot) -> None:
     console.print_status(f"{snapshot.id}: {memories} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
     for line in snapshot.warnings:
         console.print_status(f"{snapshot.id}: {line}")
+
+
+def stored_kind() -> StoredKind:
+    """Describe recall benchmarks; see :mod:`simulator.commands.kinds`."""
+    from simulator.recall import summary
+    from simulator.reporting import recall
+
+    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+        refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
+        data, code = viewed(args.options, lab, lambda make_view: resume(name, lab, make_view))
+        return CommandResult(data, recall.show, code)
+
+    return StoredKind(RecallConfig, summary.summary, recall.show, resume_command)
 
 
 COMMAND = Command(

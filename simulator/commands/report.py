@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from simulator.commands import kinds
 from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of, refuse_unused
+from simulator.core.experiment_kinds import RUN, TOURNAMENT
 
 FORMS = ("table", "csv", "latex", "json")  # forms for other programs; the last one is every command's
 
@@ -13,12 +15,13 @@ FORMS = ("table", "csv", "latex", "json")  # forms for other programs; the last 
 def act(args: ParsedArgs) -> CommandResult:
     """Report what is named."""
     from simulator.reporting import report
+    from simulator.store.cell_store import kind_of
 
     options = args.options
     lab = lab_of(options)
-    kind = kind_of(args.names[0], lab) if len(args.names) == 1 else report.RUNS
+    kind = RUN if len(args.names) != 1 else kind_of(lab, args.names[0]) or RUN  # of an unknown name it says so
     files = ("force",) if options.picture or options.html else ()
-    refuse_unused(args, "report", kind, (*report.OPTIONS[kind], *files))
+    refuse_unused(args, "report", report.name_of(kind), (*report.OPTIONS[kind], *files))
     form = _form(options)
     if options.rows and form != "csv":
         raise ValueError(f"--rows {options.rows}: expected --csv beside it")
@@ -26,22 +29,6 @@ def act(args: ParsedArgs) -> CommandResult:
     data = stored(kind, args.names, lab, options, curves=curves, with_settings=bool(options.html), rows=options.rows)
     data, show = report.report(kind, data, form, options.html, options.picture, force=options.force, rows=options.rows)
     return CommandResult(data, show)
-
-
-def kind_of(name: str, lab: str) -> str:
-    """Return the kind of a stored experiment, one of those of :mod:`simulator.reporting.report`."""
-    from simulator.core import snapshots
-    from simulator.reporting import report
-    from simulator.store import cell_store
-
-    kinds = {
-        snapshots.TOURNAMENT: report.TOURNAMENT,
-        snapshots.TUNE: report.TUNE,
-        snapshots.RECALL: report.RECALL,
-        snapshots.PREDICT: report.PREDICT,
-        snapshots.PLAY: report.PLAY,
-    }
-    return kinds.get(cell_store.kind_of(lab, name), report.RUNS)
 
 
 def stored(
@@ -69,36 +56,20 @@ def stored(
         with_settings: with all settings and the time at which each began.
         rows: "seeds": with the final score of each seed of a tournament.
     """
-    from simulator.reporting import report
-    from simulator.store.lab import existing
-    from simulator.store.run_store import Store
-
-    if kind == report.RUNS:
+    if kind == RUN:
         from simulator.reporting import runs
 
         return runs.gather(
             names, lab, options.agent, options.env, curves=curves, x=x, smooth=smooth, with_settings=with_settings
         )
-    if kind == report.RECALL:
-        from simulator.commands import recall
+    if kind == TOURNAMENT:
+        from simulator.commands import tournament
 
-        return recall.stored(names[0], lab, with_settings=with_settings)
-    if kind == report.PREDICT:
-        from simulator.commands import predict
-
-        return predict.stored(names[0], lab, with_settings=with_settings)
-    if kind == report.PLAY:
-        from simulator.play import log
-
-        with Store(existing(lab)) as store:
-            return log.summary(store, names[0])
-    if kind == report.TUNE:
-        from simulator.commands import tune
-
-        return tune.stored(names[0], lab)
-    from simulator.commands import tournament
-
-    return tournament.stored(names[0], lab, smooth=smooth, with_seeds=rows == "seeds")
+        return tournament.stored(names[0], lab, smooth=smooth, with_seeds=rows == "seeds")
+    _, record, summary = kinds.find(names[0], lab)
+    if with_settings and "settings" not in summary:
+        return {**summary, "toml": record.settings, "created": record.created}
+    return summary
 
 
 def _form(options: Options) -> str:

@@ -11,21 +11,21 @@ import numpy as np
 
 from simulator import console
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
-from simulator.commands.show import is_tournament
 from simulator.config.changes import until
 from simulator.config.codec import of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig
 from simulator.config.tournament import TournamentConfig
+from simulator.core.experiment_kinds import PLAY, PREDICT, RECALL, TOURNAMENT, TUNE
 from simulator.core.files.escaping import visible
-from simulator.core.snapshots import PLAY, PREDICT, RECALL, TUNE, Snapshot
+from simulator.core.snapshots import Snapshot
 from simulator.machine import differences, machine
-from simulator.store.cell_store import kind_of
+from simulator.store.cell_store import CellStore, kind_of
 from simulator.store.lab import existing
 from simulator.store.run_records import changed, changed_files
 
 if TYPE_CHECKING:
     from simulator.commands.live.driver import Wait
-    from simulator.store.cell_store import CellStore, JobKey, JobRecord
+    from simulator.store.cell_store import JobKey, JobRecord
     from simulator.store.records import RunRecord
     from simulator.store.run_store import Store
 
@@ -47,7 +47,7 @@ TIMES = ("store_seconds", "machine")  # facts that differ from time to time, and
 def act(args: ParsedArgs) -> CommandResult:
     """Run what is named again; the exit code is 1 where a number differs."""
     lab = lab_of(args.options)
-    if not is_tournament(args.names[0], lab):
+    if kind_of(lab, args.names[0]) != TOURNAMENT:
         refuse_unused(args, "reproduce", "a run", ())
     data = again(args.names[0], lab, args.options.workers)
     return CommandResult(data, show, 0 if data["identical"] else 1)
@@ -72,10 +72,12 @@ def again(run: str, lab: str, workers: str = "0") -> dict[str, Any]:
     """
     from simulator.store.run_store import Store
 
-    if is_tournament(run, lab):
+    kind = kind_of(lab, run)
+    if kind == TOURNAMENT:
         return tournament_again(run, lab, workers)
-    if kind_of(lab, run) == TUNE:
-        raise ValueError(f"{run} is a tuning, expected a run or a tournament; engram tune in another --lab repeats it")
+    if kind == TUNE:
+        instead = f"engram tune FILE.toml --lab OTHER repeats it, with the settings that engram show {run} prints"
+        raise ValueError(f"{run} is a tuning, expected a run or a tournament ({instead})")
     with Store(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder, Store(folder) as other:
         record = store.find(run)
         if record.kind == PLAY:
@@ -269,13 +271,11 @@ def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
     Raises:
         ValueError: there is no such tournament, or it cannot be run any more.
     """
-    from simulator.commands.tournament import named
-    from simulator.store.cell_store import CellStore
     from simulator.tournaments import loop, summary
     from simulator.tournaments.workers.local import workers_of
 
     with CellStore(existing(lab)) as store, tempfile.TemporaryDirectory(prefix="engram-") as folder:
-        record = store.find(named(store, name))
+        record = store.find(store.id_of(name))
         config = of_record(TournamentConfig, record)
         with CellStore(folder) as other:
             for last in loop.play(config, other, lambda n: workers_of(workers, n)):

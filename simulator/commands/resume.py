@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from simulator.commands import predict as predict_command
-from simulator.commands import recall as recall_command
-from simulator.commands import run as run_command
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused, view_of
-from simulator.commands.show import is_tournament
+from simulator.commands import kinds
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig
 from simulator.config.validation import Setting
-from simulator.core.snapshots import PLAY, TUNE
+from simulator.core.experiment_kinds import RUN
 from simulator.store.cell_store import kind_of
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Continue what is named."""
-    name = args.names[0]
-    options = args.options
-    lab = lab_of(options)
-    if is_tournament(name, lab):
-        from simulator.commands import tournament as tournament_command
-        from simulator.reporting import tournament
-
-        refuse_unused(args, "resume", "a tournament", ("view", "scale", "workers", "trust_files", "retry"))
-        data, code = tournament_command.viewed(
-            options, lab, lambda make_view: tournament_command.resume(name, lab, make_view, options)
-        )
-        return CommandResult(data, tournament.show, code)
-    if kind_of(lab, name) == TUNE:
-        refuse_unused(args, "resume", "a tuning", ("view", "workers", "trust_files", "retry", "output", "force"))
-        from simulator.commands import tune as tune_command
-        from simulator.reporting import tune
-
-        data, code = tune_command.resume(name, lab, lambda: view_of(options, "tune"), options)
-        return CommandResult(data, partial(tune.show, written=options.output), code)
-    if recall_command.is_benchmark(name, lab):
-        refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
-        from simulator.reporting import recall
-
-        data, code = recall_command.viewed(options, lab, lambda make_view: recall_command.resume(name, lab, make_view))
-        return CommandResult(data, recall.show, code)
-    if predict_command.is_comparison(name, lab):
-        refuse_unused(args, "resume", "a comparison of predictions", ("view",))
-        if options.view == "window":
-            raise ValueError("--view window: a comparison of predictions has none, expected terminal or none")
-        from simulator.reporting import predict
-
-        data, code = predict_command.resume(name, lab, lambda: view_of(options, "predict"))
-        return CommandResult(data, predict.show, code)
-    if kind_of(lab, name) == PLAY:
-        raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play begins another sitting)")
-    refuse_unused(args, "resume", "a run", ("view", "scale", "slow", "tensorboard", "steps", "keep_replay"))
-    data, code = run_command.resume(name, lab, options, args.settings.get("steps"))
-    return CommandResult(data, run_command.show_summary, code)
+    (name,) = args.names
+    lab = lab_of(args.options)
+    return kinds.load(kind_of(lab, name) or RUN).resume(name, lab, args)  # of an unknown name it says so
 
 
 def _settings() -> list[Setting]:

@@ -6,10 +6,12 @@ import math
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Generator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from simulator.commands.kinds import StoredKind
+from simulator.commands.live.driver import Outcome, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
@@ -18,6 +20,7 @@ from simulator.commands.parsing.command import (
     check_kinds,
     lab_of,
     named_players,
+    refuse_unused,
     view_of,
     with_event_files,
 )
@@ -30,22 +33,13 @@ from simulator.console import interval, print_next, print_result, print_status, 
 from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import is_path
-from simulator.core.notices import forget_notices, send_notices_to
 
 if TYPE_CHECKING:
     from simulator.commands.live.playback import Playback
     from simulator.core.snapshots import LiveChanges, Look, RunSnapshot, Stride, View
     from simulator.store.run_store import Store
 
-MakeView = Callable[[], "View[Any] | None"]
 MAX_LINES = 6  # of failed seeds
-
-
-class Outcome(NamedTuple):
-    """The end of an experiment."""
-
-    summary: Mapping[str, Any] | None  # None where it was interrupted
-    code: int  # the exit code
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -153,8 +147,6 @@ def begin(config: RunConfig, lab: str, options: Options) -> Outcome:
     from simulator.store.run_store import Store
     from simulator.training import loop
 
-    announce_compiling()
-    forget_notices()
     watching = watching_of(config, lab, options)
     with Store(lab) as store:
         snapshots = loop.run(
@@ -180,8 +172,6 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
     from simulator.training import loop
     from simulator.training.extension import extend
 
-    announce_compiling()
-    forget_notices()
     with Store(existing(lab)) as store:
         if steps is not None:
             for line in extend(store, run, steps):
@@ -269,23 +259,17 @@ def failure_lines(failed: Sequence[Mapping[str, Any]], n_seeds: int) -> list[str
     return [*shown[:-1], f"{shown[-1]}; {consequence}"] if shown else []
 
 
-def _play(
-    snapshots: Generator[RunSnapshot, None, None],
-    store: Store,
-    watching: Watching,
-) -> Outcome:
-    from simulator.commands.live.driver import drive, interruption_line
-
+def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, watching: Watching) -> Outcome:
     driven = drive(snapshots, watching.view, begun, watching.playback)
-    snapshot = driven.last
-    if snapshot.compile_seconds > 0:
-        print_status(f"compiling took {snapshot.compile_seconds:.1f} s, not counted in the times below")
-    if not driven.signal:
-        from simulator.training import summary as results
+    if driven.last.compile_seconds > 0:
+        print_status(f"compiling took {driven.last.compile_seconds:.1f} s, not counted in the times below")
 
-        return Outcome(results.summary(store, snapshot.id), 1 if snapshot.phase == "failed" else 0)
-    print_status(interruption_line(driven, store.lab))
-    return Outcome(None, 128 + driven.signal)
+    def finish(last: RunSnapshot) -> Outcome:
+        from simulator.training import summary
+
+        return Outcome(summary.summary(store, last.id), 1 if last.phase == "failed" else 0)
+
+    return outcome_of(driven, store.lab, finish)
 
 
 def begun(snapshot: RunSnapshot) -> None:
@@ -295,20 +279,6 @@ def begun(snapshot: RunSnapshot) -> None:
     print_status(f"{snapshot.id}: {snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
     for line in snapshot.warnings:
         print_status(f"{snapshot.id}: {line}")
-
-
-@cache  # once in a process
-def announce_compiling() -> None:
-    """Print a line when compiling begins."""
-    from simulator.core.jit import on_compile
-
-    on_compile(_compiling)
-    send_notices_to(print_status)
-
-
-@cache
-def _compiling() -> None:
-    print_status("compiling for this machine; it happens once, later starts take it from the cache")
 
 
 def _returns(evaluation: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -370,6 +340,18 @@ def _numbers(values: Sequence[float | None] | None) -> list[float]:
 
 def _range(seeds: list[int]) -> str:
     return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
+
+
+def stored_kind() -> StoredKind:
+    """Describe training runs; see :mod:`simulator.commands.kinds`."""
+    from simulator.training import summary
+
+    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+        refuse_unused(args, "resume", "a run", ("view", "scale", "slow", "tensorboard", "steps", "keep_replay"))
+        data, code = resume(name, lab, args.options, args.settings.get("steps"))
+        return CommandResult(data, show_summary, code)
+
+    return StoredKind(RunConfig, summary.summary, show_facts, resume_command)
 
 
 COMMAND = Command(

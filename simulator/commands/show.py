@@ -20,8 +20,11 @@ from simulator.config.presets import find_memory
 from simulator.config.sockets import sockets_of
 from simulator.config.validation import Setting, describe, nested_fields, settings
 from simulator.core import registry
+from simulator.core.experiment_kinds import RECALL
 from simulator.core.files.escaping import visible
 from simulator.core.foreign.python_files import is_path
+from simulator.store.cell_store import kind_of
+from simulator.store.rows import CELLS_ID, RUN_ID
 
 if TYPE_CHECKING:
     from simulator.store.run_store import Store
@@ -33,6 +36,11 @@ def act(args: ParsedArgs) -> CommandResult:
     """Show a player or an experiment, what an experiment has learned, or what is inside a memory."""
     if args.options.values and args.options.inside:
         raise ValueError("--values --inside: expected one of them")
+    is_memory = len(args.names) == 2 or "patterns_from" in args.given
+    has_window = (args.options.inside or is_memory) and not args.options.values
+    if args.options.view == "window" and not has_window:
+        named = f"engram watch {args.names[0]} opens a stored experiment"
+        raise ValueError(f"--view window: expected --inside of a run, or a memory and a challenge; {named}")
     if args.options.values:
         _check_alone(args, "--values", ("values", "seed"))
         return _learned(args)
@@ -44,18 +52,22 @@ def act(args: ParsedArgs) -> CommandResult:
     if "seed" in args.given:
         raise ValueError("--seed: expected --values or --inside too, of which it chooses the seed")
     _check_alone(args, "a player or an experiment", ())
-    shown = entry(args.names[0], lab_of(args.options))
-    return CommandResult(shown, show_entry if "players" in shown else _show_experiment)
+    name = args.names[0]
+    lab = lab_of(args.options)
+    if players := _players_named(name):
+        return CommandResult(players, show_entry)
+    if name == "latest" or RUN_ID.fullmatch(name) or CELLS_ID.fullmatch(name):
+        return _experiment(name, lab)
+    return CommandResult(_outside_player(name, lab), show_entry)
 
 
 def _of_memory(args: ParsedArgs) -> CommandResult | None:
     """Show what is inside a memory, where that is asked for; None: it is not."""
-    from simulator.commands.recall import is_benchmark
     from simulator.commands.showing import memories
 
     if "patterns_from" in args.given:
         return memories.of_vectors(args, "show")
-    if args.options.inside and is_benchmark(args.names[0], lab_of(args.options)):
+    if args.options.inside and kind_of(lab_of(args.options), args.names[0]) == RECALL:
         return memories.of_benchmark(args)
     if len(args.names) == 2 or args.players:
         if len(args.names) == 2 and memories.is_memory(args.names[0]):
@@ -169,48 +181,44 @@ def _show_learned(data: Mapping[str, Any]) -> None:
     console.print_result()
 
 
-def _show_experiment(summary: Mapping[str, Any]) -> None:
-    """Print the result of a stored experiment, where it was made, and its settings."""
-    from simulator.commands import run
+def _experiment(name: str, lab: str) -> CommandResult:
+    """Show the result of a stored experiment, where it was made, and its settings."""
+    from simulator.commands import kinds
+    from simulator.config.codec import stored_notes
     from simulator.machine import made_with
-    from simulator.reporting import play, predict, recall, tournament, tune
 
-    forms = {
-        "tournament": tournament.show,
-        "tune": tune.show,
-        "challenge": recall.show,
-        "task": predict.show,
-        "play": play.show,
-    }
-    next((forms[key] for key in forms if key in summary), run.show_facts)(summary)
-    for line in ("", *made_with(summary)):
-        console.print_result(visible(line))
-    console.print_result(f"\n{summary['settings'].rstrip()}")
-    for line in summary["settings_notes"]:
-        console.print_result(visible(line))
+    kind, record, summary = kinds.find(name, lab)
+    notes = stored_notes(kind.config, record)
+
+    def show(data: Mapping[str, Any]) -> None:
+        kind.show(data)
+        for line in ("", *made_with(data)):
+            console.print_result(visible(line))
+        console.print_result(f"\n{data['settings'].rstrip()}")
+        for line in notes:
+            console.print_result(visible(line))
+
+    return CommandResult({**summary, "settings": record.settings, "settings_notes": notes}, show)
 
 
-def entry(name: str, lab: str) -> dict[str, Any]:
-    """Describe a player or an experiment in full; of several players the one of exactly that name comes first.
-
-    Raises:
-        ValueError: nothing has that name.
-    """
+def _players_named(name: str) -> dict[str, Any] | None:
+    """Describe the players of a name, the one of exactly that name first; None where there is none."""
     registry.check_can_be_name(name, "name")
     players = [registry.load(kind, name) for kind in registry.FOLDERS if name.replace("-", "_") in _plain_names(kind)]
-    if players:
-        players.sort(key=lambda player: player.name != name.replace("-", "_"))
-        return {"name": players[0].name, "players": [player_entry(setting) for setting in players]}
-    if is_tournament(name, lab):
-        from simulator.commands import tournament
+    if not players:
+        return None
+    players.sort(key=lambda player: player.name != name.replace("-", "_"))
+    return {"name": players[0].name, "players": [player_entry(player) for player in players]}
 
-        return {**tournament.stored(name, lab), "settings_notes": tournament.settings_notes(name, lab)}
-    if _kind(name, lab) == "tune":
-        from simulator.commands import tune
 
-        return {**tune.stored(name, lab), "settings_notes": tune.settings_notes(name, lab)}
-    if (summary := _run(name, lab)) is not None:
-        return summary
+def _outside_player(name: str, lab: str) -> dict[str, Any]:
+    """Describe the player of a file, a dotted name or a Gymnasium id.
+
+    Raises:
+        ValueError: nothing has that name, neither a player nor an experiment of the lab.
+    """
+    from simulator.commands.list import run_rows
+
     names = [name for kind in registry.FOLDERS for name in registry.names(kind)]
     kind_of_file = registry.kind_of(name) if is_path(name) or "." in name else None
     for kind in (kind_of_file,) if kind_of_file else ("agents", "memories", "envs"):
@@ -218,9 +226,8 @@ def entry(name: str, lab: str) -> dict[str, Any]:
             return {"name": name, "players": [player_entry(registry.load(kind, name))]}
         except registry.UnknownNameError:
             names += registry.candidates(kind)
-    raise ValueError(
-        registry.unknown_name_message("name", name, [*names, *_run_ids(lab), "latest"], "engram list, engram list runs")
-    )
+    known = [*names, *(row["run"] for row in run_rows(lab)), "latest"]
+    raise ValueError(registry.unknown_name_message("name", name, known, "engram list, engram list runs"))
 
 
 def show_entry(data: Mapping[str, Any]) -> None:
@@ -266,64 +273,6 @@ def _flat(known: list[Setting], prefix: str) -> list[dict[str, str]]:
             row = {"name": prefix + setting.name, "default": format_value(setting.default)}
             rows.append({**row, "expected": describe(setting.hint), "description": setting.doc})
     return rows
-
-
-def is_tournament(name: str, lab: str) -> bool:
-    """Tell whether that is a tournament of the lab; "latest" is the experiment that was begun last."""
-    from simulator.core.snapshots import TOURNAMENT
-
-    return _kind(name, lab) == TOURNAMENT
-
-
-def _kind(name: str, lab: str) -> str:
-    """Return the kind of a stored experiment; empty where there is none."""
-    from simulator.store.cell_store import kind_of
-
-    return kind_of(lab, name)
-
-
-def _run_ids(lab: str) -> list[str]:
-    from simulator.commands.list import run_rows
-
-    return [row["run"] for row in run_rows(lab)]
-
-
-def _run(name: str, lab: str) -> dict[str, Any] | None:
-    """Return the summary of a stored run, with its settings."""
-    from simulator.store.lab import existing
-
-    if name != "latest" and not Path(lab).exists():
-        return None
-    lab_path = existing(lab)
-    from simulator.config.codec import stored_notes
-    from simulator.config.play import PlayConfig
-    from simulator.config.predict import PredictConfig
-    from simulator.config.recall import RecallConfig
-    from simulator.config.run import RunConfig
-    from simulator.core.snapshots import PLAY, PREDICT, RECALL
-    from simulator.play import log
-    from simulator.prediction import summary as predictions
-    from simulator.recall import summary as recalls
-    from simulator.store.run_store import Store
-    from simulator.training import summary as results
-
-    with Store(lab_path) as store:
-        if name != "latest" and not store.has(name):
-            return None
-        record = store.find(name)
-        if record.kind == PLAY:
-            notes = stored_notes(PlayConfig, record)
-            result = log.summary(store, record.run)
-        elif record.kind == RECALL:
-            notes = stored_notes(RecallConfig, record)
-            result = recalls.summary(store, record.run)
-        elif record.kind == PREDICT:
-            notes = stored_notes(PredictConfig, record)
-            result = predictions.summary(store, record.run)
-        else:
-            notes = stored_notes(RunConfig, record)
-            result = results.summary(store, record.run)
-        return {**result, "settings": record.settings, "settings_notes": notes}
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:

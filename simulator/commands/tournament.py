@@ -1,9 +1,7 @@
-"""``engram tournament``: rank contestants; the parts of resume, list, show and report for tournaments."""
+"""``engram tournament``: rank contestants; the parts of resume, show and report for tournaments."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -11,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator import console
-from simulator.commands.live.driver import drive, interruption_line
+from simulator.commands.kinds import StoredKind
+from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
 from simulator.commands.parsing.command import (
     DASH,
     Command,
@@ -22,18 +21,17 @@ from simulator.commands.parsing.command import (
     refuse_unused,
     view_of,
 )
-from simulator.commands.run import MakeView, Outcome, announce_compiling
 from simulator.config import presets
-from simulator.config.codec import assemble, of_record, own_settings, read, stored_notes
+from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.tournament import SIDES, TournamentConfig, preset
 from simulator.config.validation import ConfigSource
 from simulator.core.files.escaping import checked_name, visible
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import is_path, label_of
 from simulator.core.snapshots import TournamentSnapshot
+from simulator.store import cell_store
 from simulator.store.cell_store import CellStore
-from simulator.store.database import NAME
-from simulator.store.lab import existing, is_written
+from simulator.store.lab import existing
 from simulator.tournaments.workers.local import check_place
 
 if TYPE_CHECKING:
@@ -155,35 +153,15 @@ def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Opti
         ValueError: players that cannot be built, or a lab that cannot be used.
     """
     check_place(options.workers)
-    new = not Path(lab).exists()
-    try:
-        with CellStore(lab) as store:
-            return _play(config, store, make_view, options)
-    except ValueError:
-        if new:
-            unmake(Path(lab))
-        raise
-
-
-def unmake(lab: Path) -> None:
-    """Take away a lab that was made for a tournament that could not be, unless something is in it by now."""
-    from simulator.store import lab as labs
-
-    with contextlib.suppress(OSError, ValueError, RuntimeError):
-        with CellStore(lab) as store:
-            if not store.is_empty():
-                return
-            with store.hosting():  # no other process is about to fill it
-                (lab / "cells" / "lock").unlink(missing_ok=True)
-        (lab / "cells").rmdir()
-        labs.unmake(lab)
+    with cell_store.made_for(lab) as store:
+        return _play(config, store, make_view, options)
 
 
 def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:
     """Run what is missing of a stored tournament; see ``begin``."""
     check_place(options.workers)
     with CellStore(existing(lab)) as store:
-        record = store.find(named(store, name))
+        record = store.find(store.id_of(name))
         config = of_record(TournamentConfig, record)
         return _play(config, store, make_view, options, record.settings_hash)
 
@@ -195,7 +173,6 @@ def _play(
     from simulator.tournaments import summary
     from simulator.tournaments.workers.local import workers_of
 
-    announce_compiling()
     snapshots = tournament.play(
         config,
         store,
@@ -204,60 +181,18 @@ def _play(
         retry=options.retry,
         identity=identity,
     )
-    driven = drive(snapshots, make_view(), _begun)
-    if driven.signal:
-        console.print_status(interruption_line(driven, store.lab))
-        return Outcome(None, 128 + driven.signal)
-    name = driven.last.id
-    summary.keep(store, name)
-    result = summary.summary(store, name)
-    return Outcome(result, 1 if result["cells"]["failed"] else 0)
+
+    def finish(last: TournamentSnapshot) -> Outcome:
+        summary.keep(store, last.id)
+        result = summary.summary(store, last.id)
+        return Outcome(result, 1 if result["cells"]["failed"] else 0)
+
+    return outcome_of(drive(snapshots, make_view(), _begun), store.lab, finish)
 
 
 def _begun(snapshot: TournamentSnapshot) -> None:
     there = f", {snapshot.done:,} of them stored already" if snapshot.done else ""
     console.print_status(f"{snapshot.id}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
-
-
-def listed(lab: str) -> list[dict[str, Any]]:
-    """List every tournament of a lab, newest last."""
-    if not os.path.exists(os.path.join(lab, NAME)):
-        return []
-    with CellStore(lab) as store:
-        return [
-            {
-                "tournament": tournament.name,
-                "label": tournament.label,
-                "contestants": [one["label"] for one in tournament.plan["contestants"]],
-                "challenges": [one["label"] for one in tournament.plan["challenges"]],
-                "cells": sum(len(pair["spans"]) for pair in tournament.plan["pairs"]),
-                "status": "killed"
-                if tournament.status == "running" and not is_written(store.lab / "cells")
-                else tournament.status,
-                "created": tournament.created,
-                "bytes": store.size_of_tournament(tournament.name),
-            }
-            for tournament in reversed(store.tournaments())
-        ]
-
-
-def show_listed(tournaments: Sequence[dict[str, Any]]) -> None:
-    """Print them for people."""
-    if not tournaments:
-        console.print_result("there are no tournaments yet: engram tournament --init")
-        return
-    from simulator.commands.list import format_time
-    from simulator.reporting.tables import Table, print_tables
-
-    columns = ("tournament", "label", "contestants", "challenges", "cells", "status", "created", "size")
-    shown = [
-        {**row, "created": format_time(row["created"]), "size": console.format_bytes(row["bytes"])}
-        | {name: ", ".join(row[name]) for name in ("contestants", "challenges")}
-        for row in tournaments
-    ]
-    rows = [[console.format_cell(row[column]) for column in columns] for row in shown]
-    labels = ("label", "contestants", "challenges")
-    print_tables([Table("", columns, rows, droppable=("created", "label"), labels=labels, foldable=True)])
 
 
 def stored(name: str, lab: str, *, smooth: int = 1, with_seeds: bool = False) -> dict[str, Any]:
@@ -273,7 +208,7 @@ def stored(name: str, lab: str, *, smooth: int = 1, with_seeds: bool = False) ->
     from simulator.tournaments import summary
 
     with CellStore(existing(lab)) as store:
-        result = summary.summary(store, named(store, name))
+        result = summary.summary(store, store.id_of(name))
         if smooth == 1 and not with_seeds:
             return result
         played = summary.division_scores(store, result["tournament"])
@@ -281,17 +216,18 @@ def stored(name: str, lab: str, *, smooth: int = 1, with_seeds: bool = False) ->
     return {**result, "seed_scores": list(tournament.seed_scores(played))} if with_seeds else result
 
 
-def settings_notes(name: str, lab: str) -> list[str]:
-    """Say what has changed about a stored tournament's settings."""
-    with CellStore(existing(lab)) as store:
-        record = store.find(named(store, name))
-    return stored_notes(TournamentConfig, record)
+def stored_kind() -> StoredKind:
+    """Describe tournaments; see :mod:`simulator.commands.kinds`."""
+    from simulator.reporting import tournament
+    from simulator.tournaments import summary
 
+    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+        refuse_unused(args, "resume", "a tournament", ("view", "scale", "workers", "trust_files", "retry"))
+        options = args.options
+        data, code = viewed(options, lab, lambda make_view: resume(name, lab, make_view, options))
+        return CommandResult(data, tournament.show, code)
 
-def named(store: CellStore, name: str) -> str:
-    """Return the id of a tournament; the newest one's if the name is "latest"."""
-    tournaments = store.tournaments()
-    return tournaments[0].name if name == "latest" and tournaments else name
+    return StoredKind(TournamentConfig, summary.summary, tournament.show, resume_command)
 
 
 COMMAND = Command(

@@ -1,29 +1,41 @@
-"""``engram tune``: search settings of an agent or a memory; the parts of resume, list, show and report for it."""
+"""``engram tune``: search settings of an agent or a memory; the parts of resume, show and report for it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+import contextlib
+import math
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from simulator import console
-from simulator.commands.live.driver import drive, interruption_line
-from simulator.commands.parsing.command import Command, CommandResult, Options, ParsedArgs, lab_of, view_of
+from simulator.commands.kinds import StoredKind
+from simulator.commands.live import window
+from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
+from simulator.commands.parsing.command import (
+    Command,
+    CommandResult,
+    Options,
+    ParsedArgs,
+    lab_of,
+    refuse_unused,
+    view_of,
+)
 from simulator.commands.parsing.help import PlayerHelp, player_help
-from simulator.commands.run import MakeView, Outcome, announce_compiling
-from simulator.config.codec import assemble, of_record, own_settings, read, stored_notes
+from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.presets import find_memory
 from simulator.config.tune import TuneConfig, named
 from simulator.config.validation import ConfigSource
+from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place as check_file
 from simulator.core.files.writing import write_file
-from simulator.core.snapshots import TUNE, TuneSnapshot
+from simulator.core.snapshots import TuneSnapshot
+from simulator.store import cell_store
 from simulator.store.cell_store import CellStore
-from simulator.store.database import NAME
-from simulator.store.lab import existing, is_written
+from simulator.store.lab import existing
+from simulator.store.records import StoreError, StoreFailure
 from simulator.tournaments.workers.local import check_place
 
 TABLES = ("agent", "env", "memory", "challenge", "space")
@@ -34,16 +46,42 @@ def act(args: ParsedArgs) -> CommandResult:
     from simulator.reporting import tune
 
     options = args.options
-    if options.view == "window":
-        raise ValueError("--view window: a tuning has no window, expected terminal or none")
     if options.output:
         check_output(options.output, options.force)
     elif options.force:
         raise ValueError("--force: nothing is written, expected -o FILE beside it")
     config = assemble(TuneConfig, sources_of(args))
-    data, code = begin(config, lab_of(options), lambda: view_of(options, "tune"), options)
+    lab = lab_of(options)
+    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options))
     write_best(data, options)
     return CommandResult(data, partial(tune.show, written=options.output), code)
+
+
+def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
+    """Run a tuning with the view that the options ask for; a window shows the judgement until it is closed.
+
+    Args:
+        options: ``view`` and ``scale`` of them.
+        lab: where it is stored.
+        run: runs it with a view; see ``begin`` and ``resume``.
+    """
+    if options.view != "window":
+        return run(lambda: view_of(options, "tune"))
+    from simulator.tuning.summary import summary, trial_estimates
+    from simulator.views.window.intervals import Interval
+    from simulator.views.window.tune_page import Standing, TuneWindow
+
+    known: dict[Any, Any] = {}
+
+    def read(name: str) -> Standing | None:
+        with contextlib.suppress(StoreError, StoreFailure, OSError), CellStore(lab) as store:
+            found = trial_estimates(store, name, known)
+            ends = [(each.value, each.low, each.high) for each in found.values()]
+            intervals = [Interval(*(math.nan if end is None else float(end) for end in each)) for each in ends]
+            return Standing(summary(store, name), dict(zip(found, intervals, strict=True)))
+        return None
+
+    return window.follow(TuneWindow(read, window.typed(), options.scale), run, "tuning")
 
 
 def sources_of(args: ParsedArgs) -> list[ConfigSource]:
@@ -66,16 +104,8 @@ def begin(config: TuneConfig, lab: str, make_view: MakeView, options: Options) -
         ValueError: players that cannot be built, or a lab that cannot be used.
     """
     check_place(options.workers)
-    new = not Path(lab).exists()
-    try:
-        with CellStore(lab) as store:
-            return _tune(config, store, make_view, options)
-    except ValueError:
-        if new:
-            from simulator.commands.tournament import unmake
-
-            unmake(Path(lab))
-        raise
+    with cell_store.made_for(lab) as store:
+        return _tune(config, store, make_view, options)
 
 
 def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:
@@ -84,7 +114,7 @@ def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcom
     if options.output:
         check_output(options.output, options.force)
     with CellStore(existing(lab)) as store:
-        record = store.find(id_of(store, name))
+        record = store.find(store.id_of(name, TUNE))
         data, code = _tune(of_record(TuneConfig, record), store, make_view, options, record.settings_hash)
     write_best(data, options)
     return Outcome(data, code)
@@ -94,7 +124,6 @@ def _tune(config: TuneConfig, store: CellStore, make_view: MakeView, options: Op
     from simulator.tournaments.workers.local import workers_of
     from simulator.tuning import loop, summary
 
-    announce_compiling()
     snapshots = loop.tune(
         config,
         store,
@@ -103,13 +132,13 @@ def _tune(config: TuneConfig, store: CellStore, make_view: MakeView, options: Op
         retry=options.retry,
         identity=identity,
     )
-    driven = drive(snapshots, make_view(), _begun)
-    if driven.signal:
-        console.print_status(interruption_line(driven, store.lab))
-        return Outcome(None, 128 + driven.signal)
-    result = summary.summary(store, driven.last.id)
-    judged = result["judged"]
-    return Outcome(result, 0 if judged and judged["best"]["value"] is not None else 1)
+
+    def finish(last: TuneSnapshot) -> Outcome:
+        result = summary.summary(store, last.id)
+        judged = result["judged"]
+        return Outcome(result, 0 if judged and judged["best"]["value"] is not None else 1)
+
+    return outcome_of(drive(snapshots, make_view(), _begun), store.lab, finish)
 
 
 def _begun(snapshot: TuneSnapshot) -> None:
@@ -136,31 +165,6 @@ def write_best(data: Mapping[str, Any] | None, options: Options) -> None:
         console.print_status(visible(f"{options.output} is written"))
 
 
-def listed(lab: str) -> list[dict[str, Any]]:
-    """List every tuning of a lab, newest last."""
-    if not os.path.exists(os.path.join(lab, NAME)):
-        return []
-    rows = []
-    with CellStore(lab) as store:
-        for tuning in reversed(store.tournaments(TUNE)):
-            killed = tuning.status == "running" and not is_written(store.lab / "cells")
-            trials = tuning.plan["trials"]
-            rows.append(
-                {
-                    "tune": tuning.name,
-                    "label": tuning.label,
-                    "what": what_of(tuning.settings),
-                    "trials": len(trials),
-                    "pruned": sum(trial["state"] == "pruned" for trial in trials),
-                    "failed": sum(trial["state"] == "failed" for trial in trials),
-                    "status": "killed" if killed else tuning.status,
-                    "created": tuning.created,
-                    "bytes": store.size_of_tournament(tuning.name),
-                }
-            )
-    return rows
-
-
 def what_of(settings: str) -> str:
     """Name the player and the place of a stored tuning: ``q_learning in rooms``."""
     from simulator.core.files.reading import parse_toml
@@ -170,42 +174,19 @@ def what_of(settings: str) -> str:
     return " in ".join(names)
 
 
-def show_listed(tunings: Sequence[dict[str, Any]]) -> None:
-    """Print them for people."""
-    if not tunings:
-        console.print_result(
-            "there are no tunings yet: engram tune q_learning rooms --space.agent.step-size 0.01:1:log"
-        )
-        return
-    from simulator.commands.list import format_time
-    from simulator.reporting.tables import Table, print_tables
-
-    columns = ("tune", "label", "what", "trials", "pruned", "failed", "status", "created", "size")
-    shown = [
-        {**row, "created": format_time(row["created"]), "size": console.format_bytes(row["bytes"])} for row in tunings
-    ]
-    rows = [[console.format_cell(row[column]) for column in columns] for row in shown]
-    print_tables([Table("", columns, rows, droppable=("created", "label"), labels=("label", "what"), foldable=True)])
-
-
-def stored(name: str, lab: str) -> dict[str, Any]:
-    """Summarise a stored tuning; ``name``: its id, or "latest"."""
+def stored_kind() -> StoredKind:
+    """Describe tunings; see :mod:`simulator.commands.kinds`."""
+    from simulator.reporting import tune
     from simulator.tuning import summary
 
-    with CellStore(existing(lab)) as store:
-        return summary.summary(store, id_of(store, name))
+    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+        options = args.options
+        used = ("view", "scale", "workers", "trust_files", "retry", "output", "force")
+        refuse_unused(args, "resume", "a tuning", used)
+        data, code = viewed(options, lab, lambda make_view: resume(name, lab, make_view, options))
+        return CommandResult(data, partial(tune.show, written=options.output), code)
 
-
-def settings_notes(name: str, lab: str) -> list[str]:
-    """Say what has changed about a stored tuning's settings."""
-    with CellStore(existing(lab)) as store:
-        return stored_notes(TuneConfig, store.find(id_of(store, name)))
-
-
-def id_of(store: CellStore, name: str) -> str:
-    """Return the id of a tuning; the newest one's if the name is "latest"."""
-    tunings = store.tournaments(TUNE)
-    return tunings[0].name if name == "latest" and tunings else name
+    return StoredKind(TuneConfig, summary.summary, tune.show, resume_command)
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
@@ -223,7 +204,7 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
 COMMAND = Command(
     act,
     (0, 3),
-    ("output", "force", "label", "view", "workers", "trust_files", "retry"),
+    ("output", "force", "label", "view", "scale", "workers", "trust_files", "retry"),
     lambda: own_settings(TuneConfig),
     TABLES,
     players=_players,

@@ -270,6 +270,15 @@ def files_of(kind: str, name: str, chosen: Any) -> list[str]:
     return files
 
 
+def count_file_names(table: Tables, kind: str, name: str, chosen: Any) -> list[str]:
+    """List the files that a module's function ``files(config)`` names, and write their names into a player's table."""
+    listed = getattr(registry.load(kind, name).module, "files", None)
+    files = list(map(str, listed(chosen))) if listed else []
+    if files:
+        table["files"] = [Path(path).name for path in files]
+    return files
+
+
 def components_of(chosen: Any) -> list[Component]:
     """List the components in the settings of a player, without those that these have in turn."""
     values = [getattr(chosen, field.name) for field in dataclasses.fields(chosen)]

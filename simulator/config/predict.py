@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -15,6 +14,7 @@ from simulator.config.codec import (
     PlayerEntry,
     StoredConfig,
     choose,
+    count_file_names,
     forget_place,
     labelled,
     stored_tables,
@@ -118,11 +118,7 @@ def _identify(config: PredictConfig, tables: dict[str, Any]) -> Iterable[str]:
     tables.pop("threads", None)
     for table in (tables["task"], *tables["method"].values()):
         forget_place(table)
-    list_files = getattr(registry.load("tasks", config.task).module, "files", None)
-    files = list(map(str, list_files(config.task_settings))) if list_files else []
-    if files:
-        tables["task"]["files"] = [Path(path).name for path in files]
-    return files
+    return count_file_names(tables["task"], "tasks", config.task, config.task_settings)
 
 
 codec.register(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -15,6 +14,7 @@ from simulator.config.codec import (
     PlayerEntry,
     StoredConfig,
     choose,
+    count_file_names,
     forget_place,
     labelled,
     stored_tables,
@@ -22,7 +22,6 @@ from simulator.config.codec import (
 )
 from simulator.config.presets import find_memory
 from simulator.config.validation import ConfigSource, check, current_settings, merge
-from simulator.core import registry
 from simulator.core.field_types import CountOrZero
 
 PatternCount = Annotated[int, Meta(ge=1, le=10**7)]
@@ -112,11 +111,7 @@ def _identify(config: RecallConfig, tables: dict[str, Any]) -> Iterable[str]:
     tables.pop("threads", None)
     for table in (tables["challenge"], *tables["memory"].values()):
         forget_place(table)
-    list_files = getattr(registry.load("challenges", config.challenge).module, "files", None)
-    files = list(map(str, list_files(config.challenge_settings))) if list_files else []
-    if files:
-        tables["challenge"]["files"] = [Path(path).name for path in files]
-    return files
+    return count_file_names(tables["challenge"], "challenges", config.challenge, config.challenge_settings)
 
 
 codec.register(

@@ -11,29 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
+from simulator.core.experiment_kinds import MATCH, PREDICT, RECALL, RUN, TOURNAMENT, TUNE
 from simulator.core.memories import RecallPicture
 from simulator.core.protocols import AgentView, Array, Curve, Evaluation, Failure, Metrics
 from simulator.core.scene import Panel, Scene
 
-RUN = "run"  # kinds of experiment
-RECALL = "recall"
-PREDICT = "predict"
-MATCH = "match"
-TOURNAMENT = "tournament"
-TUNE = "tune"
-PLAY = "play"  # by a person
 ENDED = ("done", "failed")  # phases after which nothing follows
-
-
-def noun_of(kind: str) -> str:
-    """Return what errors call a stored experiment of a kind: ``recall benchmark``."""
-    nouns = {
-        RECALL: "recall benchmark",
-        PREDICT: "comparison of predictions",
-        TUNE: "tuning",
-        PLAY: "recording of play",
-    }
-    return nouns.get(kind, kind)
 
 
 class Progress(NamedTuple):
@@ -57,7 +40,7 @@ class Snapshot(Protocol):
 
     @property
     def kind(self) -> str:
-        """``RUN``, ``RECALL``, ``PREDICT``, ``MATCH``, ``TOURNAMENT`` or ``TUNE``."""
+        """A constant of :mod:`simulator.core.experiment_kinds`."""
 
     @property
     def phase(self) -> str:

@@ -16,21 +16,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.codec import content_hashes, plain, settings_hash, stored_tables, table_of, to_toml
+from simulator.config.codec import plain, stored_tables, table_of
 from simulator.config.play import PlayConfig
 from simulator.config.run import RunConfig
 from simulator.core import registry
 from simulator.core.demonstrations import Demonstrations
-from simulator.core.files.escaping import check_label
+from simulator.core.experiment_kinds import PLAY, RUN
 from simulator.core.protocols import EnvSpec, State
-from simulator.core.snapshots import PLAY, RUN
 from simulator.external.recordings import RecordedEpisode, Recording, changed_settings
 from simulator.machine import machine
 from simulator.play.session import PlayedEpisode
 from simulator.statistics.estimates import UNBOUNDED, confidence_interval, equal_seeds
 from simulator.store.lab import existing
-from simulator.store.records import NewRun, Rows, RunProgress, RunRecord
-from simulator.store.run_records import installed
+from simulator.store.records import Rows, RunProgress, RunRecord
+from simulator.store.run_records import new_record
 from simulator.store.run_store import Store
 from simulator.training.evaluation import optimum
 from simulator.training.summary import last_evaluation
@@ -50,7 +49,6 @@ class Sitting:
     """
 
     def __init__(self, store: Store, config: PlayConfig, references: References, label: str = "") -> None:
-        check_label(label)
         self._store = store
         self._episodes: list[PlayedEpisode] = []
         self._abandoned: list[int] = []
@@ -59,17 +57,14 @@ class Sitting:
         self._facts = {**references._asdict(), "machines": [machine(1)], "opponent": config.against}
         self._facts |= {"label": label} if label else {}
         self.run = store.begin(
-            NewRun(
-                kind=PLAY,
+            new_record(
+                PLAY,
+                config,
+                label,
                 agent=f"human:{config.name}",
                 env=config.place,
                 seeds=(config.first_seed,),
                 steps=0,
-                settings=to_toml(config),
-                settings_hash=settings_hash(config),
-                files=content_hashes(config),
-                versions=installed(),
-                label=label,
             )
         )
 

@@ -13,25 +13,24 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.codec import PlayerEntry, content_hashes, is_as_stored, settings_hash, to_toml
+from simulator.config.codec import PlayerEntry, is_as_stored
 from simulator.config.predict import PredictConfig
 from simulator.core import registry
 from simulator.core.devices import hold_torch, set_device
 from simulator.core.errors import BadInputError
-from simulator.core.files.escaping import check_label
+from simulator.core.experiment_kinds import PREDICT
 from simulator.core.jit import compile_seconds, set_threads
 from simulator.core.memories import Memory
 from simulator.core.protocols import Array
-from simulator.core.snapshots import PREDICT, PredictSnapshot
+from simulator.core.snapshots import PredictSnapshot
 from simulator.core.stopping import Stopped
 from simulator.core.tasks import Predictor
 from simulator.store.hosting import RunLease, hosted
 from simulator.store.measured_cells import MeasuredCells
 from simulator.store.records import NewRun
-from simulator.store.run_records import installed, seeds_of
+from simulator.store.run_records import names_of, new_record, seeds_of
 from simulator.store.run_store import Store
 
-MAX_NAMED = 3  # contestants that a list names
 NOT_FINITE = "what it predicted is not finite"
 
 
@@ -71,20 +70,14 @@ def predict(
 
 
 def _new(config: PredictConfig, n_cells: int, label: str) -> NewRun:
-    check_label(label)
-    n = len(config.contestants)
-    contestants = " ".join(one.label for one in config.contestants) if n <= MAX_NAMED else f"{n} methods"
-    return NewRun(
-        kind=PREDICT,
-        agent=contestants,
+    return new_record(
+        PREDICT,
+        config,
+        label,
+        agent=names_of(config.contestants, "methods"),
         env=config.task,
         seeds=seeds_of(config),
         steps=n_cells,
-        settings=to_toml(config),
-        settings_hash=settings_hash(config),
-        files=content_hashes(config),
-        versions=installed(),
-        label=label,
     )
 
 

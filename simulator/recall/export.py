@@ -15,8 +15,8 @@ import numpy as np
 
 from simulator.config.codec import of_record
 from simulator.config.recall import RecallConfig
+from simulator.core.experiment_kinds import RECALL
 from simulator.core.protocols import Array
-from simulator.core.snapshots import RECALL
 from simulator.recall.benchmark import RecallBenchmark
 from simulator.store.run_records import seeds_of
 from simulator.store.run_store import Store

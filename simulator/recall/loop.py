@@ -11,21 +11,19 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from simulator.config.codec import content_hashes, is_as_stored, settings_hash, to_toml
+from simulator.config.codec import is_as_stored
 from simulator.config.recall import RecallConfig
 from simulator.core.devices import hold_torch, set_device
 from simulator.core.errors import BadInputError
-from simulator.core.files.escaping import check_label
+from simulator.core.experiment_kinds import RECALL
 from simulator.core.jit import compile_seconds, set_threads
-from simulator.core.snapshots import RECALL, RecallSnapshot
+from simulator.core.snapshots import RecallSnapshot
 from simulator.recall.benchmark import SCORES, ConditionResult, RecallBenchmark, plan
 from simulator.store.hosting import RunLease, hosted
 from simulator.store.measured_cells import MeasuredCells
 from simulator.store.records import NewRun
-from simulator.store.run_records import installed, seeds_of
+from simulator.store.run_records import names_of, new_record, seeds_of
 from simulator.store.run_store import Store
-
-MAX_NAMED = 3  # contestants that a list names
 
 
 def recall(
@@ -50,20 +48,14 @@ def recall(
 
 
 def _new_benchmark(config: RecallConfig, label: str) -> NewRun:
-    check_label(label)
-    n = len(config.contestants)
-    contestants = " ".join(contestant.label for contestant in config.contestants) if n <= MAX_NAMED else f"{n} memories"
-    return NewRun(
-        kind=RECALL,
-        agent=contestants,
+    return new_record(
+        RECALL,
+        config,
+        label,
+        agent=names_of(config.contestants, "memories"),
         env=config.challenge,
         seeds=seeds_of(config),
         steps=len(plan(config)),
-        settings=to_toml(config),
-        settings_hash=settings_hash(config),
-        files=content_hashes(config),
-        versions=installed(),
-        label=label,
     )
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from simulator import console
+from simulator.core.experiment_kinds import PREDICT, RECALL, RUN, TOURNAMENT
 from simulator.core.files.writing import check_place, write_file
 from simulator.machine import made_with
 from simulator.reporting import plot, predict, predict_figures, recall, runs, tournament
 from simulator.reporting.figures import COLOURS, LegendEntry, Picture, even_parts, svg
-from simulator.reporting.report import PREDICT, RECALL, RUNS, TOURNAMENT
 from simulator.reporting.tables import Row, decimals, plural, seed_ranges
 from simulator.reporting.tournament import PLURALS, Summary, one_line_each, readable, visible_settings
 from simulator.reporting.tournament_figures import DEFAULT, pictures_of
@@ -68,7 +68,7 @@ def write_page(
     Args:
         data: the JSON object of ``engram tournament``, or of ``engram report`` with all settings (``toml``).
         path: the file; one without an ending is marked as Engram's like one that ends in .html.
-        kind: ``RUNS``, ``RECALL``, ``PREDICT`` or ``TOURNAMENT``.
+        kind: ``RUN``, ``RECALL``, ``PREDICT`` or ``TOURNAMENT``.
         force: replace a file that Engram did not write.
         in_lab: the place is Engram's own, inside a lab.
 
@@ -76,7 +76,7 @@ def write_page(
         ValueError: the place is not to be written, or cannot be.
     """
     check_place(path, force=force, in_lab=in_lab)
-    text = {RUNS: page_of_runs, RECALL: page_of_recall, PREDICT: page_of_predictions, TOURNAMENT: page}[kind](data)
+    text = {RUN: page_of_runs, RECALL: page_of_recall, PREDICT: page_of_predictions, TOURNAMENT: page}[kind](data)
     write_file(path, text.encode(), force=force, in_lab=in_lab, kind=".html")
 
 
@@ -122,7 +122,7 @@ def page_of_runs(report: Mapping[str, Any]) -> str:
     rows = table.rows
     if len(shown) <= MAX_UPRIGHT:  # a column for each
         columns, *rows = [list(row) for row in zip(columns, *rows, strict=True)]
-    drawing = plot.drawing_of(RUNS, {"runs": shown})
+    drawing = plot.drawing_of(RUN, {"runs": shown})
     first = shown[0]
     title = f"Runs in {', '.join(dict.fromkeys(run['env'] for run in shown))}"
     headline = f"{len(shown)} runs: {', '.join(run['run'] for run in shown)}"

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from simulator.core.experiment_kinds import PREDICT, RECALL, RUN, TOURNAMENT, TUNE
 from simulator.core.files.escaping import one_line
 from simulator.reporting import curve_figures, predict_figures, recall_figures, tournament_figures, tune_figures
 from simulator.reporting.figures import Picture, check_ending, save_pictures, sheet
-from simulator.reporting.report import PREDICT, RECALL, RUNS, TOURNAMENT, TUNE
+from simulator.reporting.report import name_of
 from simulator.reporting.runs import CURVES
 from simulator.reporting.tournament import readable
 
 KINDS = {  # kind of experiment -> kinds of pictures
-    RUNS: curve_figures.KINDS,
+    RUN: curve_figures.KINDS,
     RECALL: recall_figures.KINDS,
     PREDICT: predict_figures.KINDS,
     TOURNAMENT: tournament_figures.KINDS,
@@ -22,7 +23,7 @@ KINDS = {  # kind of experiment -> kinds of pictures
 }
 NAMES = tuple(dict.fromkeys(name for kinds in KINDS.values() for name in kinds))
 DEFAULT = {
-    RUNS: ("curves",),
+    RUN: ("curves",),
     RECALL: recall_figures.AXES,
     PREDICT: ("scores",),
     TOURNAMENT: tournament_figures.DEFAULT,
@@ -61,7 +62,7 @@ def drawing_of(
     """Make the pictures of stored experiments.
 
     Args:
-        kind: ``RUNS``, ``RECALL``, ``PREDICT``, ``TOURNAMENT`` or ``TUNE``.
+        kind: ``RUN``, ``RECALL``, ``PREDICT``, ``TOURNAMENT`` or ``TUNE``.
         data: their JSON object.
         what: kinds of pictures; none: those that such experiments have by default; of a recall benchmark without any
             curve, the scores.
@@ -72,10 +73,9 @@ def drawing_of(
         ValueError: a kind of picture that such experiments never have.
     """
     if unknown := [name for name in what if name not in KINDS[kind]]:
-        name = KIND_NAMES[kind]
-        raise ValueError(f"--what {unknown[0]}: not for {name}, expected all, {', '.join(KINDS[kind])}")
+        raise ValueError(f"--what {unknown[0]}: not for {name_of(kind)}, expected all, {', '.join(KINDS[kind])}")
     wanted = tuple(what) or DEFAULT[kind]
-    if kind == RUNS:
+    if kind == RUN:
         return _runs(data["runs"], wanted, x, smooth)
     if kind == TOURNAMENT:
         data = readable(data)
@@ -90,9 +90,6 @@ def drawing_of(
         wanted = (*wanted, "retrieval")
     drawing = _by_kind(data["run"], wanted, lambda name: recall_figures.pictures_of(data, name))
     return drawing._replace(left_out=[*drawing.left_out, *_without_recall(data)])
-
-
-KIND_NAMES = {RUNS: "training runs", RECALL: RECALL, PREDICT: PREDICT, TOURNAMENT: TOURNAMENT, TUNE: TUNE}
 
 
 def _by_kind(name: str, wanted: Sequence[str], pictures_of: Callable[[str], list[Picture]]) -> Drawing:

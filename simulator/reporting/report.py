@@ -11,20 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from simulator import console
+from simulator.core.experiment_kinds import PLAY, PREDICT, RECALL, RUN, TOURNAMENT, TUNE, noun_of
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place
 from simulator.reporting import play, predict, recall, runs, tournament, tune
 from simulator.reporting.tables import print_csv
 
-RUNS = "runs"
-RECALL = "a recall benchmark"
-TOURNAMENT = "a tournament"
-TUNE = "a tuning"
-PREDICT = "a comparison of predictions"
-PLAY = "recorded play"
 _FORMS = ("table", "csv", "latex", "rows", "picture", "html")
 OPTIONS = {  # kind of experiment -> options of the command that mean something for it
-    RUNS: (*_FORMS, "agent", "env"),
+    RUN: (*_FORMS, "agent", "env"),
     RECALL: _FORMS,
     PREDICT: _FORMS,
     TOURNAMENT: (*_FORMS, "force"),
@@ -32,7 +27,7 @@ OPTIONS = {  # kind of experiment -> options of the command that mean something 
     PLAY: ("table", "csv", "latex"),
 }
 FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printer
-    RUNS: {"": runs.show, "table": runs.show_markdown, "latex": runs.show_latex},
+    RUN: {"": runs.show, "table": runs.show_markdown, "latex": runs.show_latex},
     RECALL: {"": recall.show, "table": recall.show_markdown, "latex": recall.show_latex},
     PREDICT: {"": predict.show, "table": predict.show_markdown, "latex": predict.show_latex},
     TOURNAMENT: {"": tournament.show, "table": tournament.show_markdown, "latex": tournament.show_latex},
@@ -40,7 +35,7 @@ FORMS: dict[str, dict[str, Callable[[Any], None]]] = {  # kind -> form -> printe
     PLAY: {"": play.show, "table": play.show_markdown, "latex": play.show_latex},
 }
 ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kind -> rows -> records of --csv
-    RUNS: {"summary": runs.records, "seeds": runs.seed_records, "curves": runs.curve_records},
+    RUN: {"summary": runs.records, "seeds": runs.seed_records, "curves": runs.curve_records},
     RECALL: {"seeds": recall.records, "summary": recall.summary_records, "curves": recall.curve_records},
     PREDICT: {"seeds": predict.records, "summary": predict.summary_records},
     TOURNAMENT: {
@@ -51,6 +46,11 @@ ROWS: dict[str, dict[str, Callable[[Any], Iterator[dict[str, Any]]]]] = {  # kin
     TUNE: {"summary": tune.records},
     PLAY: {"seeds": play.records},
 }  # the first of a kind is its default
+
+
+def name_of(kind: str) -> str:
+    """Name what is reported together: ``a recall benchmark``, ``training runs``."""
+    return "training runs" if kind == RUN else f"a {noun_of(kind)}"
 
 
 class Report(NamedTuple):
@@ -73,7 +73,7 @@ def report(
     """Write the files of a report, and return its data with the function that prints it.
 
     Args:
-        kind: ``RUNS``, ``RECALL``, ``PREDICT``, ``TOURNAMENT``, ``TUNE`` or ``PLAY``.
+        kind: of these experiments; of runs the result may be of several.
         result: their JSON object; for a page with all settings.
         form: of the printed tables: "table" (Markdown), "csv", "latex"; empty: for people, unless a file is asked for.
         html: file of the page; empty: none, of a tournament one that is named after it, unless a form or a picture is
@@ -115,7 +115,7 @@ def report(
 def show_csv(kind: str, data: Mapping[str, Any], rows: str = "") -> None:
     """Print one tidy table as CSV: a line for each of ``ROWS``; empty: the default of the kind."""
     if rows and rows not in ROWS[kind]:
-        raise ValueError(f"--rows {rows}: not for {kind}, expected {' or '.join(ROWS[kind])}")
+        raise ValueError(f"--rows {rows}: not for {name_of(kind)}, expected {' or '.join(ROWS[kind])}")
     make_records = ROWS[kind][rows or next(iter(ROWS[kind]))]
     records = list(make_records(tournament.readable(data) if kind == TOURNAMENT else data))
     print_csv(records, "tournament" if kind == TOURNAMENT else "run")

@@ -13,9 +13,9 @@ from simulator.config.codec import plain, stored_tables, table_of, tables_of
 from simulator.config.run import RunConfig, build
 from simulator.core import registry
 from simulator.core.components import is_socket_name
+from simulator.core.experiment_kinds import PLAY
 from simulator.core.files.escaping import latex, shortened
 from simulator.core.foreign import python_files
-from simulator.core.snapshots import PLAY
 from simulator.reporting.tables import (
     Table,
     interval_columns,

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from simulator.core.experiment_kinds import TOURNAMENT, TUNE, noun_of
 from simulator.core.protocols import Array
-from simulator.core.snapshots import TOURNAMENT, TUNE, noun_of
 from simulator.store import rows as tables
 from simulator.store.database import NAME, Database, translated
-from simulator.store.lab import lock_run, prepare, unlock_run
+from simulator.store.lab import lock_run, prepare, unlock_run, unmake
 from simulator.store.lab_files import folder_size
 from simulator.store.records import StoreError
 from simulator.store.rows import TournamentRow
@@ -30,7 +30,7 @@ from simulator.store.run_records import installed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-KINDS = (TOURNAMENT, TUNE)  # kinds of experiment that are made of cells
+OF_CELLS = (TOURNAMENT, TUNE)  # kinds of experiment that are made of cells
 _JOB = "pair = ? AND first = ? AND count = ?"
 
 
@@ -376,6 +376,31 @@ class CellStore:
             return tables.of_cells_row(self._db, name)
 
 
+@contextmanager
+def made_for(lab: Path | str) -> Iterator[CellStore]:
+    """Open a lab for a new experiment of cells; a lab that was made for one that cannot be is taken away again."""
+    new = not Path(lab).exists()
+    try:
+        with CellStore(lab) as store:
+            yield store
+    except ValueError:
+        if new:
+            _unmake(Path(lab))
+        raise
+
+
+def _unmake(lab: Path) -> None:
+    """Take away a lab that was made for an experiment that cannot be, unless something is in it by now."""
+    with suppress(OSError, ValueError, RuntimeError):
+        with CellStore(lab) as store:
+            if not store.is_empty():
+                return
+            with store.hosting():  # no other process is about to fill it
+                (lab / "cells" / "lock").unlink(missing_ok=True)
+        (lab / "cells").rmdir()
+        unmake(lab)
+
+
 class AnalysisRow(NamedTuple):
     """Table ``analyses``."""
 
@@ -466,7 +491,7 @@ def failed(job: JobKey, reason: str) -> JobRecord:
 
 
 def kind_of(lab: str | os.PathLike[str], name: str) -> str:
-    """Return the kind of a stored experiment: a constant of :mod:`simulator.core.snapshots`.
+    """Return the kind of a stored experiment: a constant of :mod:`simulator.core.experiment_kinds`.
 
     Args:
         lab: its folder; nothing is created.

@@ -7,7 +7,7 @@ pauses it, and closing it writes a checkpoint. :func:`hosted` wraps each of thes
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from simulator.core.errors import BadInputError
@@ -15,6 +15,7 @@ from simulator.core.jit import working_seconds
 from simulator.core.snapshots import Snapshot
 from simulator.core.stopping import Stopped
 from simulator.machine import differences, joined, machine
+from simulator.store.cell_store import CellStore
 from simulator.store.records import NewRun, RunProgress, RunRecord, Saved, StoreError, StoreFailure
 from simulator.store.run_records import failure_of, not_as_stored
 from simulator.store.run_store import Store
@@ -187,3 +188,36 @@ class Resumed(NamedTuple):
     progress: RunProgress  # zeros before the first checkpoint
     provenance: dict[str, Any]  # facts that every checkpoint repeats: machines, label, losses of a repair, ...
     warnings: tuple[str, ...]
+
+
+class CellsLease:
+    """Lease of the cells of a lab, which all of its tournaments and tunings share.
+
+    Args:
+        store: the lab.
+
+    Raises:
+        StoreError: another process holds it.
+    """
+
+    def __init__(self, store: CellStore) -> None:
+        self.store = store
+        self.id = ""  # of the experiment that is run, as soon as it is known that it can be
+        self._lock = ExitStack()
+        self._lock.enter_context(store.hosting())
+
+    def abandon(self) -> None:
+        """Do nothing: an experiment is recorded once its loop is built."""
+
+    def interrupt(self) -> None:
+        """Mark the experiment interrupted."""
+        with suppress(StoreError, StoreFailure):
+            self.store.mark(self.id, "interrupted")
+
+    def fail(self, error: BaseException, step: int) -> None:
+        """Mark it interrupted: every cell has a status of its own, and the others can still run."""
+        self.interrupt()
+
+    def release(self) -> None:
+        """Release the lock."""
+        self._lock.close()

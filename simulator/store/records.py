@@ -23,7 +23,7 @@ class NewRun:
     """A training run or a recall benchmark that is about to begin.
 
     Attributes:
-        kind: ``RUN``, ``RECALL`` or ``PREDICT`` of :mod:`simulator.core.snapshots`.
+        kind: ``RUN``, ``RECALL`` or ``PREDICT`` of :mod:`simulator.core.experiment_kinds`.
         agent: the agent's name, or those of the memories.
         env: the environment's name, or the challenge's.
         seeds: its seeds, [S].

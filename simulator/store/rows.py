@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from simulator.core.experiment_kinds import noun_of
 from simulator.core.files.escaping import shortened
-from simulator.core.snapshots import noun_of
 from simulator.store.checkpoints import Written
 from simulator.store.database import Database, damaged
 from simulator.store.lab import forgotten, forgotten_line

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import zip_longest
 from pathlib import Path
@@ -14,44 +15,64 @@ import numpy as np
 
 from simulator.config.codec import content_hashes, settings_hash, to_toml
 from simulator.config.run import RunConfig
+from simulator.core.experiment_kinds import RUN
 from simulator.core.files.escaping import check_label, visible
 from simulator.core.files.reading import add_to
 from simulator.core.foreign.faults import PlayerError, fault_of
 from simulator.core.protocols import Array, EnvSpec, Evaluation, Failure
-from simulator.core.snapshots import RUN
 from simulator.store.records import EvaluationRow, NewRun
 from simulator.store.run_store import Store
 from simulator.versions import NOT_INSTALLED, version_of
 
 if TYPE_CHECKING:
+    from simulator.config.codec import PlayerEntry
     from simulator.config.predict import PredictConfig
     from simulator.config.recall import RecallConfig
     from simulator.store.records import RunRecord
 
+MAX_NAMED = 3  # contestants whose names stand in a record
 NOT_FINITE = "its loss was not finite"
 VERSIONS = ("engram-rl", "gymnasium", "numpy", "numba", "scipy", "torch")
 
 
 def new_run(config: RunConfig, label: str = "", keep_replay: bool = False) -> NewRun:
-    """Make the record of a new run.
+    """Make the record of a new training run.
+
+    Raises:
+        ValueError: a label with characters that cannot be seen.
+    """
+    seeds = seeds_of(config)
+    record = new_record(RUN, config, label, agent=config.agent, env=config.env, seeds=seeds, steps=config.steps)
+    return replace(record, keep_replay=keep_replay)
+
+
+def new_record(
+    kind: str, config: Any, label: str, *, agent: str, env: str, seeds: tuple[int, ...], steps: int
+) -> NewRun:
+    """Make the record of a new experiment; see :class:`simulator.store.records.NewRun`.
 
     Raises:
         ValueError: a label with characters that cannot be seen.
     """
     check_label(label)
     return NewRun(
-        kind=RUN,
-        agent=config.agent,
-        env=config.env,
-        seeds=seeds_of(config),
-        steps=config.steps,
+        kind=kind,
+        agent=agent,
+        env=env,
+        seeds=seeds,
+        steps=steps,
         settings=to_toml(config),
         settings_hash=settings_hash(config),
         files=content_hashes(config),
         versions=installed(),
         label=label,
-        keep_replay=keep_replay,
     )
+
+
+def names_of(contestants: Sequence[PlayerEntry], noun: str) -> str:
+    """Return the labels of those that compete, as a record has them in place of an agent: ``4 memories`` of many."""
+    n = len(contestants)
+    return " ".join(one.label for one in contestants) if n <= MAX_NAMED else f"{n} {noun}"
 
 
 def installed() -> dict[str, str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +20,7 @@ from simulator.core.files.escaping import check_label
 from simulator.core.snapshots import Standing, TournamentSnapshot
 from simulator.statistics.analysis import undecided
 from simulator.store.cell_store import CellStore, JobKey, SeedRange
-from simulator.store.hosting import WorkClock, hosted
-from simulator.store.records import StoreError, StoreFailure
+from simulator.store.hosting import CellsLease, WorkClock, hosted
 from simulator.store.run_records import installed
 from simulator.tournaments import summary
 from simulator.tournaments.feasibility import prepare
@@ -66,7 +64,7 @@ def play(
     """
     check_label(label)
     config = _with_references(config, store.lab)
-    lease = TournamentLease(store)
+    lease = CellsLease(store)
     yield from hosted(
         lease,
         lambda: TournamentLoop(
@@ -89,32 +87,6 @@ def _with_reference(contestant: Contestant, lab: Path) -> Contestant:
     return contestant
 
 
-class TournamentLease:
-    """The right of this process to run tournaments in a lab, whose cells are shared by all of them."""
-
-    def __init__(self, store: CellStore) -> None:
-        self.store = store
-        self.id = ""  # of the tournament that is played, as soon as it is known that it can be
-        self._lock = ExitStack()
-        self._lock.enter_context(store.hosting())
-
-    def abandon(self) -> None:
-        """Do nothing: a tournament is recorded once its loop is built."""
-
-    def interrupt(self) -> None:
-        """Mark the tournament interrupted."""
-        with suppress(StoreError, StoreFailure):
-            self.store.mark(self.id, "interrupted")
-
-    def fail(self, error: BaseException, step: int) -> None:
-        """Mark it interrupted: every cell has a status of its own, and the others can still run."""
-        self.interrupt()
-
-    def release(self) -> None:
-        """Release the lock."""
-        self._lock.close()
-
-
 class TournamentLoop:
     """The loop of one tournament in this process: gives missing cells to workers, and stores the results.
 
@@ -131,7 +103,7 @@ class TournamentLoop:
     def __init__(
         self,
         config: TournamentConfig,
-        lease: TournamentLease,
+        lease: CellsLease,
         make_workers: Callable[[int], Workers],
         label: str,
         retry: bool,

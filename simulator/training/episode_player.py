@@ -16,9 +16,10 @@ from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
 from simulator.core import rng
 from simulator.core.episodes import cut_after, errors_name_run_seeds
+from simulator.core.experiment_kinds import RUN
 from simulator.core.protocols import AgentView, Array, CarryingPolicy, Env, Policy, Step
 from simulator.core.scene import Scene, ShowsEnds, ShowsMoment
-from simulator.core.snapshots import RUN, SeedView
+from simulator.core.snapshots import SeedView
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 

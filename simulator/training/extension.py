@@ -9,7 +9,7 @@ from simulator.config.changes import scheduled
 from simulator.config.codec import is_as_stored, of_record, settings_hash, to_toml
 from simulator.config.run import RunConfig, eval_period
 from simulator.config.validation import names_of_run
-from simulator.core.snapshots import RUN
+from simulator.core.experiment_kinds import RUN
 from simulator.store.records import RunRecord, StoreError
 from simulator.store.run_records import not_as_stored
 from simulator.store.run_store import ChangedSteps, Store

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from simulator.config.changes import parse, scheduled, until
 from simulator.config.codec import is_as_stored, of_record
 from simulator.config.run import RunConfig
-from simulator.core.snapshots import RUN, noun_of
+from simulator.core.experiment_kinds import RUN, noun_of
 from simulator.store.records import PointRows, Rows, RunRecord, Saved, StoreError
 from simulator.store.run_records import new_run, not_as_stored
 from simulator.store.run_store import Store

@@ -12,9 +12,10 @@ import numpy as np
 
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
+from simulator.core.experiment_kinds import RUN, noun_of
 from simulator.core.protocols import Array
 from simulator.core.scene import HasPanels, Panel, Scene, ShowsMoment, ShowsUpdate, StripPanel, named_actions
-from simulator.core.snapshots import RUN, Flash, Look, SeedView, Shown, noun_of
+from simulator.core.snapshots import Flash, Look, SeedView, Shown
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 

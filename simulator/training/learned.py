@@ -15,9 +15,9 @@ from typing import NamedTuple
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
 from simulator.core import registry
+from simulator.core.experiment_kinds import RUN
 from simulator.core.foreign.faults import FOREIGN
 from simulator.core.protocols import Array, EnvSpec, Policy, State
-from simulator.core.snapshots import RUN
 from simulator.store import checkpoints
 from simulator.store.lab import existing
 from simulator.store.run_store import Store

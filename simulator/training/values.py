@@ -8,6 +8,7 @@ import numpy as np
 
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
+from simulator.core.experiment_kinds import noun_of
 from simulator.core.mdp.model import (
     TERMINATES,
     TRUNCATES,
@@ -20,7 +21,6 @@ from simulator.core.mdp.model import (
 )
 from simulator.core.mdp.solve import policy_evaluation, reachable, reachable_from, value_iteration
 from simulator.core.protocols import AgentView, Array, EnvSpec
-from simulator.core.snapshots import noun_of
 from simulator.store.run_store import Store
 from simulator.training.evaluation import MAX_EXACT_ENTRIES
 from simulator.training.session import MAX_PICTURE_STATES, Session

@@ -17,9 +17,10 @@ import numpy as np
 
 from simulator.config.codec import of_record, own_settings, tables_of
 from simulator.config.run import RunConfig
+from simulator.core.experiment_kinds import RUN, noun_of
 from simulator.core.protocols import Array
 from simulator.core.scene import BarPanel, Panel, Scene, TextPanel
-from simulator.core.snapshots import RUN, RunSnapshot, SeedView, Shown, noun_of
+from simulator.core.snapshots import RunSnapshot, SeedView, Shown
 from simulator.store.lab import existing
 from simulator.store.records import RunRecord, StoreError, StoreFailure
 from simulator.store.run_records import stored_evaluations

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 from simulator.config.codec import settings_hash, to_toml
 from simulator.config.tune import TuneConfig, with_point
+from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import check_label
-from simulator.core.snapshots import TUNE, TrialRow, TuneSnapshot
+from simulator.core.snapshots import TrialRow, TuneSnapshot
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange
-from simulator.store.hosting import WorkClock, hosted
+from simulator.store.hosting import CellsLease, WorkClock, hosted
 from simulator.store.run_records import installed
 from simulator.tournaments.feasibility import try_pair
 from simulator.tournaments.jobs import CHECKPOINT_EVERY, Job, JobRunner
-from simulator.tournaments.loop import TournamentLease
 from simulator.tournaments.plan import Matchup, fitted, keyed, spans_of
 from simulator.tournaments.workers.base import Workers
 from simulator.tuning.proposals import n_trials
@@ -58,7 +58,7 @@ def tune(
         ValueError: invalid settings, or a lab that cannot be used.
     """
     check_label(label)
-    lease = TournamentLease(store)
+    lease = CellsLease(store)
     yield from hosted(
         lease,
         lambda: TuneLoop(
@@ -90,7 +90,7 @@ class TuneLoop:
     def __init__(
         self,
         config: TuneConfig,
-        lease: TournamentLease,
+        lease: CellsLease,
         make_workers: Callable[[int], Workers],
         label: str,
         retry: bool,

@@ -10,7 +10,7 @@ import numpy as np
 from simulator.config.codec import of_record, stored_tables, to_toml
 from simulator.config.tune import TuneConfig, leaves, with_point
 from simulator.core.protocols import Array
-from simulator.statistics.estimates import area_under_curve, estimate, iqm
+from simulator.statistics.estimates import Estimate, area_under_curve, estimate, iqm
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, TournamentRecord
 from simulator.store.lab import is_written
 from simulator.tuning.search import DEFAULT, Measured, best_trial
@@ -127,6 +127,34 @@ def _state_of(
     if not any(key in cells or store.scratch(*key).exists() for key in keys):
         return "waiting"
     return "running" if record.status == "running" and is_written(store.lab / "cells") else "interrupted"
+
+
+def trial_estimates(store: CellStore, name: str, known: dict[tuple[str, int], Estimate]) -> dict[int, Estimate]:
+    """Return the objective of every trial over the seeds of its newest evaluation, with its interval.
+
+    Args:
+        store: the lab.
+        name: the tuning's id.
+        known: by key and number of seeds, estimates that were computed before, and those that are added.
+    """
+    record = store.find(name)
+    settings = stored_tables(TuneConfig, record)
+    pairs = {(pair["trial"], pair["rung"]): pair for pair in record.plan["pairs"]}
+    newest = {
+        trial["trial"]: pairs[trial["trial"], len(trial["values"]) - 1]
+        for trial in record.plan["trials"]
+        if trial["values"] and (trial["trial"], len(trial["values"]) - 1) in pairs
+    }
+    of = {trial: (pair["key"], sum(count for _, count in pair["spans"])) for trial, pair in newest.items()}
+    missing = {trial: pair for trial, pair in newest.items() if of[trial] not in known}
+    cells = store.cells([pair["key"] for pair in missing.values()])
+    for trial, pair in missing.items():
+        own = [cells[JobKey(pair["key"], SeedRange(*span))] for span in pair["spans"]]
+        bounds = (0.0, 1.0) if settings["objective"] == "exact" else (-np.inf, np.inf)
+        scores = scores_of(settings["objective"], own)
+        statistic = statistic_of(settings["objective"])
+        known[of[trial]] = estimate(scores, statistic, settings["confidence"], bounds=bounds)
+    return {trial: known[key] for trial, key in of.items()}
 
 
 def space_of(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -86,6 +86,8 @@ def _challenge_config(config: Config) -> Any:
         raise ValueError(
             f"classes: path = {config.path!r}: digits come with scikit-learn, expected challenge = idx or images"
         )
+    if not path and config.challenge != "digits":
+        raise ValueError(f"classes: path = '': expected where the pictures of {config.challenge} are: --task.path PATH")
     return plugin.Config(levels=config.levels, **path)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from simulator.commands import run
 from simulator.commands.live import recall_window
-from simulator.commands.live.driver import drive
+from simulator.commands.live.driver import announce_compiling, drive
 from simulator.commands.live.playback import Playback
 from simulator.commands.live.recipe import recipe
 from simulator.config import recall
@@ -115,7 +115,7 @@ def _wait(window: Window, go_on: _Once) -> None:
 
 def _show_rooms(window: Window, store: Store, scale: str, go_on: _Once) -> None:
     """Train Q-learning in the six rooms, slow at first, until it is over or the next scene is asked for."""
-    run.announce_compiling()
+    announce_compiling()
     config = build(ROOMS)
     look = Look()
     changes = LiveChanges()

@@ -8,14 +8,15 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from functools import partial
+from functools import cache, partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from simulator.console import print_status
 from simulator.core.errors import BadInputError
+from simulator.core.notices import forget_notices, send_notices_to
 from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
 
@@ -44,6 +45,16 @@ class Driven(NamedTuple, Generic[S]):
 
     last: S
     signal: int  # number of the signal that ended it, 0: the experiment is over
+
+
+class Outcome(NamedTuple):
+    """The end of an experiment in this process, for a command."""
+
+    summary: Mapping[str, Any] | None  # None where it was interrupted
+    code: int  # the exit code
+
+
+MakeView = Callable[[], View[Any] | None]
 
 
 class _Screen(Generic[S]):
@@ -103,6 +114,8 @@ def drive(
         RuntimeError: a player refused something while it was training.
         Stopped: a signal came while files were read.
     """
+    announce_compiling()
+    forget_notices()
     last: S | None = None
     screen = _Screen(view, playback.keyboard if playback is not None else None)
     wait = Wait(unseen=view is None or not sys.stderr.isatty())
@@ -133,6 +146,20 @@ def drive(
     if last is None:
         raise RuntimeError("the experiment gave no snapshot")
     return Driven(last, stop.number if last.phase not in ENDED else 0)
+
+
+@cache  # once in a process
+def announce_compiling() -> None:
+    """Print a line when compiling begins, and notices as they come."""
+    from simulator.core.jit import on_compile
+
+    on_compile(_compiling)
+    send_notices_to(print_status)
+
+
+@cache
+def _compiling() -> None:
+    print_status("compiling for this machine; it happens once, later starts take it from the cache")
 
 
 class Wait:
@@ -177,6 +204,14 @@ def telling(wait: Wait) -> Iterator[None]:
     finally:
         over.set()
         teller.join()
+
+
+def outcome_of(driven: Driven[S], lab: object, finish: Callable[[S], Outcome]) -> Outcome:
+    """Return what ``finish`` makes of the last snapshot; after a signal say how to continue, and return its code."""
+    if not driven.signal:
+        return finish(driven.last)
+    print_status(interruption_line(driven, lab))
+    return Outcome(None, 128 + driven.signal)
 
 
 def interruption_line(driven: Driven[S], lab: object) -> str:

@@ -11,7 +11,7 @@ from simulator.commands.parsing.parser import format_value
 from simulator.config.codec import PlayerEntry, of_record
 from simulator.config.recall import RecallConfig
 from simulator.core import registry
-from simulator.core.snapshots import RECALL
+from simulator.core.experiment_kinds import RECALL
 from simulator.recall.stepping import InteractiveRecall, RecallSetup
 from simulator.store.lab import existing
 from simulator.store.records import StoreError, StoreFailure

@@ -15,7 +15,7 @@ from simulator.commands.parsing.parser import SHORT, format_value, option_of
 from simulator.config.codec import assemble, build, of_record, own_settings, tables_of
 from simulator.config.run import RunConfig
 from simulator.config.tournament import TournamentConfig, plain_label
-from simulator.core.snapshots import RUN, TOURNAMENT
+from simulator.core.experiment_kinds import RUN, TOURNAMENT
 from simulator.store.cell_store import CellStore, kind_of
 from simulator.store.lab import existing
 from simulator.store.records import StoreError, StoreFailure

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from simulator import console
 from simulator.core.scene import Panel
 
 if TYPE_CHECKING:
+    from simulator.commands.live.driver import MakeView, Outcome
     from simulator.views.window.app import Page
 
 OTHERWISE = "without one, --picture FILE draws the same, and --view terminal prints it"
@@ -30,6 +31,33 @@ def check() -> None:
     from simulator.views.window.app import check_display
 
     check_display(OTHERWISE)
+
+
+class LiveWindow(Protocol):
+    """A view of an experiment in a window, which stays open when the experiment is over."""
+
+    @property
+    def is_open(self) -> bool: ...  # noqa: D102
+    def stay(self) -> None: ...  # noqa: D102
+    def shut(self) -> None: ...  # noqa: D102
+
+
+def follow(window: LiveWindow, run: Callable[[MakeView], Outcome], what: str) -> Outcome:
+    """Run an experiment with its window, which shows the result until it is closed.
+
+    Args:
+        window: the view.
+        run: runs it with a view.
+        what: it is, for a line: "tuning".
+    """
+    try:
+        outcome = run(lambda: window)
+        if outcome.summary is not None and window.is_open:
+            console.print_status(f"the {what} is over; the window stays open until it is closed (q)")
+            window.stay()
+    finally:
+        window.shut()
+    return outcome
 
 
 def show(page: Page, scale: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -13,11 +14,13 @@ from msgspec import Meta
 
 from simulator.commands.parsing.help import PlayerHelp
 from simulator.commands.parsing.parser import option_of
+from simulator.config.codec import table_at
 from simulator.config.validation import ConfigSource, Setting, settings
 from simulator.core import registry
 from simulator.core.field_types import Share
 from simulator.core.files.escaping import checked_name
 from simulator.core.files.reading import set_limit
+from simulator.core.foreign.python_files import is_path, label_of
 
 
 @dataclass(frozen=True)
@@ -338,3 +341,30 @@ def named_players(sources: Sequence[ConfigSource], tables: Collection[str]) -> d
             if isinstance(table_of_source, Mapping) and isinstance(table_of_source.get("name"), str):
                 named[table] = table_of_source["name"]
     return named
+
+
+def labelled_names(words: Iterable[str]) -> dict[str, str]:
+    """Return the names of competing players by label, of words such as NAME and LABEL=NAME.
+
+    Raises:
+        ValueError: two have the same label; one line.
+    """
+    names: dict[str, str] = {}
+    for word in words:
+        label, sign, name = ("", "", "") if is_path(word) else word.partition("=")
+        name = name if sign else word
+        label = re.sub(r"\W", "_", label if sign else label_of(word))
+        if label in names:
+            raise ValueError(f"{word}: {label} competes already, expected another label, such as {label}_2={name}")
+        names[label] = name
+    return names
+
+
+def competing(sources: Iterable[ConfigSource], table: str) -> dict[str, str]:
+    """Return the names of competing players by label, in all sources but the options below their labels."""
+    names: dict[str, str] = {}
+    for source in sources:
+        if not source.flags:
+            for label, own in table_at(source, (table,), source.values.get(table, {})).items():
+                names[label] = str(table_at(source, (table, label), own).get("name", label))
+    return names

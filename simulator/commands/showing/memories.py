@@ -100,7 +100,7 @@ def _shown(
     make: Callable[[], Subject], config: InsideConfig, options: Options, run: str | None = None
 ) -> CommandResult:
     """Build the memory, look inside, draw the figures that are asked for, and return what is to be printed."""
-    from simulator.commands.run import announce_compiling
+    from simulator.commands.live.driver import announce_compiling
     from simulator.core.files.writing import check_place
     from simulator.recall.inside import SECTIONS, inside
     from simulator.reporting import memory_inside, panels

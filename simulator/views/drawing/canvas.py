@@ -168,6 +168,37 @@ class Canvas:
         self.surface.blit(rendered, (round(left), round(place[1])))
         return int(wide)
 
+    def paragraph(
+        self,
+        place: Any,
+        words: str,
+        size: float = SIZE,
+        colour: Colour = INK,
+        *,
+        width: float,
+        face: str = "sans",
+    ) -> int:
+        """Write a text in as many lines as it needs and return the pixels that they are high.
+
+        Args:
+            place: the left end of the upper edge.
+            words: broken between words; a word that is longer than a line is cut.
+            size: height of the letters.
+            colour: of the letters.
+            width: pixels of a line.
+            face: sans, bold or mono.
+        """
+        lines: list[str] = []
+        for word in words.split(" "):
+            if lines and self.text_size(f"{lines[-1]} {word}", size, face=face)[0] <= width:
+                lines[-1] += f" {word}"
+            else:
+                lines.append(word)
+        high = self.line_height(size)
+        for i, line in enumerate(lines):
+            self.text((place[0], place[1] + i * high), line, size, colour, face=face, width=width)
+        return len(lines) * high
+
     def rendered(
         self, words: str, size: float = SIZE, colour: Colour = INK, *, face: str = "sans", width: float = math.inf
     ) -> Surface | None:

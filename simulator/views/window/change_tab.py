@@ -136,8 +136,8 @@ class ChangeTab:
         ):
             if not words or y + canvas.line_height() > rect.bottom:
                 continue
-            canvas.text((rect.left, y), words, SMALL if face == "mono" else SIZE, colour, face=face, width=rect.width)
-            y += canvas.line_height() + canvas.px(4)
+            size = SMALL if face == "mono" else SIZE
+            y += canvas.paragraph((rect.left, y), words, size, colour, width=rect.width, face=face) + canvas.px(4)
 
     def _follow(self, settings: Mapping[str, float]) -> None:
         """Give every setting that can change a slider, at its present value."""

@@ -290,8 +290,7 @@ class PlayPage:
         snapshot = self.snapshot
         y = rect.top
         for words, colour in self._lines():
-            canvas.text((rect.left, y), words, SIZE, colour, width=rect.width)
-            y += canvas.line_height() + canvas.px(4)
+            y += canvas.paragraph((rect.left, y), words, SIZE, colour, width=rect.width) + canvas.px(4)
         if not snapshot.levels:
             return
         own = "this episode"

@@ -7,18 +7,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-import numpy as np
-
 from simulator.core.protocols import AgentView
 from simulator.core.scene import Panel
 from simulator.core.snapshots import ENDED, Standing, TournamentCell, TournamentSnapshot
 from simulator.reporting.tournament import PLURALS
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
-from simulator.views.drawing.colours import BLUE, EMPTY, FAINT, INK, ORANGE, PAPER, RULE
+from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, PAPER, RULE
 from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration, number
 from simulator.views.window.app import Window
+from simulator.views.window.intervals import Interval, axis_of, draw_interval
 from simulator.views.window.widgets import is_key
 
 ROW = 26  # units of a line of the leaderboard
@@ -357,7 +356,8 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
     columns = {"tier": rect.left, "contestant": rect.left + px(40)}
     left = columns["contestant"] + names + px(14)
     right = rect.right - px(130)
-    axis = _axis_of(rows)
+    strengths = [Interval(row.strength, row.strength_low, row.strength_high) for row in rows]
+    axis = axis_of(strengths)
     for word, x in columns.items():
         canvas.text((x, y), word, SMALL, FAINT)
     canvas.text((left, y), "strength, with its interval", SMALL, FAINT, width=max(right - left, 1))
@@ -365,7 +365,7 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
     canvas.text((rect.right, y), "cells", SMALL, FAINT, align="right")
     y += line + px(4)
     before = rows[0].tier
-    for row in rows:
+    for row, strength in zip(rows, strengths, strict=True):
         if row.tier != before:
             canvas.line((rect.left, y), (rect.right, y), RULE)
             before = row.tier
@@ -373,7 +373,7 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
         text = middle - canvas.line_height(SIZE) / 2
         canvas.text((columns["tier"] + px(8), text), "-" if row.tier is None else str(row.tier), SIZE, FAINT)
         canvas.text((columns["contestant"], text), row.contestant, SIZE, INK, face="bold", width=names)
-        _draw_interval(canvas, (left, right), middle, row, axis)
+        draw_interval(canvas, (left, right), middle, strength, axis)
         score = number(row.score) if math.isfinite(row.score) else "-"
         canvas.text((rect.right - px(62), text), score, SIZE, INK, align="right")
         canvas.text((rect.right, text), f"{row.done:,}/{row.planned:,}", SMALL, FAINT, align="right")
@@ -384,32 +384,6 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
     words = "all of a tier are significantly better than all of the next one; tier 1 is the best"
     canvas.text((rect.left, y), words, SMALL, FAINT, width=rect.width)
     return y + line
-
-
-def _axis_of(rows: Sequence[Standing]) -> tuple[float, float]:
-    ends = np.array([[row.strength, row.strength_low, row.strength_high] for row in rows])
-    finite = ends[np.isfinite(ends)]
-    if not finite.size:
-        return 0.0, 1.0
-    low, high = float(finite.min()), float(finite.max())
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
-
-
-def _draw_interval(canvas: Canvas, ends: tuple[int, int], y: float, row: Standing, axis: tuple[float, float]) -> None:
-    """Draw a strength as a point on the line of its interval."""
-
-    def place(value: float) -> float:
-        share = (value - axis[0]) / (axis[1] - axis[0])
-        return ends[0] + min(max(share, 0.0), 1.0) * (ends[1] - ends[0])
-
-    canvas.fill((ends[0], int(y), ends[1] - ends[0], 1), EMPTY)
-    if math.isfinite(row.strength_low) and math.isfinite(row.strength_high):
-        low, high = place(row.strength_low), place(row.strength_high)
-        canvas.line((low, y), (high, y), BLUE, 3)
-        for x in (low, high):
-            canvas.line((x, y - canvas.px(4)), (x, y + canvas.px(4)), BLUE, 2)
-    if math.isfinite(row.strength):
-        canvas.circle((place(row.strength), y), canvas.px(5), BLUE)
 
 
 def _draw_square(canvas: Canvas, rect: Any, status: str) -> None:

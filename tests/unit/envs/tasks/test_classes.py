@@ -163,7 +163,7 @@ def test_a_seed_is_the_same_alone(name):
         ({"labels": (5,)}, r"classes: labels = 5: expected from 10, one of each class, to 1,4\d\d"),
         ({"labels": (20, 2_000)}, r"classes: labels = 2,000: expected from 10"),
         ({"path": "x"}, "classes: path = 'x': digits come with scikit-learn"),
-        ({"challenge": "idx"}, "idx: path = ''"),
+        ({"challenge": "idx"}, "classes: path = '': expected where the pictures of idx are: --task.path PATH"),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(changes, line):

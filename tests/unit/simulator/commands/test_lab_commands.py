@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulator.core.snapshots import RECALL
+from simulator.core.experiment_kinds import RECALL
 from simulator.store.cell_store import CellStore, JobKey, SeedRange, failed
 from simulator.store.run_store import Rows, RunProgress, Store
 from tests.system.storing import NEW, begin, write

@@ -169,7 +169,7 @@ def test_play_is_listed_shown_reported_and_reproduced(engram, ann):
         (("resume", "r1"), "r1 is recorded play, which is over"),
         (("plot", "r1", "-o", "x.svg"), "r1 is recorded play, which has no picture"),
         (("report", "r1", "r3"), "r1 is recorded play, expected runs"),
-        (("report", "r1", "--html", "x.html"), "--html: not for recorded play"),
+        (("report", "r1", "--html", "x.html"), "--html: not for a recording of play"),
         (("export", "r1", "x.npz"), "r1 is a recording of play, expected a run of an agent"),
         (("run", "td", "rooms", "--start", "r1"), "r1 is no run of an agent"),
     ],

@@ -12,11 +12,13 @@ import tomllib
 import pytest
 
 import simulator
+from simulator.commands import list as listing
 from simulator.commands import main
 from simulator.commands import tournament as tournament_command
 from simulator.config import presets
 from simulator.config.codec import from_toml
 from simulator.config.tournament import TournamentConfig
+from simulator.core.experiment_kinds import TOURNAMENT
 from simulator.store.cell_store import CellStore
 from simulator.tournaments.plan import pairs_of
 from tests.helpers.paths import ROOT
@@ -196,4 +198,4 @@ def test_ctrl_c_keeps_complete_cells_and_names_the_command_that_resumes():
     assert process.returncode == 130
     assert "engram resume t1 --lab lab" in err
     assert out == ""
-    assert json.loads(json.dumps(tournament_command.listed("lab")))[0]["status"] == "interrupted"
+    assert json.loads(json.dumps(listing.cell_rows("lab", TOURNAMENT)))[0]["status"] == "interrupted"

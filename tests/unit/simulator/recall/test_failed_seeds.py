@@ -12,6 +12,7 @@ import pytest
 from simulator.commands import reproduce
 from simulator.config import recall
 from simulator.config import tournament as tournament_config
+from simulator.core.experiment_kinds import RECALL
 from simulator.core.memories import Recall
 from simulator.recall import loop
 from simulator.recall import summary as recalls
@@ -88,7 +89,7 @@ def test_with_every_seed_failed_the_row_is_empty_and_the_others_are_shown(tmp_pa
     assert {each["memory"] for each in found["basins"]} == {"nearest_neighbor"}
     recall_tables.show_short({**found, "cells": [cell, other]})
     capsys.readouterr()
-    for show in (recall_tables.show, recall_tables.show_markdown, partial(report.show_csv, report.RECALL)):
+    for show in (recall_tables.show, recall_tables.show_markdown, partial(report.show_csv, RECALL)):
         show(found)
         text = capsys.readouterr().out
         assert text
@@ -136,7 +137,7 @@ def test_weights_that_grow_without_bound(tmp_path, engram, monkeypatch, rate, fa
 @pytest.mark.parametrize("broken", [(1,), (0, 1, 2)])
 def test_a_picture_draws_what_there_is(tmp_path, broken):
     found = played(tmp_path / "lab", broken, patterns=[5, 10])
-    plot.draw(plot.drawing_of(report.RECALL, found), tmp_path / "x.svg")
+    plot.draw(plot.drawing_of(RECALL, found), tmp_path / "x.svg")
     text = (tmp_path / "x.svg").read_text()
     assert "nan" not in text.lower()
     assert text.count("<path") > 10

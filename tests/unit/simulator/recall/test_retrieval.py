@@ -8,10 +8,10 @@ import pytest
 
 from simulator.commands import main as command_line
 from simulator.config import recall as recall_config
+from simulator.core.experiment_kinds import RECALL
 from simulator.recall import loop
 from simulator.recall import summary as recalls
 from simulator.reporting import plot, recall
-from simulator.reporting.report import RECALL
 from simulator.store.run_store import Store
 
 SMALL = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from simulator.commands import kinds
 from simulator.core.scene import BarPanel, CurvePanel, HeatPanel, PicturePanel, PointPanel, StripPanel, TextPanel
 from simulator.recall import theory
 from simulator.reporting import capacity_figures, panels
@@ -29,9 +30,8 @@ def test_capacity_stands_beside_the_theory(engram, clean_folder):
     drawn = engram("plot", "latest", "--what", "capacity", "-o", "capacity.svg", "--json").json
     (picture,) = drawn["pictures"]
     assert picture["legend"] == ["settled, flip:0", "one_step, flip:0", "theory"]  # Storkey's rule has another theory
-    from simulator.commands.recall import stored
-
-    summary = stored("latest", "lab", with_settings=True)
+    benchmark = kinds.find("latest", "lab")
+    summary = {**benchmark.summary, "toml": benchmark.record.settings}
     (picture,) = capacity_figures.pictures_of(summary)
     overlap, error = (painted(panel) for panel in picture.panels)
     points = overlap.lines[0].get_xydata()

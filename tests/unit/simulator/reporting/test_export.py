@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.core.experiment_kinds import TOURNAMENT
 from simulator.core.files.escaping import latex
 from simulator.reporting import report, tournament
 from simulator.reporting.figures import svg
@@ -31,7 +32,7 @@ def test_markdown_tables_have_as_many_cells_in_every_row(capsys):
 
 
 def test_csv_is_one_tidy_table(capsys):
-    report.show_csv(report.TOURNAMENT, summary(("dqn", 'a "quoted", name'), seeds=1))
+    report.show_csv(TOURNAMENT, summary(("dqn", 'a "quoted", name'), seeds=1))
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["contestant"], row["challenge"]) for row in rows] == [
         (name, env) for name in ("dqn", 'a "quoted", name') for env in ("CartPole-v1", "rooms")
@@ -44,7 +45,7 @@ def test_csv_is_one_tidy_table(capsys):
 
 def test_csv_keeps_every_digit_of_an_analysis(capsys):
     found = analyzed()
-    report.show_csv(report.TOURNAMENT, found)
+    report.show_csv(TOURNAMENT, found)
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(row["normalised_iqm"]) for row in rows] == [
         each["normalised"]["iqm"]["value"] for each in found["scores"]
@@ -53,7 +54,7 @@ def test_csv_keeps_every_digit_of_an_analysis(capsys):
 
 
 def test_csv_of_nothing_is_a_heading(capsys):
-    report.show_csv(report.TOURNAMENT, summary(ranking=[], scores=[], divisions=[]))
+    report.show_csv(TOURNAMENT, summary(ranking=[], scores=[], divisions=[]))
     assert capsys.readouterr().out == "tournament\n"
 
 
@@ -103,7 +104,7 @@ def test_a_contestant_without_score_is_in_no_tier_in_any_format(n_without, capsy
     for each in found["ranking"][-n_without:]:
         none = {"value": None, "low": None, "high": None}
         each |= {"tier": None, "strength": none, "mean_rank": none, "lottery": None, "score": None}
-    for show in (tournament.show, show_markdown, partial(report.show_csv, report.TOURNAMENT), show_latex):
+    for show in (tournament.show, show_markdown, partial(report.show_csv, TOURNAMENT), show_latex):
         show(found)
     said = capsys.readouterr().out
     assert "None" not in said

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from simulator.core.experiment_kinds import RECALL, RUN, TOURNAMENT
 from simulator.reporting import figures, plot
 from simulator.reporting.figures import LegendEntry, Reference, axes_size, draw_references
-from simulator.reporting.report import RECALL, RUNS, TOURNAMENT
 from tests.helpers.tournament_summaries import summary
 
 
@@ -45,7 +45,7 @@ def painted(panel: figures.Panel) -> Any:
 
 def test_runs_of_one_env_share_a_panel_and_references_are_named() -> None:
     runs = [run(), run("r2", label="sarsa"), run("r3", "cliff", optimum=None, solved={"threshold": None})]
-    (picture,), left_out = plot.drawing_of(RUNS, {"runs": runs})
+    (picture,), left_out = plot.drawing_of(RUN, {"runs": runs})
     assert [panel.title for panel in picture.panels] == ["rooms", "cliff"]
     assert labels(picture) == ["td", "sarsa", "optimum", "threshold", "random play"]
     assert left_out == []
@@ -54,8 +54,8 @@ def test_runs_of_one_env_share_a_panel_and_references_are_named() -> None:
 
 
 def test_a_single_panel_has_its_env_in_the_title_and_is_larger() -> None:
-    (one,), _ = plot.drawing_of(RUNS, {"runs": [run()]})
-    (two,), _ = plot.drawing_of(RUNS, {"runs": [run(), run("r2", "cliff")]})
+    (one,), _ = plot.drawing_of(RUN, {"runs": [run()]})
+    (two,), _ = plot.drawing_of(RUN, {"runs": [run(), run("r2", "cliff")]})
     assert (one.title, one.panels[0].title) == ("Learning curves: rooms", "")
     assert one.panels[0].axes.width > two.panels[0].axes.width > axes_size(3).width
     assert "over 2 seeds" in one.note
@@ -65,7 +65,7 @@ def test_what_has_nothing_to_draw_is_named_with_the_reason() -> None:
     empty = {"steps": [], "iqm": [], "low": [], "high": []}
     gaps = {"steps": [1, 2], "iqm": [None, 1.0], "low": [None, 0.0], "high": [None, 2.0]}
     drawing = plot.drawing_of(
-        RUNS, {"runs": [run(), run("r2", curve=empty), run("r3", curve=gaps), run("r4", curve=None)]}
+        RUN, {"runs": [run(), run("r2", curve=empty), run("r3", curve=gaps), run("r4", curve=None)]}
     )
     assert drawing.left_out == [
         "r2: no picture of curves: nothing was evaluated while it learned",
@@ -73,12 +73,12 @@ def test_what_has_nothing_to_draw_is_named_with_the_reason() -> None:
         "r4: no picture of curves: no time of its training is stored",
     ]
     with pytest.raises(ValueError, match="r2: no picture of curves"):
-        plot.draw(plot.drawing_of(RUNS, {"runs": [run("r2", curve=empty)]}), plot.Path("a.svg"))
+        plot.draw(plot.drawing_of(RUN, {"runs": [run("r2", curve=empty)]}), plot.Path("a.svg"))
 
 
 def test_times_are_the_axis_and_mean_speed_is_said() -> None:
     curve = {**run()["curve"], "seconds": [1.0, 3.0], "measured": False}
-    (picture,), _ = plot.drawing_of(RUNS, {"runs": [run(curve=curve)]}, x="seconds", smooth=5)
+    (picture,), _ = plot.drawing_of(RUN, {"runs": [run(curve=curve)]}, x="seconds", smooth=5)
     ax = painted(picture.panels[0])
     np.testing.assert_array_equal(ax.lines[0].get_xdata(), [1.0, 3.0])
     assert ax.get_xlabel() == "seconds of training, all seeds together"
@@ -125,7 +125,7 @@ def test_many_memories_and_many_curves_go_into_several_pictures() -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(ValueError, match="--what tiers: not for training runs, expected all, curves, training"):
-        plot.drawing_of(RUNS, {"runs": [run()]}, ["tiers"])
+        plot.drawing_of(RUN, {"runs": [run()]}, ["tiers"])
     with pytest.raises(ValueError, match="--what load: not for a tournament"):
         plot.drawing_of(TOURNAMENT, summary(), ["load"])
 

@@ -205,7 +205,7 @@ def test_a_setting_that_only_the_baseline_has_is_unset(tmp_path: Path) -> None:
     [
         (["report", "r1", "--html", "o.html", "--picture", "./o.html"], "expected two files"),
         (["report", "r1", "--rows", "seeds"], "--rows seeds: expected --csv beside it"),
-        (["report", "--agent", "q_learning", "--force"], "--force: not for runs, expected"),
+        (["report", "--agent", "q_learning", "--force"], "--force: not for training runs, expected"),
         (["report", "r1", "--table", "--csv"], "--table --csv: expected one form at a time"),
         (["resume", "r1", "--retry"], "--retry: not for a run, expected --view"),
         (["reproduce", "r1", "--workers", "2"], "--workers: not for a run"),

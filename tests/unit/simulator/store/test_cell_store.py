@@ -10,7 +10,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from simulator.core.snapshots import TUNE
+from simulator.core.experiment_kinds import TUNE
 from simulator.store import journal
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, failed, kind_of, of_result
 from simulator.store.database import NAME

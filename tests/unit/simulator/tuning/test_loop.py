@@ -10,7 +10,7 @@ from simulator.config.codec import from_toml, to_toml
 from simulator.config.recall import RecallConfig
 from simulator.config.run import RunConfig
 from simulator.config.tune import build
-from simulator.core.snapshots import TUNE
+from simulator.core.experiment_kinds import TUNE
 from simulator.statistics.estimates import iqm
 from simulator.store.cell_store import CellStore
 from simulator.store.records import StoreError

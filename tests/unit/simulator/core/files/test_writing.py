@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator import api
+from simulator.core.experiment_kinds import RECALL, TOURNAMENT
 from simulator.core.files import writing
 from simulator.core.files.writing import is_ours, replacing, sealed, write_file
-from simulator.reporting import plot, report
+from simulator.reporting import plot
 from simulator.reporting.html_page import write_page
 from simulator.store.database import create
 from tests.helpers.tournament_summaries import summary
@@ -276,9 +277,9 @@ def _draw(kind: str, path: Path, force: bool = False) -> None:
     if kind == "html":
         write_page(SMALL, path, force=force)
     elif kind == "curves":
-        plot.draw(plot.drawing_of(report.RECALL, CURVES), path, force=force)
+        plot.draw(plot.drawing_of(RECALL, CURVES), path, force=force)
     else:
-        plot.draw(plot.drawing_of(report.TOURNAMENT, SMALL, ["tiers"]), path, force=force)
+        plot.draw(plot.drawing_of(TOURNAMENT, SMALL, ["tiers"]), path, force=force)
 
 
 def _cell(load: int, name: str) -> dict[str, object]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from simulator.core.scene import Mark, Scene  # noqa: E402
 from simulator.core.snapshots import ActionKey, PlaySnapshot, ScoreLevel  # noqa: E402
 from simulator.views.window.app import Window  # noqa: E402
 from simulator.views.window.play_page import PlayPage  # noqa: E402
+from tests.helpers.drawn_pages import check_picture, draw_page  # noqa: E402
 
 GRID = Scene("grid", walls=np.zeros((2, 2), np.bool_), actions=("left", "right"))
 KEYS = (ActionKey("left", "left", 0), ActionKey("right", "right", 1), ActionKey("2", "dig", 2, legal=False))
@@ -279,3 +282,8 @@ def test_nothing_is_drawn_while_nothing_changes(window):
     for _ in range(3):
         opened.step(0.0)
     assert drawn == []
+
+
+def test_picture():
+    page = PlayPage(Sitting(scene=BOARD), "")
+    check_picture(draw_page(page, size=(900, 600)), Path(__file__).parent / "golden" / "play.png")

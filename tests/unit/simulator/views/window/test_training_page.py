@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from simulator.core.protocols import Evaluation  # noqa: E402
 from simulator.core.scene import BarPanel, HeatPanel, TextPanel  # noqa: E402
 from simulator.core.snapshots import SeedView, Shown  # noqa: E402
 from simulator.views.window.training_page import TrainingPage, curve_panels, settings_panels, without_facts  # noqa: E402
-from tests.helpers.drawn_pages import click, draw_page, press  # noqa: E402
+from tests.helpers.drawn_pages import check_picture, click, draw_page, press  # noqa: E402
 from tests.helpers.snapshots import graph, grid, snapshot  # noqa: E402
 from tests.helpers.stored_drawings import SCENES  # noqa: E402
 
+GOLDEN = Path(__file__).parent / "golden"
 SIZE = (900, 600)
 PANELS = (
     BarPanel("action values now", ("up", "down"), np.array([0.2, 0.9]), chosen=1),
@@ -183,6 +185,16 @@ def test_every_tab_draws_something_of_its_own(page, key, scale):
     pixels = pygame.surfarray.array3d(draw_page(page, scale, SIZE).surface)
     right = pixels[int(0.6 * len(pixels)) :, 80:]
     assert (right != right[0, 0]).any(axis=2).mean() > 0.004
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "scale"),
+    [("curves", "", 1.0), ("curves", "", 2.0), ("inside", "2", 1.0), ("settings", "3", 1.0), ("wall", "w", 1.0)],
+)
+def test_pictures(page, name, keys, scale):
+    for key in keys:
+        press(page, key)
+    check_picture(draw_page(page, scale, SIZE), GOLDEN / f"training-{name}-{scale:g}.png")
 
 
 @pytest.mark.parametrize("scene", SCENES)

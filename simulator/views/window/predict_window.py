@@ -1,0 +1,144 @@
+"""A comparison of predictions in the window while it is measured, and the result of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from simulator.core.scene import BarPanel, Panel
+from simulator.core.snapshots import ENDED, PredictSnapshot
+from simulator.reporting.predict_panels import panels_of
+from simulator.views.style import duration
+from simulator.views.window.scenes_page import Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
+
+LOOK_SECONDS = 1.0  # between looks into the lab
+READ_SHARE = 0.05  # of the time that is spent on reading what is measured
+
+
+class PredictWindow:
+    """View of a comparison in a window; see :class:`simulator.core.snapshots.View`.
+
+    Args:
+        read: summarises a comparison by its id, or returns None where that cannot be done now.
+        command: the command line that was typed.
+        scale: pixels of a unit of length: auto or a number.
+        clock: seconds.
+
+    Raises:
+        ValueError: there is no display.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[str], Mapping[str, Any] | None],
+        command: str,
+        scale: str = "auto",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._page = ScenesPage("engram predict", command)
+        self._window = ScenesWindow(self._page, scale)
+        self._read = read
+        self._clock = clock
+        self._n_read = -1
+        self._next_read = 0.0
+        self._panels: Mapping[str, Sequence[Panel]] = {}
+
+    @property
+    def is_open(self) -> bool:
+        """True until somebody closes the window."""
+        return self._window.is_open
+
+    def show(self, snapshot: PredictSnapshot) -> None:
+        """Draw a snapshot; a closed window stays closed, and the comparison goes on."""
+        if not self.is_open:
+            return
+        self._page.title = f"{snapshot.id}: {', '.join(snapshot.contestants)} predict {snapshot.task}"
+        is_over = snapshot.phase in ENDED
+        if snapshot.n_done != self._n_read and (is_over or self._clock() >= self._next_read):
+            began = self._clock()
+            summary = self._read(snapshot.id)
+            if summary is not None:
+                self._panels = panels_of(summary)
+                self._n_read = snapshot.n_done
+            self._next_read = self._clock() + (self._clock() - began) / READ_SHARE
+        words = f"{snapshot.progress}, {duration(snapshot.seconds)}"
+        words += f"; now {snapshot.next_cell}" if snapshot.next_cell and not is_over else ""
+        tabs = _tabs(self._panels)
+        share = snapshot.n_done / max(snapshot.n_cells, 1)
+        self._window.show(tabs or newest_tabs(snapshot), Progress(words, share))
+
+    def close(self) -> None:
+        """Leave the last snapshot on the screen."""
+        self._window.tick()
+
+    def stay(self) -> None:
+        """Show the result until the window is closed, by Ctrl-C too."""
+        self._window.stay()
+
+    def shut(self) -> None:
+        """Close the window."""
+        self._window.shut()
+
+
+class StoredComparisonPage(ScenesPage):
+    """A stored comparison, which is read again while another process goes on with it.
+
+    Args:
+        read: its summary; None where it cannot be read now.
+        command: the command line that shows it again.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Any] | None],
+        command: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__("engram predict", command)
+        self._read = read
+        self._clock = clock
+        self._next_look = -math.inf
+        self._seen: tuple[int, str] = (-1, "")
+        self.poll()
+
+    @property
+    def next_poll(self) -> float:  # type: ignore[override]
+        """Seconds until the next look; none is needed when it is over."""
+        return math.inf if self._seen[1] in ENDED else max(self._next_look - self._clock(), 0.0)
+
+    def poll(self) -> bool:
+        """Read it again, where it was not over and it is time to."""
+        if self.next_poll > 0.0:
+            return False
+        began = self._clock()
+        summary = self._read()
+        self._next_look = self._clock() + max(LOOK_SECONDS, (self._clock() - began) / READ_SHARE)
+        if summary is None or (summary["step"], summary["status"]) == self._seen:
+            return False
+        self._seen = (summary["step"], summary["status"])
+        self.title = f"{summary['run']}: {', '.join(summary['contestants'])} predict {summary['task']}"
+        words = f"{summary['status']}, {summary['step']:,} of {summary['steps']:,} cells"
+        share = summary["step"] / max(summary["steps"], 1)
+        self.show(_tabs(panels_of(summary)), Progress(words, share))
+        return True
+
+
+def _tabs(panels: Mapping[str, Sequence[Panel]]) -> list[SceneTab]:
+    return [tab_of(name[0].upper() + name[1:], own) for name, own in panels.items() if own]
+
+
+def newest_tabs(snapshot: PredictSnapshot) -> list[SceneTab]:
+    """Make a tab of the scores at the newest condition, as the snapshot has them."""
+    if not snapshot.rows:
+        return []
+    condition = snapshot.rows[-1][1]
+    rows = [(name, score) for name, at, score in snapshot.rows if at == condition]
+    title = f"{snapshot.score} at {condition:g} {snapshot.condition}"
+    return [
+        tab_of("Scores", [BarPanel(title, tuple(name for name, _ in rows), np.array([score for _, score in rows]))])
+    ]
