@@ -144,11 +144,22 @@ def test_frozen_layers_stay_and_a_head_alone_is_a_softmax_regression():
     assert np.array_equal(layers[0].weight, np.eye(3))
 
 
+def test_pretraining_is_the_same_beside_a_fold_of_another_size():
+    """Of 1,750 different digits in four folds, fold 1 leaves 1,312 to train on and fold 2 1,313."""
+    tasks = [make(seeds, replace(QUICK, folds=4)) for seeds in ((1, 2), (2,))]
+    assert [len(fold.train) for fold in tasks[0].folds] == [1_312, 1_313]
+    seen = []
+    for task in tasks:
+        spy = Spy()
+        task._pretrained(Predictor("spy", lambda spec, seed_list, spy=spy: spy))
+        seen.append(spy.seen[-1])
+    np.testing.assert_array_equal(*seen)
+
+
 @pytest.mark.parametrize("name", ["deep_belief", "logistic_regression", "nearest"])
 def test_a_seed_is_the_same_alone(name):
-    """Of 1,797 pictures fold 1 leaves 1,437 to train on and fold 2 1,438."""
     contestant = Predictor(name, _deep_belief if name == "deep_belief" else None)
-    together, alone = (make(seeds, QUICK).play(contestant, 20.0) for seeds in ((1, 2), (2,)))
+    together, alone = (make(seeds, QUICK).play(contestant, 20.0) for seeds in ((1, 6), (6,)))
     for score, values in together.scores.items():
         np.testing.assert_array_equal(values[1], alone.scores[score][0])
     if name == "deep_belief":
