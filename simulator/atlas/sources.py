@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,14 +100,15 @@ def _finite(env: Env, gamma: float) -> Finite | None:
     mdp = spec.mdp
     if mdp is None or spec.state_obs is None or not _shows_state(spec):
         return None
-    uniform = uniform_policy(mdp)
-    met = np.flatnonzero(reachable_from(policy_chain(uniform, transitions(mdp, ())), mdp.start > 0))
+    played = _without_moves_from_ends(mdp)
+    met = np.flatnonzero(_reached(played))
     rows = np.ix_(met, met)
+    uniform = uniform_policy(played)
     env.reset()
     scene = env.scene(0)
     vectors = {
         "observations": _observed(spec, list(spec.state_obs[met])),
-        "successor": successor(policy_chain(uniform, transitions(mdp, (TERMINATES,))).toarray()[rows], gamma),
+        "successor": successor(policy_chain(uniform, transitions(played, (TERMINATES,))).toarray()[rows], gamma),
     }
     places = None
     if scene.places is not None and (scene.walls is not None or scene.rooms is not None):
@@ -115,11 +117,24 @@ def _finite(env: Env, gamma: float) -> Finite | None:
     return Finite(
         observations=spec.state_obs[met],
         vectors=vectors,
-        chain=_walk_chain(mdp, met),
-        adjacency=adjacency_of(mdp)[rows],
+        chain=_walk_chain(played, met),
+        adjacency=adjacency_of(played)[rows],
         places=places,
-        exact=exact_values(mdp, met, gamma),
+        exact=exact_values(played, met, gamma),
     )
+
+
+def _without_moves_from_ends(mdp: FiniteMDP) -> FiniteMDP:
+    """Leave no action in states that play comes to only where an episode terminates, whatever would follow there."""
+    goes_on = reachable_from(policy_chain(uniform_policy(mdp), transitions(mdp, (TERMINATES,))), mdp.start > 0)
+    return dataclasses.replace(mdp, legal=mdp.legal & goes_on[:, None])
+
+
+def _reached(played: FiniteMDP) -> Array:
+    """Mark the states that play comes to, bool [N]: those that it begins in or goes on from, and where it ends."""
+    reached = played.legal.any(axis=1) | (played.start > 0)
+    reached[played.next[played.legal[..., None] & (played.prob > 0)]] = True
+    return reached
 
 
 def _walk_chain(mdp: FiniteMDP, met: Array) -> Array | None:
@@ -174,24 +189,23 @@ def _of_finite(name: str, env: Env, finite: Finite, config: AtlasConfig, seed: i
 
 
 def exact_values(mdp: FiniteMDP, met: Array, gamma: float) -> ExactValues | None:
-    """Solve a finite environment, in the states numbered ``met`` [N]; None where it has no finite value."""
+    """Solve a finite environment, in the states numbered ``met`` [N]; None where it has no finite value.
+
+    Nothing is chosen in states without a legal action, which have the value 0.
+    """
     try:
         best = value_iteration(mdp, gamma)
     except ValueError:
         return None
-    n_states, n_actions = mdp.legal.shape
+    n_actions = mdp.legal.shape[1]
     rows = (met[:, None] * n_actions + np.arange(n_actions)).ravel()
-    used = mdp.legal[..., None] & (mdp.prob > 0)
-    over = np.zeros(n_states, np.bool_)  # that an episode ends in: nothing is chosen there any more
-    over[mdp.next[used & (mdp.end == TERMINATES)]] = True
-    over |= ~mdp.legal.any(axis=1)
     return ExactValues(
-        values=np.where(over, 0.0, best.values)[met],
+        values=best.values[met],
         greedy=best.greedy[met],
-        reward=expected_reward(mdp)[met],
+        reward=np.where(mdp.legal, expected_reward(mdp), -np.inf)[met],
         following=transitions(mdp, (TERMINATES,))[rows][:, met],
         gamma=gamma,
-        judged=~over[met],
+        judged=mdp.legal.any(axis=1)[met],
     )
 
 

@@ -65,6 +65,7 @@ def test_mutual_information_by_hand():
     # p(0) = 3/8, p(1) = 5/8
     expected = [[-np.inf, np.log(3 / 8 / (15 / 64))], [np.log(3 / 8 / (15 / 64)), np.log(2 / 8 / (25 / 64))]]
     np.testing.assert_allclose(pmi(counts), expected)
+    assert not positive_pmi(np.zeros((2, 2))).any()  # nothing was met
     np.testing.assert_allclose(positive_pmi(counts), np.maximum(expected, 0.0))
     np.testing.assert_allclose(positive_pmi(counts, 1.2), np.maximum(np.array(expected) - np.log(1.2), 0.0))
 
