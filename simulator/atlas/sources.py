@@ -302,7 +302,7 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
     spec = session.env.spec
     names = _action_names(moments[0].view.scene, int(getattr(spec.action, "n", 0)))
     if of in carried:
-        return _of_moments(title, of, moments, names, config.max_states)
+        return _of_moments(title, of, moments, names, spec, config.max_states)
     met = MetStates(config.max_states)
     numbers = []
     for moment in moments:
@@ -329,11 +329,13 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
         steps=visits.mean_step,
         visits=visits.count,
         notes=_left_out(met),
-        **_known([moments[i] for i in first], names),
+        **_known([moments[i] for i in first], names, spec),
     )
 
 
-def _of_moments(title: str, of: str, moments: list[Moment], names: tuple[str, ...], max_states: int) -> States:
+def _of_moments(
+    title: str, of: str, moments: list[Moment], names: tuple[str, ...], spec: EnvSpec, max_states: int
+) -> States:
     """Make a state of every moment, of those that the policy acts in."""
     acted = [moment for moment in moments if moment.carried and moment.action is not None][:max_states]
     walks: list[list[int]] = []
@@ -348,20 +350,23 @@ def _of_moments(title: str, of: str, moments: list[Moment], names: tuple[str, ..
         vectors=np.stack([np.asarray(moment.carried[of], np.float64) for moment in acted]),
         walks=rows_of([np.array(walk) for walk in walks]),
         steps=np.array([float(moment.t) for moment in acted]),
-        **_known(acted, names),
+        **_known(acted, names, spec),
     )
 
 
-def _known(moments: list[Moment], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what is known of moments: place, room, learned value, best action."""
+def _known(moments: list[Moment], names: tuple[str, ...], spec: EnvSpec) -> dict[str, Any]:
+    """Return what is known of moments: place, room, learned value, best action; where all is over 0 and none."""
     scene = moments[0].view.scene
     known: dict[str, Any] = {"action_names": names}
     places = np.array([_place_of(moment.view.scene) for moment in moments])
     if (scene.walls is not None or scene.rooms is not None) and (places >= 0).any():
         known |= {"scene": scene, "places": places, "rooms": rooms_at(scene, places)}
     if all(moment.values is not None for moment in moments):
-        values = np.array([moment.values for moment in moments])
-        known |= {"values": values.max(axis=1), "actions": values.argmax(axis=1)}
+        q = np.array([moment.values for moment in moments], np.float64)
+        if spec.legal_actions is not None:
+            q = np.where(spec.legal_actions[[int(moment.obs) for moment in moments]], q, -np.inf)
+        is_over = np.array([moment.ended and not moment.truncated for moment in moments])
+        known |= {"values": np.where(is_over, 0.0, q.max(axis=1)), "actions": np.where(is_over, -1, q.argmax(axis=1))}
     elif all(moment.probs is not None for moment in moments):
         known["actions"] = np.array([np.argmax(moment.probs) for moment in moments])
     elif names:  # of a policy that remembers: what it does
