@@ -8,8 +8,10 @@ and every task has scores of its own. The loop, the lab, the reports and the pic
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Generator
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands import kinds
@@ -39,6 +41,9 @@ from simulator.store.lab import existing
 from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
 
+if TYPE_CHECKING:
+    from simulator.views.window.predict_window import StoredComparisonPage
+
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
@@ -67,12 +72,27 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
         return run(lambda: view_of(options, "predict"))
     from simulator.views.window.predict_window import PredictWindow
 
-    def read(name: str) -> dict[str, Any] | None:
-        with contextlib.suppress(StoreError, StoreFailure, OSError):
-            return kinds.find(name, lab).summary
-        return None
+    return window.follow(PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale), run, "comparison")
 
-    return window.follow(PredictWindow(read, window.typed(), options.scale), run, "comparison")
+
+def stored_page(run: str, lab: str) -> StoredComparisonPage:
+    """Make the page of a stored comparison, which looks into its lab from now on.
+
+    Raises:
+        ValueError: no such comparison.
+    """
+    from simulator.views.window.predict_window import StoredComparisonPage
+
+    name = str(kinds.find(run, lab).summary["run"])
+    command = shlex.join(["engram", "watch", name, "--lab", lab])
+    return StoredComparisonPage(partial(_read_now, name, lab), command)
+
+
+def _read_now(run: str, lab: str) -> dict[str, Any] | None:
+    """Summarise a stored comparison; None where its lab cannot be read now."""
+    with contextlib.suppress(StoreError, StoreFailure, OSError):
+        return kinds.find(run, lab).summary
+    return None
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:

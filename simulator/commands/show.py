@@ -36,6 +36,11 @@ def act(args: ParsedArgs) -> CommandResult:
     """Show a player or an experiment, what an experiment has learned, or what is inside a memory."""
     if args.options.values and args.options.inside:
         raise ValueError("--values --inside: expected one of them")
+    is_memory = len(args.names) == 2 or "patterns_from" in args.given
+    has_window = (args.options.inside or is_memory) and not args.options.values
+    if args.options.view == "window" and not has_window:
+        named = f"engram watch {args.names[0]} opens a stored experiment"
+        raise ValueError(f"--view window: expected --inside of a run, or a memory and a challenge; {named}")
     if args.options.values:
         _check_alone(args, "--values", ("values", "seed"))
         return _learned(args)

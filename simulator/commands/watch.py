@@ -1,4 +1,4 @@
-"""``engram watch``: a window on a stored run, recall benchmark or tournament, which goes on in its own process."""
+"""``engram watch``: a window on a stored run, benchmark, comparison or tournament, which goes on in its own process."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def page_of(name: str, lab: str, args: ParsedArgs) -> Page:
     from simulator.views.window.training_page import TrainingPage
 
     kind = kind_of(lab, name)
-    if kind in (RECALL, TOURNAMENT) and args.options.seed is not None:
+    if kind in (RECALL, TOURNAMENT, PREDICT) and args.options.seed is not None:
         raise ValueError(f"--seed: {name} is a {kind}, expected a run of an agent")
     if kind == TUNE:
         raise ValueError(
@@ -50,7 +50,9 @@ def page_of(name: str, lab: str, args: ParsedArgs) -> Page:
     if kind == TOURNAMENT:
         return stored_page(name, lab)
     if kind == PREDICT:
-        raise ValueError(f"{name} is a comparison of predictions, which has no window (engram plot {name} -o FILE)")
+        from simulator.commands import predict
+
+        return predict.stored_page(name, lab)
     if kind == RECALL:
         return recall_window.stored_page(name, lab)
     return TrainingPage(WatchedRun(lab, name, args.options.seed), partial(recipe, lab))

@@ -54,9 +54,8 @@ def _with_interval(cell: Mapping[str, Any], name: str) -> str:
 
 
 def _curve(summary: Summary, score: Mapping[str, Any], conditions: list[float]) -> CurvePanel:
-    names = tuple(
-        name for name in summary["contestants"] if any(cell["contestant"] == name for cell in summary["cells"])
-    )
+    measured = {cell["contestant"] for cell in summary["cells"] if cell["scores"][score["name"]]}
+    names = tuple(name for name in summary["contestants"] if name in measured)
     y, low, high = (np.full((len(names), len(conditions)), np.nan) for _ in range(3))
     for cell in summary["cells"]:
         found = cell["scores"][score["name"]]

@@ -275,7 +275,8 @@ class AtlasPage:
     def _draw_graph(self, canvas: Canvas, rect: Any, painted: _Painted) -> int:
         rooms = np.asarray(self._data["map"]["rooms"], np.float64)
         span = np.maximum(np.ptp(rooms, axis=0), 1e-9)
-        radius = max(int(min(rect.width, rect.height) / (2.6 * math.sqrt(len(rooms)) + 1.5) * 0.7), 5)
+        by_space = 0.7 * min(rect.width, rect.height) / (2.6 * math.sqrt(len(rooms)) + 1.5)
+        radius = max(int(min(by_space, canvas.px(34))), 5)
         inner = rect.inflate(-2 * radius - 4, -2 * radius - 4)
         at = np.array(inner.topleft) + (rooms - rooms.min(axis=0)) / span * np.array(inner.size)
         for first, second in np.asarray(self._data["map"]["doors"], np.int64).reshape(-1, 2):

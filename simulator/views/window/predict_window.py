@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from simulator.reporting.predict_panels import panels_of
 from simulator.views.style import duration
 from simulator.views.window.scenes_page import Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
+LOOK_SECONDS = 1.0  # between looks into the lab
 READ_SHARE = 0.05  # of the time that is spent on reading what is measured
 
 
@@ -65,7 +67,7 @@ class PredictWindow:
             self._next_read = self._clock() + (self._clock() - began) / READ_SHARE
         words = f"{snapshot.progress}, {duration(snapshot.seconds)}"
         words += f"; now {snapshot.next_cell}" if snapshot.next_cell and not is_over else ""
-        tabs = [tab_of(name[0].upper() + name[1:], panels) for name, panels in self._panels.items() if panels]
+        tabs = _tabs(self._panels)
         share = snapshot.n_done / max(snapshot.n_cells, 1)
         self._window.show(tabs or newest_tabs(snapshot), Progress(words, share))
 
@@ -80,6 +82,54 @@ class PredictWindow:
     def shut(self) -> None:
         """Close the window."""
         self._window.shut()
+
+
+class StoredComparisonPage(ScenesPage):
+    """A stored comparison, which is read again while another process goes on with it.
+
+    Args:
+        read: its summary; None where it cannot be read now.
+        command: the command line that shows it again.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Any] | None],
+        command: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__("engram predict", command)
+        self._read = read
+        self._clock = clock
+        self._next_look = -math.inf
+        self._seen: tuple[int, str] = (-1, "")
+        self.poll()
+
+    @property
+    def next_poll(self) -> float:  # type: ignore[override]
+        """Seconds until the next look; none is needed when it is over."""
+        return math.inf if self._seen[1] in ENDED else max(self._next_look - self._clock(), 0.0)
+
+    def poll(self) -> bool:
+        """Read it again, where it was not over and it is time to."""
+        if self.next_poll > 0.0:
+            return False
+        began = self._clock()
+        summary = self._read()
+        self._next_look = self._clock() + max(LOOK_SECONDS, (self._clock() - began) / READ_SHARE)
+        if summary is None or (summary["step"], summary["status"]) == self._seen:
+            return False
+        self._seen = (summary["step"], summary["status"])
+        self.title = f"{summary['run']}: {', '.join(summary['contestants'])} predict {summary['task']}"
+        words = f"{summary['status']}, {summary['step']:,} of {summary['steps']:,} cells"
+        share = summary["step"] / max(summary["steps"], 1)
+        self.show(_tabs(panels_of(summary)), Progress(words, share))
+        return True
+
+
+def _tabs(panels: Mapping[str, Sequence[Panel]]) -> list[SceneTab]:
+    return [tab_of(name[0].upper() + name[1:], own) for name, own in panels.items() if own]
 
 
 def newest_tabs(snapshot: PredictSnapshot) -> list[SceneTab]:

@@ -126,7 +126,6 @@ def test_a_tuning_is_deleted_with_its_cells(tmp_path, capsys):
         ([*QUICK, *SPACE, "-o", "/missing/best.toml"], "/missing/best.toml: cannot be written"),
         ([*QUICK, *SPACE, "--patterns", "30"], "patterns = 30: not for an agent"),
         ([*QUICK, *SPACE, "--workers", "some"], "--workers some: expected a number of processes"),
-        ([*QUICK, *SPACE, "--view", "window"], "a tuning has no window"),
         ([*QUICK, *SPACE, "--force"], "--force: nothing is written"),
         (["tune", "missing.toml"], "missing.toml"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -167,6 +168,24 @@ def test_other_commands_know_it(lab, capsys):
     assert loaded["task"] == "ratings"
     assert len(loaded.records()) == 18
     assert "ratings, 3 seeds, 6 cells, done" in repr(loaded)
+
+
+def test_a_page_watches_it_and_reads_it_again_until_it_is_over(lab):
+    pytest.importorskip("pygame")
+    from simulator.views.window.predict_window import StoredComparisonPage
+
+    whole = summary_of(lab, "r2")
+    answers = [{**whole, "status": "running", "step": 1, "cells": whole["cells"][:1]}, None, whole]
+    now = [0.0]
+    page = StoredComparisonPage(lambda: answers.pop(0), "engram watch r2", lambda: now[0])
+    assert page._tabs.names == ("Scores", "Confusion", "ROC")
+    assert not page.poll()  # it is not time to look again
+    assert len(answers) == 2
+    for changed in (False, True):
+        now[0] += 1.0
+        assert page.poll() == changed
+    assert page.next_poll == math.inf
+    assert page.progress.share == 1.0
 
 
 def test_json_is_one_object(tmp_path, capsys):
