@@ -74,8 +74,15 @@ PRESETS = {
         "memory": {**_ONE_LAYER, "contractive_weight": 1.0},
     },
     "autoencoder-deep": {
-        "description": "four layers to a code of 30 numbers, trained without noise: Hinton and Salakhutdinov's",
-        "memory": {"hidden": [1000, 500, 250, 30], "noise": "none"},
+        "description": "four layers to a linear code of 30 numbers, trained without noise: Hinton and Salakhutdinov's",
+        "memory": {
+            "hidden": [1000, 500, 250, 30],
+            "linear_code": True,
+            "noise": "none",
+            "learning_rate": 1e-3,
+            "updates": 2_000,
+            "batch_size": 100,
+        },
     },
     "autoencoder-dropout": {"description": "dropout of hidden units", "memory": {"dropout": 0.1}},
     "autoencoder-tied": {

@@ -6,8 +6,10 @@ Goodfellow et al. 2014.
 * Discriminator loss: -log D(x) - log(1 - D(G(z))) (equation 1).
 * Generator loss: -log D(G(z)), the non-saturating loss (section 3).
 * Against mode collapse: minibatch features (Salimans et al. 2016, section 3.2), by which the discriminator sees how
-  similar the rows of a batch are; and unrolled steps (Metz et al. 2017), by which the generator meets the
-  discriminator of a few steps later.
+  similar the rows of a batch are; unrolled steps (Metz et al. 2017), by which the generator meets the discriminator
+  of a few steps later; feature matching (Salimans et al. 2016, section 3.1), |mean f(x) - mean f(G(z))|^2 in place of
+  the generator's loss, with f the last hidden layer of the discriminator; and a term for coverage, -log p(x | z) at the
+  z of the batch that is nearest to each stored pattern x (Li and Malik 2018; beside a GAN: Yu et al. 2020).
 * Recall: argmin over z of -log p(cue | z) + |z|^2 / 2 by Adam, from several starts (Yeh et al. 2017; Bora et al. 2017).
 * Energy: min over z of -log p(x | z) + |z|^2 / 2, by the same search.
 
@@ -23,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 
 from memory.common.networks.config import TRAINING_RULES, FlipProb, LayerWidth, TrainingConfig, check_training
 from memory.common.sizing import SizeRule, sized
-from simulator.core.field_types import Count, CountOfSize, CountOrZero, Positive
+from simulator.core.field_types import Count, CountOfSize, CountOrZero, NonNegative, Positive
 from simulator.core.memories import PatternSpec
 from simulator.core.optimizers import RuleConfig
 
@@ -55,6 +57,11 @@ class Config(TrainingConfig):
     """features by which the rows of a batch are compared; 0: none"""
     minibatch_feature_dim: Count = 3
     """dimension of a minibatch feature"""
+    feature_matching: bool = False
+    """the generator's loss is the squared distance between mean features of stored and generated patterns"""
+    coverage_weight: NonNegative = 0.0
+    """weight, in the generator's loss, of the cross entropy of each stored pattern of a batch with the generated one
+    that is nearest"""
     unrolled_steps: CountOrZero = 0
     """discriminator steps that the generator looks ahead"""
     unrolled_lr: Positive = 0.1
@@ -77,6 +84,14 @@ PRESETS = {
         "memory": {"recall_mode": "fixed_point"},
     },
     "gan-plain": {"description": "has nothing against mode collapse", "memory": {"minibatch_features": 0}},
+    "gan-covering": {
+        "description": "a term of the generator's loss asks for every stored pattern",
+        "memory": {"coverage_weight": 10.0},
+    },
+    "gan-feature-matching": {
+        "description": "the generator matches mean features of the discriminator",
+        "memory": {"feature_matching": True},
+    },
     "gan-unrolled": {
         "description": "unrolls three steps of the discriminator",
         "memory": {"minibatch_features": 0, "unrolled_steps": 3, "updates": 1_000},

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from memory.common.networks.arithmetic_torch import Optimizer, product
+from memory.common.networks.arithmetic_torch import Optimizer, product, softplus
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, mlp, normals, subset, tensor
 from memory.common.networks.memory_torch import CueBatch, Iteration, Restoration, cue_evidence, mean_pattern
 from memory.common.networks.training_torch import (
@@ -41,6 +41,22 @@ def minibatch_similarity(features: Tensor) -> Tensor:
     """
     distances = (features.unsqueeze(2) - features.unsqueeze(1)).abs().sum(-1)  # [S, B, B, F]
     return (-distances).exp().sum(2) - 1.0
+
+
+def nearest_cross_entropy(logits: Tensor, patterns: Tensor) -> Tensor:
+    """Compute the cross entropy of each pattern with the generated one that has the least (Li and Malik 2018).
+
+    Args:
+        logits: of the generated patterns, [S, G, N].
+        patterns: stored ones, [S, B, N].
+
+    Returns:
+        [S, B].
+    """
+    with torch.no_grad():
+        costs = softplus(logits).sum(-1).unsqueeze(1) - product(0.5 * (1.0 + patterns), logits.transpose(1, 2))
+        nearest = costs.argmin(-1, keepdim=True)  # [S, B, 1]
+    return cross_entropy(logits.gather(1, nearest.expand(-1, -1, logits.shape[-1])), patterns)
 
 
 class GAN:
@@ -84,13 +100,17 @@ class GAN:
     def discriminate(self, weights: Weights, x: Tensor) -> Tensor:
         """Compute the logits [S, B] of the rows of one batch [S, B, N] being stored patterns."""
         config = self._config
-        features = torch.relu(mlp(weights, "discriminator.hidden", x))
+        features = self.features(weights, x)
         if config.minibatch_features:
             projected = product(features, weights["discriminator.minibatch"])
             projected = torch.unflatten(projected, -1, (config.minibatch_features, config.minibatch_feature_dim))
             similarity = minibatch_similarity(projected) / max(1, x.shape[1] - 1)  # a sum would outweigh the features
             features = torch.cat([features, similarity], -1)
         return mlp(weights, "discriminator.output", features)[..., 0]
+
+    def features(self, weights: Weights, x: Tensor) -> Tensor:
+        """Compute the activations [S, B, F] of the discriminator's last hidden layer."""
+        return torch.relu(mlp(weights, "discriminator.hidden", x))
 
     def discriminator_loss(self, weights: Weights, real: Tensor, fake: Tensor) -> Tensor:
         """Compute the discriminator's loss [S] on stored and generated rows [S, B, N]."""
@@ -106,6 +126,9 @@ class GAN:
                 name: weight - self._config.unrolled_lr * gradient
                 for (name, weight), gradient in zip(discriminator.items(), gradients, strict=True)
             }
+        if self._config.feature_matching:
+            means = [self.features(discriminator, rows).mean(1) for rows in (real, fake)]
+            return (means[0] - means[1]).square().sum(-1)
         return generator_loss(self.discriminate(discriminator, fake))
 
     def first_weights(self, weights: Weights) -> Tensor:
@@ -140,10 +163,14 @@ class GAN:
         """Take one step of both networks on a batch of patterns [S, P, N]; the discriminator's loss [S] before it."""
         config = self._config
         real = tensor(sample_rows(patterns, config.batch_size, streams))
-        fake = self.generate(weights, config.batch_size, streams)
+        logits = self.decode(weights, normals((config.batch_size, config.latent_dim), streams))
+        fake = mean_pattern(logits)
         loss = self.discriminator_loss(weights, real, fake.detach())
         optimizers["discriminator"].minimize(loss, learning_rate)
-        optimizers["generator"].minimize(self.generator_loss(weights, real, fake), learning_rate)
+        goal = self.generator_loss(weights, real, fake)
+        if config.coverage_weight:
+            goal = goal + config.coverage_weight * nearest_cross_entropy(logits, real).mean(-1)
+        optimizers["generator"].minimize(goal, learning_rate)
         return loss.detach()
 
     def generate(self, weights: Weights, n: int, streams: Streams) -> Tensor:

@@ -83,7 +83,7 @@ def stored_page(run: str, lab: str) -> StoredComparisonPage:
     """
     from simulator.views.window.predict_window import StoredComparisonPage
 
-    name = str(kinds.find(run, lab).summary["run"])
+    name = kinds.find(run, lab).summary["run"]
     command = shlex.join(["engram", "watch", name, "--lab", lab])
     return StoredComparisonPage(partial(_read_now, name, lab), command)
 

@@ -31,7 +31,7 @@ class TaskSpec(NamedTuple):
     higher_is_better: bool
     ceiling: str = ""  # the score that is no contestant's: the best possible of the first one; empty: none
     note: str = ""  # below the table
-    test_ratio: float = 0.0  # test rows by training rows, where seeds are folds that share them: widens intervals
+    test_ratios: tuple[float, ...] = ()  # of each condition, test rows by training rows where seeds share one data set
 
 
 class Prediction(NamedTuple):

@@ -20,7 +20,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     """Return the JSON object of ``engram predict --json``.
 
     ``cells``: one for every contestant and condition, with ``scores``, by name ``{mean, low, high, per_seed}``: the
-    mean over seeds and its 95 % bootstrap interval, widened where seeds are folds of the same data; and what the task
+    mean over seeds and its 95 % bootstrap interval, widened where seeds split the same data; and what the task
     tells beside them, such as a confusion matrix. A seed that failed has no scores: ``failed`` lists these.
     ``conditions``, ``condition``: at which the contestants are compared, and what it is a number of; ``scores``, the
     first of which decides; ``ceiling``: the score that is the best possible, or null. ``differences``: paired
@@ -38,10 +38,10 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     result |= {name: task.get(name) for name in ("condition", "conditions", "scores", "higher_is_better", "note")}
     result["ceiling"] = task.get("ceiling") or None
     bounds = {score["name"]: _bounds(score) for score in task.get("scores", ())}
-    ratio = task.get("test_ratio", 0.0)  # comparisons of earlier versions do not tell it
     cells = []
     for own, values in zip(facts, scores, strict=True):
         if "refused" not in own:
+            ratio = _test_ratio(task, own["condition"])
             shown = {name: estimate(values.get(name, _missing(record)), bounds[name], ratio) for name in bounds}
             cells.append({**own, "scores": shown, "failed": own.get("failed", [])})
     result["cells"] = cells
@@ -59,8 +59,9 @@ def summary(store: Store, run: str) -> dict[str, Any]:
 def estimate(values: Array, bounds: tuple[float, float], test_ratio: float) -> dict[str, Any] | None:
     """Return the mean of values [S] with its 95 % interval; None if nothing was measured.
 
-    Folds share training rows, so their scores vary less than those of fresh data would. The variance of a mean over n
-    of them is taken for 1/n + test rows / training rows of theirs, in place of 1/n (Nadeau and Bengio 2003).
+    Folds, and random splits, of one data set share rows, so their scores vary less than those of fresh data would. The
+    variance of a mean over n of them is taken for 1/n + test rows / training rows of theirs, in place of 1/n (Nadeau
+    and Bengio 2003).
     """
     found = over_seeds(values, bounds)
     if found is None or found["low"] is None or not test_ratio:
@@ -68,6 +69,12 @@ def estimate(values: Array, bounds: tuple[float, float], test_ratio: float) -> d
     wider = np.sqrt(1.0 + np.isfinite(values).sum() * test_ratio)
     low, high = (float(found["mean"] + wider * (found[end] - found["mean"])) for end in ("low", "high"))
     return {**found, "low": max(low, bounds[0]), "high": min(high, bounds[1])}
+
+
+def _test_ratio(task: dict[str, Any], condition: float) -> float:
+    """Return test rows by training rows where seeds share a data set; 0: they do not, or an earlier version ran it."""
+    ratios = task.get("test_ratios")
+    return dict(zip(task["conditions"], ratios, strict=True))[condition] if ratios else 0.0
 
 
 def _missing(record: RunRecord) -> Array:
@@ -107,7 +114,7 @@ def _differences(cells: list[dict[str, Any]], task: dict[str, Any]) -> list[dict
         for cell in rivals:
             if cell is not best:
                 pair = [np.array(one["scores"][main["name"]]["per_seed"]) for one in (cell, best)]
-                difference = estimate(pair[0] - pair[1], (low - high, high - low), task.get("test_ratio", 0.0))
+                difference = estimate(pair[0] - pair[1], (low - high, high - low), _test_ratio(task, condition))
                 place = {name: cell[name] for name in _PLACE}
                 differences.append({**place, "than": best["contestant"], main["name"]: difference})
     return differences

@@ -23,6 +23,7 @@ from simulator.config.inside import InsideConfig
 from simulator.config.validation import settings
 from simulator.core import registry, rng
 from simulator.core.memories import (
+    DecodesCodes,
     HasFeatureMaps,
     HasLogPartition,
     HasReceptiveFields,
@@ -34,7 +35,7 @@ from simulator.core.memories import (
 from simulator.core.protocols import Array
 from simulator.core.scene import BarPanel, CurvePanel, HeatPanel, Panel, PicturePanel, TextPanel
 from simulator.recall import states
-from simulator.recall.metrics import N_NEIGHBOURS
+from simulator.recall.metrics import N_NEIGHBOURS, retrieval, squared_error
 from simulator.recall.stepping import as_pictures
 from simulator.recall.vectors import inverse_pairs
 
@@ -392,7 +393,7 @@ def _reconstruction(subject: Subject, _: InsideConfig) -> Section:
     images = np.concatenate([subject.held_out[:n], again["held_out"][:n]])
     titles = tuple(f"{k + 1}" for k in range(min(n, len(subject.held_out))))
     bars = BarPanel(
-        "reconstruction error of clean patterns, mean |difference| / 2",
+        "reconstruction of clean patterns, half the mean error",
         ("stored", "held out"),
         np.array([*means.values()]),
     )
@@ -403,7 +404,24 @@ def _reconstruction(subject: Subject, _: InsideConfig) -> Section:
         as_ink=True,
         per_row=len(titles),
     )
-    return Section({"error": means, "per_pattern": errors}, [bars, pictures])
+    facts: dict[str, Any] = {"error": means, "per_pattern": errors}
+    facts |= {"code_size": None, "squared_error": None, "pca_squared_error": None}
+    if isinstance(subject.memory, DecodesCodes) and hasattr(subject.memory, "codes") and subject.memory.code_size:
+        facts["code_size"] = subject.memory.code_size
+        facts["squared_error"] = _squared_errors(subject, subject.memory)
+        pca = registry.load("memories", "pca")
+        n_stored, n_units = subject.stored.shape
+        method = {"n_components": subject.memory.code_size, "method": "svd" if n_stored < n_units else "covariance"}
+        linear = pca.make(subject.spec, [subject.seed], dataclasses.replace(pca.defaults(), **method))
+        linear.store(subject.patterns.stored)
+        facts["pca_squared_error"] = _squared_errors(subject, linear)
+    return Section(facts, [bars, pictures])
+
+
+def _squared_errors(subject: Subject, memory: Any) -> dict[str, float]:
+    """Compute the squared errors of stored and held-out patterns that are decoded from their codes."""
+    both = {name: patterns[None] for name, patterns in _both(subject).items()}
+    return {name: float(squared_error(memory.decode(memory.codes(x)), x)[0]) for name, x in both.items()}
 
 
 def _both(subject: Subject) -> dict[str, Array]:
@@ -475,9 +493,16 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
     if not len(subject.held_out):
         raise NotThereError("no held-out patterns")
     queries = subject.held_out[:N_QUERIES]
-    query_codes = memory.codes(queries[None])[0]
-    by = {"code": _neighbours(query_codes, codes), "pixel": _neighbours(queries, subject.stored)}
+    held_out_codes = memory.codes(subject.patterns.held_out)[0]
+    by = {"code": _neighbours(held_out_codes[:N_QUERIES], codes), "pixel": _neighbours(queries, subject.stored)}
     labels, own_labels = subject.patterns.labels[0], subject.patterns.held_out_labels[0]
+    precision = None
+    if (labels >= 0).all():
+        points = {"code": (codes, held_out_codes), "pixel": (subject.stored, subject.held_out)}
+        precision = {
+            kind: float(retrieval(old[None], new[None], labels[None], own_labels[None])[0])
+            for kind, (old, new) in points.items()
+        }
     images, captions = [], []
     for k, query in enumerate(queries):
         for kind, found in by.items():
@@ -492,8 +517,9 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
         as_ink=True,
         per_row=1 + by["code"].shape[1],
     )
-    facts = {f"by_{kind}": found + 1 for kind, found in by.items()}
-    return Section({**facts, "labels": labels, "query_labels": own_labels[: len(queries)]}, [panel])
+    facts: dict[str, Any] = {f"by_{kind}": found + 1 for kind, found in by.items()}
+    facts |= {"labels": labels, "query_labels": own_labels[: len(queries)], "precision": precision}
+    return Section(facts, [panel])
 
 
 def _neighbours(queries: Array, points: Array) -> Array:

@@ -116,6 +116,8 @@ def mixtures_told(n_patterns: int, n_units: int) -> dict[int, str]:
 def kind_finder(stored: Array) -> Callable[[Array], StateKind]:
     """Return a function that tells what a state [N] has to do with stored patterns [P, N]."""
     known: dict[bytes, StateKind] = {}
+    for at, pattern in enumerate(stored, 1):  # before the inverses, of which one may be stored too
+        known.setdefault(pattern.astype(np.int8).tobytes(), StateKind(STORED, (at,)))
     for n_mixed, kind in mixtures_told(*stored.shape).items():
         _add_mixtures(known, stored, n_mixed, kind)
 

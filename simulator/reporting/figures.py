@@ -67,7 +67,7 @@ STYLE: dict[str, Any] = {
 }
 _FONT = re.compile(r"font-family:[^;]*;?\s*")
 _DECIMAL = re.compile(r"-?\d+\.\d+")
-_PLACES = re.compile(r' d="[^"]*"|="translate\([^)]*\)')
+_PLACES = re.compile(r' (?:d|x|y)="[^"]*"|="translate\([^)]*\)')
 _INDENT = re.compile(r"\n\s+")
 _DATA = re.compile(r' d="([^"]*)"')
 _LETTER = re.compile(r" ?([A-Za-z]) ?")
@@ -260,7 +260,7 @@ def _sheet(pictures: Sequence[Picture]) -> Any:
     width = max(MIN_WIDTH, *(_extent(picture).width for picture in pictures)) + 2 * EDGE
     rows: list[list[Placed]] = []
     for row in _rows(pictures, width):
-        room = [width - 2 * EDGE] if len(row) == 1 else [max(_extent(each).width - GAP, MIN_TEXT) for each in row]
+        room = [width - 2 * EDGE] if len(row) == 1 else [_width(each) - GAP for each in row]
         rows.append([_placed(picture, of_text) for picture, of_text in zip(row, room, strict=True)])
     heights = [max(each.above for each in row) + max(each.extent.height for each in row) for row in rows]
     figure = _figure(Size(width, sum(heights) + 2 * EDGE))
@@ -270,7 +270,7 @@ def _sheet(pictures: Sequence[Picture]) -> Any:
         above = max(each.above for each in row)
         for each in row:
             _draw_picture(figure, each, left, top, above)
-            left += max(each.extent.width, MIN_TEXT + GAP)
+            left += _width(each.picture)
         top -= height
     return figure
 
@@ -280,7 +280,7 @@ def _rows(pictures: Sequence[Picture], width: float) -> list[list[Picture]]:
     rows: list[list[Picture]] = []
     used = width
     for picture in pictures:
-        own = max(_extent(picture).width, MIN_TEXT + GAP)
+        own = _width(picture)
         if rows and used + own <= width:
             rows[-1].append(picture)
             used += own
@@ -288,6 +288,11 @@ def _rows(pictures: Sequence[Picture], width: float) -> list[list[Picture]]:
             rows.append([picture])
             used = 2 * EDGE + own
     return rows
+
+
+def _width(picture: Picture) -> float:
+    """Return the inches that a picture takes of a row, the gap behind it included: its panels', or its title's."""
+    return max(_extent(picture).width, max(MIN_TEXT, TITLE_CHARACTER * (len(picture.title) + 1)) + GAP)
 
 
 def _placed(picture: Picture, width: float) -> Placed:

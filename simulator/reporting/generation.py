@@ -9,7 +9,7 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.scene import CurvePanel, Panel, PicturePanel, PointPanel
-from simulator.recall.generation import Generated, GenerationStudy, Moment, SampleScores, distances
+from simulator.recall.generation import Generated, GenerationStudy, SampleScores, TrainingMoment, distances
 from simulator.recall.stepping import as_pictures
 from simulator.recall.summary import over_seeds
 from simulator.reporting.recall import with_interval
@@ -143,7 +143,7 @@ def _joined(x: Array, y: Array) -> Array:
     return np.stack(rows)
 
 
-def sample_panel(memory: Generated, moment: Moment, study: GenerationStudy) -> PicturePanel:
+def sample_panel(memory: Generated, moment: TrainingMoment, study: GenerationStudy) -> PicturePanel:
     """Make a panel of the samples of one moment, with the number of the nearest stored pattern below each."""
     stored = study.stored[0]
     title = f"{memory.label}: samples after {moment.share:.0%} of the training"

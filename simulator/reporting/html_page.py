@@ -42,8 +42,8 @@ WORDS_OF_RUNS = {
     "optimum, random play": "Mean return of the best possible policy and of a random one, where they are known.",
 }
 WORDS_OF_PREDICTIONS = {
-    "interval, band": "95 % bootstrap confidence interval over seeds. Where these are folds they share most of what "
-    "they learn from, and it is too narrow.",
+    "interval, band": "95 % bootstrap confidence interval over seeds. Where these are folds or splits of the same data "
+    "it is widened for what they share (Nadeau and Bengio 2003).",
     "difference to best (paired)": "Seed by seed, to the best contestant that is no ceiling.",
     "RMSE": "Root of the mean squared error of ratings that were not seen.",
     "best possible": "Expected score of the exact posterior mean, which is told the items and the law of the ratings.",

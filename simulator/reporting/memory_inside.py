@@ -8,6 +8,7 @@ from typing import Any
 from simulator import console
 from simulator.core.scene import TextPanel
 from simulator.recall.inside import N_SHOWN, MemoryInside
+from simulator.recall.metrics import N_NEIGHBOURS
 from simulator.reporting import panels
 from simulator.reporting.tables import Table, plural, print_tables, without
 
@@ -118,6 +119,26 @@ def _recognition_tables(facts: Mapping[str, Any]) -> list[Table]:
     return [Table(f"recognition at the threshold: {threshold}", ["is", "taken for stored", "for new"], rows, [note])]
 
 
+def _reconstruction_tables(facts: Mapping[str, Any]) -> list[Table]:
+    """Return the squared errors of what is decoded from codes, beside PCA's with codes of as many numbers."""
+    if facts["squared_error"] is None:
+        return []
+    rows = []
+    for name, key in (("this memory", "squared_error"), ("PCA", "pca_squared_error")):
+        rows.append([name, *(f"{facts[key][kind]:.3f}" for kind in ("stored", "held_out"))])
+    title = f"squared error of patterns decoded from codes of {plural(facts['code_size'], 'number')}"
+    note = "summed over the units, which count from 0 to 1; PCA has the least of all linear codes"
+    return [Table(title, ["", "stored", "held out"], rows, [note])]
+
+
+def _nearest_tables(facts: Mapping[str, Any]) -> list[Table]:
+    """Return how many of the nearest stored patterns are of a held-out pattern's class, by code and by pixel."""
+    if facts["precision"] is None:
+        return []
+    rows = [[f"by {kind}", f"{share:.3f}"] for kind, share in facts["precision"].items()]
+    return [Table(f"of the {N_NEIGHBOURS} stored patterns nearest to a held-out one", ["", "of its class"], rows)]
+
+
 def fact_panels(name: str, facts: Mapping[str, Any]) -> list[TextPanel]:
     """Return the tables of a section as facts, for views without tables, but for those that panels show."""
     tables = TABLES[name](facts) if name in TABLES else []
@@ -132,4 +153,9 @@ def fact_panels(name: str, facts: Mapping[str, Any]) -> list[TextPanel]:
     return found
 
 
-TABLES = {"states": _state_tables, "recognition": _recognition_tables}
+TABLES = {
+    "states": _state_tables,
+    "recognition": _recognition_tables,
+    "reconstruction": _reconstruction_tables,
+    "nearest": _nearest_tables,
+}

@@ -57,7 +57,10 @@ def _scores(summary: Mapping[str, Any]) -> list[Picture]:
     pictures = []
     for title, entries in line_groups(names, f"{summary['scores'][0]['heading']}: {one_line(summary['task'])}"):
         legend = [*entries, BEST] if summary["ceiling"] else list(entries)
-        drawn = [score for at, score in enumerate(summary["scores"]) if not at or score.get("is_drawn")]
+        labels = {entry.label for entry in entries}
+        own = [cell for cell in summary["cells"] if one_line(cell["contestant"]) in labels]
+        first, *others = summary["scores"]
+        drawn = [first, *(each for each in others if each.get("is_drawn") and predict.scored(own, each["name"]))]
         size = axes_size(len(drawn))
         margin = Margin(0.75, 0.5, 0.15, 0.2)
         panels = [Panel("", size, margin, _score_painter(summary, entries, score)) for score in drawn]

@@ -74,7 +74,7 @@ def search(config: TuneConfig, trials: list[dict[str, Any]]) -> Generator[list[W
             as they are, and not proposed again; what came of them is written anew.
 
     Yields:
-        What has to be evaluated next, all of it; the outcomes are sent back by the trial's number.
+        What has to be evaluated next, all of it, at least one; the outcomes are sent back by the trial's number.
     """
     rungs = rungs_of(config)
     for round_number in range(n_rounds(config)):
@@ -84,6 +84,8 @@ def search(config: TuneConfig, trials: list[dict[str, Any]]) -> Generator[list[W
             for trial in alive[n_alive:]:
                 trial["state"] = "pruned"
             alive = sorted(alive[:n_alive], key=lambda trial: trial["trial"])
+            if not alive:  # all of the round have failed: the next round begins
+                break
             measured = yield [
                 Wanted(trial["trial"], trial["point"], rung.steps, config.first_seed, rung.seeds, k) for trial in alive
             ]

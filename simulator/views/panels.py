@@ -23,7 +23,7 @@ from simulator.core.scene import (
     TextPanel,
 )
 from simulator.views.grid import SHADES
-from simulator.views.style import TerminalStyle, clean, fit, number, stack
+from simulator.views.style import TerminalStyle, clean, fit, flow, number, stack
 
 DIVERGING = ("#1a4f8f", "#4a86c5", "#9cc1e3", "#e6e6e6", "#f5c08a", "#ea8a2f", "#b85a00")  # blue, grey, orange
 SIGNS = ("▼▽·△▲", "N-.+P")  # far below 0, below, about 0, above, far above; the second ones in ASCII
@@ -271,10 +271,10 @@ def _curves(panel: CurvePanel, width: int, look: TerminalStyle) -> list[Text]:
         line = Text(f"{clean(name)[:margin]:<{margin}}", "dim", no_wrap=True)
         line.append(_spark(x, y, max(width - margin, 1), span, look))
         lines.append(line)
-    axis = f"  {clean(panel.x_name)} {number(x[0])} to {number(x[-1])}"
-    levels = "".join(f"  {clean(name)} {number(level)}" for name, level in panel.levels.items())
-    lines.append(fit(width, (f"{number(span[0])} to {number(span[1])}{axis}{levels}", "dim")))
-    return lines
+    axis = f"{clean(panel.x_name)} {number(x[0])} to {number(x[-1])}"
+    levels = [f"{clean(name)} {number(level)}" for name, level in panel.levels.items()]
+    words = [f"{number(span[0])} to {number(span[1])}", axis, *levels]
+    return lines + flow(width, [Text(each, "dim", no_wrap=True) for each in words])
 
 
 def _spark(x: Array, y: Array, width: int, span: tuple[float, float], look: TerminalStyle) -> str:

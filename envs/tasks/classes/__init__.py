@@ -86,6 +86,8 @@ def _challenge_config(config: Config) -> Any:
         raise ValueError(
             f"classes: path = {config.path!r}: digits come with scikit-learn, expected challenge = idx or images"
         )
+    if not path and config.challenge != "digits":
+        raise ValueError(f"classes: path = '': expected where the pictures of {config.challenge} are: --task.path PATH")
     return plugin.Config(levels=config.levels, **path)
 
 
@@ -115,12 +117,13 @@ class Classes:
         if least < config.folds:
             raise ValueError(f"classes: found {least} pictures of a class, expected at least folds = {config.folds}")
         self.conditions: tuple[float, ...] = tuple(map(float, dict.fromkeys(config.labels)))
-        least_train = min(len(fold.train) for fold in self.folds)
+        n_tested = -(-len(self._y) // config.folds)  # of the largest fold
+        self._n_train = len(self._y) - n_tested  # of every fold: which ones are asked for must not matter
         most = max(config.labels)
-        if most > least_train or min(config.labels) < len(self._classes):
+        if most > self._n_train or min(config.labels) < len(self._classes):
             raise ValueError(
-                f"classes: labels = {most if most > least_train else min(config.labels):,}: expected from "
-                f"{len(self._classes)}, one of each class, to {least_train:,}, as there are pictures to train on"
+                f"classes: labels = {most if most > self._n_train else min(config.labels):,}: expected from "
+                f"{len(self._classes)}, one of each class, to {self._n_train:,}, as there are pictures to train on"
             )
         shares = {"low": 0.0, "high": 1.0}
         self.spec = TaskSpec(
@@ -135,7 +138,7 @@ class Classes:
             higher_is_better=True,
             note=f"every seed is a fold of a stratified {config.folds}-fold cross-validation; gain: accuracy less that "
             "of the same net from random weights, on the same pictures; intervals are widened for what folds share",
-            test_ratio=1.0 / (config.folds - 1),
+            test_ratios=(1.0 / (config.folds - 1),) * len(self.conditions),
         )
 
     @cached_property
@@ -189,7 +192,8 @@ class Classes:
         if encoders is not None:
             scores["gain"] = scores["accuracy"] - scores["from_nothing"]
         confusion = np.sum([own.confusion for own in judged], axis=0)
-        roc = [np.linspace(0.0, 1.0, N_ROC), np.mean([own.roc for own in judged], axis=0)]
+        curves = [own.roc for own in judged if np.isfinite(own.auc)]  # of a seed that failed there is none
+        roc = [np.linspace(0.0, 1.0, N_ROC), np.mean(curves, axis=0)] if curves else []
         facts = {
             "classes": self._classes.tolist(),
             "confusion": confusion.astype(int).tolist(),
@@ -203,8 +207,7 @@ class Classes:
         assert contestant.make is not None
         if self._kept is None or self._kept[0] != contestant:  # the next number of labels begins with the same
             memory: Any = contestant.make(self._unit_spec, self._seeds)
-            n = min(len(fold.train) for fold in self.folds)  # folds differ by a few rows
-            memory.store(np.stack([self._x[fold.labelled[:n]] for fold in self.folds]))
+            memory.store(np.stack([self._x[fold.labelled[: self._n_train]] for fold in self.folds]))
             self._kept = (contestant, [memory.encoder(i) for i in range(len(self._seeds))])
         return self._kept[1]
 
@@ -253,8 +256,8 @@ class Judged(NamedTuple):
 
 
 def accuracy(probs: Array, y: Array) -> float:
-    """Return the share of rows whose most probable class is right."""
-    return float((probs.argmax(axis=1) == y).mean())
+    """Return the share of rows whose most probable class is right; NaN where probabilities are not finite."""
+    return float((probs.argmax(axis=1) == y).mean()) if np.isfinite(probs).all() else np.nan
 
 
 def judge(probs: Array, y: Array) -> Judged:

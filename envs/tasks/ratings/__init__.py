@@ -10,9 +10,11 @@ the users are independent and a user's bias and factors have a normal posterior,
 least expected squared error among all that know no more; it is linear algebra and exact. It is a ceiling for
 contestants that know less, and they all do: they have to learn the items from the seen ratings.
 
-``csv`` reads ratings of your own instead, ``user,item,rating`` with a header; of these no ceiling is known. A memory
-competes too: it stores every user's ratings as a pattern, less the means of user and item, unknown ones 0, and recalls
-the whole pattern from the known part. Memories whose patterns are -1 and +1 alone are refused.
+``csv`` reads ratings of your own instead, ``user,item,rating`` with a header; of these no ceiling is known. Seeds then
+differ in which ratings are seen, and share the ratings: intervals are widened by the correction of Nadeau and Bengio
+2003 for repeated random splits. A memory competes too: it stores every user's ratings as a pattern, less the means of
+user and item, unknown ones 0, and recalls the whole pattern from the known part. Memories whose patterns are -1 and +1
+alone are refused.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ import numpy as np
 from msgspec import Meta
 
 from envs.tasks.ratings import methods
-from envs.tasks.ratings.data import RatingMatrix, read_table, sample_table, seen_entries
+from envs.tasks.ratings.data import MAX_ENTRIES, RatingMatrix, read_table, sample_table, seen_entries
 from simulator.core import rng
 from simulator.core.field_types import Count, NonNegative, Positive
 from simulator.core.memories import PatternSpec
@@ -108,6 +110,9 @@ class Ratings:
     def __init__(self, seed_list: Sequence[int], config: Config) -> None:
         self._seeds = list(seed_list)
         self._config = config
+        if not config.csv and config.users * config.items > MAX_ENTRIES:
+            size = f"{config.users:,} users x {config.items:,} items"
+            raise ValueError(f"ratings: {size}: expected at most {MAX_ENTRIES:,} entries")
         self._file = read_table(config.csv) if config.csv else None
         self.conditions: tuple[float, ...] = tuple(dict.fromkeys(config.seen)) or (SEEN_OF_FILE if config.csv else SEEN)
         self.spec = TaskSpec(
@@ -119,12 +124,13 @@ class Ratings:
             ),
             higher_is_better=False,
             ceiling="" if config.csv else "ceiling",
-            note="scored on ratings that were not seen"
+            note="scored on ratings that were not seen; "
             + (
-                ""
+                "seeds share the file's ratings: intervals are widened for it"
                 if config.csv
-                else "; the posterior mean is told the items and the law: no contestant beats it in expectation"
+                else "the posterior mean is told the items and the law: no contestant beats it in expectation"
             ),
+            test_ratios=tuple((1.0 - seen) / seen for seen in self.conditions) if config.csv else (),
         )
 
     def check(self, contestant: Predictor) -> None:

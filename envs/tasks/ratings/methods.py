@@ -113,29 +113,46 @@ def als(
     return means + users @ items.T
 
 
+class FactorModel(NamedTuple):
+    """Parameters of probabilistic PCA."""
+
+    loadings: Array  # float64 [I, 1 + F]; the first column is what the item's mean has beyond that of all
+    variance: float  # of the noise
+
+
+class FactorPosterior(NamedTuple):
+    """Posterior of the factors of every user, given the ratings that are seen."""
+
+    mean: Array  # float64 [U, 1 + F], of which the first entry is 1, for the means of items
+    covariance: Array  # float64 [U, F, F]
+
+
 def probabilistic_pca(
     ratings: Array, seen: Array, n_factors: int, regularization: float, sweeps: int, stream: np.random.Generator
 ) -> Array:
-    """Predict by probabilistic PCA: rating_ui = mean_i + w_i . x_u + noise, x normal, by expectation maximization.
-
-    Tipping and Bishop 1999, with missing entries (Ilin and Raiko 2010, section 3.3). The loadings w, and the difference
-    of an item's mean to that of all, have a normal prior of precision ``regularization``, in units of the noise.
-    """
+    """Predict by probabilistic PCA: rating_ui = mean_i + w_i . x_u + noise, x normal; see :func:`fit_factors`."""
     mean = ratings[seen].mean()
     rest = np.where(seen, ratings - mean, 0.0)
+    model = fit_factors(rest, seen, n_factors, regularization, sweeps, stream)
+    return mean + factors_given(rest, seen, model).mean @ model.loadings.T
+
+
+def fit_factors(
+    rest: Array, seen: Array, n_factors: int, regularization: float, sweeps: int, stream: np.random.Generator
+) -> FactorModel:
+    """Fit probabilistic PCA to ratings less their mean [U, I], by expectation maximization.
+
+    Tipping and Bishop 1999, with missing entries (Ilin and Raiko 2010, section 3.3). The loadings w, and the difference
+    of an item's mean to that of all, have a normal prior of precision ``regularization``, in units of the noise; the
+    noise itself is fitted to the ratings alone, as if that prior did not depend on it.
+    """
     mask = seen.astype(np.float64)
-    n_users, n_items = ratings.shape
+    n_users, n_items = rest.shape
     loadings = np.concatenate([np.zeros((n_items, 1)), 0.1 * stream.standard_normal((n_items, n_factors))], axis=1)
-    variance = float((rest[seen] ** 2).mean()) + MIN_NOISE
+    model = FactorModel(loadings, float((rest[seen] ** 2).mean()) + MIN_NOISE)
     ridge = max(regularization, 1e-6) * np.eye(1 + n_factors)
-    x = np.ones((n_users, 1 + n_factors))  # of which the first entry is 1, for the means of items
-    for sweep in range(sweeps + 1):
-        precision = np.eye(n_factors) + _second_moments(mask / variance, loadings[:, 1:])
-        covariance = np.linalg.inv(precision)
-        beyond = np.where(seen, rest - loadings[:, 0], 0.0)
-        x[:, 1:] = np.einsum("ukl,ul->uk", covariance, beyond @ loadings[:, 1:] / variance)
-        if sweep == sweeps:
-            break
+    for _ in range(sweeps):
+        x, covariance = factors_given(rest, seen, model)
         moments = x[:, :, None] * x[:, None, :]
         moments[:, 1:, 1:] += covariance
         flat = moments.reshape(n_users, -1)
@@ -143,5 +160,17 @@ def probabilistic_pca(
         loadings = np.linalg.solve(by_item + ridge, (rest.T @ x)[..., None])[..., 0]
         spread = np.einsum("ik,ikl,il->", loadings, by_item, loadings)
         variance = float((rest**2).sum() - 2.0 * ((rest.T @ x) * loadings).sum() + spread) / float(mask.sum())
-        variance = max(variance, MIN_NOISE)
-    return mean + x @ loadings.T
+        model = FactorModel(loadings, max(variance, MIN_NOISE))
+    return model
+
+
+def factors_given(rest: Array, seen: Array, model: FactorModel) -> FactorPosterior:
+    """Compute the posterior of every user's factors from ratings less their mean [U, I], 0 where not seen."""
+    loadings = model.loadings
+    weights = seen.astype(np.float64) / model.variance
+    precision = np.eye(loadings.shape[1] - 1) + _second_moments(weights, loadings[:, 1:])
+    covariance = np.linalg.inv(precision)
+    beyond = np.where(seen, rest - loadings[:, 0], 0.0)
+    x = np.ones((len(rest), loadings.shape[1]))
+    x[:, 1:] = np.einsum("ukl,ul->uk", covariance, beyond @ loadings[:, 1:] / model.variance)
+    return FactorPosterior(x, covariance)

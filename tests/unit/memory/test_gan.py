@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from memory import gan
 from memory.common.networks.layers_torch import subset
-from memory.common.networks.training_torch import discriminator_loss, generator_loss
-from memory.gan.model_torch import GAN, cue_loss, minibatch_similarity, search_codes
+from memory.common.networks.training_torch import cross_entropy, discriminator_loss, generator_loss
+from memory.gan.model_torch import GAN, cue_loss, minibatch_similarity, nearest_cross_entropy, search_codes
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
 from tests.helpers.patterns import patterns_of_seeds
@@ -43,6 +43,36 @@ def test_minibatch_similarity_by_hand():
     e = np.exp
     wanted = [e(-3) + e(-1), e(-3) + e(-2), e(-1) + e(-2)]
     assert minibatch_similarity(features)[0, :, 0].tolist() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_coverage_of_each_pattern_is_by_the_generated_one_nearest_to_it():
+    logits = torch.tensor([[[3.0, -2.0], [-1.0, -1.5], [0.5, 4.0]]], requires_grad=True)
+    patterns = torch.tensor([[[1.0, -1.0], [1.0, 1.0], [1.0, -0.5]]])  # nearest: the first, the third, the first
+    found = nearest_cross_entropy(logits, patterns)
+    costs = [[cross_entropy(made, each).item() for made in logits[0]] for each in patterns[0]]
+    assert found[0].tolist() == pytest.approx([min(row) for row in costs])
+    assert [int(np.argmin(row)) for row in costs] == [0, 2, 0]
+    (slopes,) = torch.autograd.grad(found.sum(), logits)
+    p = 1.0 / (1.0 + np.exp([[-3.0, 2.0], [-0.5, -4.0]]))  # the slope of a logit is p - (1 + x) / 2
+    np.testing.assert_allclose(slopes[0, 0], [2.0 * p[0, 0] - 2.0, 2.0 * p[0, 1] - 0.25], rtol=1e-5)
+    np.testing.assert_allclose(slopes[0, 1], 0.0)
+    np.testing.assert_allclose(slopes[0, 2], p[1] - 1.0, rtol=1e-5)
+
+
+def test_feature_matching_pulls_the_mean_features_of_generated_patterns_to_those_of_stored_ones():
+    model = GAN(PatternSpec((5,)), gan.Config(discriminator_hidden=(6,), latent_dim=2, feature_matching=True))
+    weights = model.init_weights(rng.generators(seed_list(2), "weights"))
+    real = torch.from_numpy(patterns_of_seeds(2, 7, 5))
+    fake = torch.from_numpy(0.5 * patterns_of_seeds(2, 3, 5)).requires_grad_()
+    loss = model.generator_loss(weights, real, fake)
+    weight, bias = (weights[f"discriminator.hidden.0.{name}"].numpy() for name in ("weight", "bias"))
+    inputs = fake.detach().numpy() @ weight + bias
+    apart = (np.maximum(real.numpy() @ weight + bias, 0.0).mean(1)) - np.maximum(inputs, 0.0).mean(1)  # [S, F]
+    np.testing.assert_allclose(loss.detach(), (apart**2).sum(1), rtol=1e-5)
+    (slopes,) = torch.autograd.grad(loss.sum(), fake)
+    by_hand = np.einsum("sf,sbf,snf->sbn", -2.0 / 3.0 * apart, (inputs > 0.0).astype(np.float32), weight)
+    np.testing.assert_allclose(slopes, by_hand, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(model.generator_loss(weights, real, real), torch.zeros(2))
 
 
 def test_unrolled_steps_are_steps_of_the_discriminator_and_are_differentiated_through():

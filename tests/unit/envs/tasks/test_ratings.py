@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from envs.tasks import ratings
 from envs.tasks.ratings import Config, make, methods
 from envs.tasks.ratings.data import read_table, sample_table, seen_entries
+from simulator.core import rng
+from simulator.core.memories import Recall
 from simulator.core.tasks import Predictor
 
 SMALL = {"users": 40, "items": 25, "rank": 2, "sweeps": 8, "updates": 40, "hidden": 8}
@@ -81,9 +84,91 @@ def test_means_by_hand():
     """Two users, two items, three ratings; without damping the fit is exact, so the fourth is known."""
     table, seen = np.array([[1.0, 2.0], [3.0, 0.0]]), np.array([[True, True], [True, False]])
     assert methods.global_mean(table, seen).tolist() == [[2.0, 2.0], [2.0, 2.0]]
-    for _ in range(10):
-        found = methods.user_item_means(table, seen, 0.0)
-    np.testing.assert_allclose(found, [[1.0, 2.0], [3.0, 4.0]], atol=0.05)
+    np.testing.assert_allclose(methods.user_item_means(table, seen, 0.0), [[1.0, 2.0], [3.0, 4.0]], atol=0.05)
+
+
+def test_damping_counts_as_so_many_ratings_of_the_mean():
+    """Two items, two users each: at the fixed point a bias of 1 shrinks to 2 / (2 + damping), users have none."""
+    found = methods.user_item_means(np.array([[2.0, 4.0], [2.0, 4.0]]), np.ones((2, 2), np.bool_), 1.0)
+    np.testing.assert_allclose(found, [[3 - 2 / 3, 3 + 2 / 3]] * 2)
+
+
+def _stream(seed):
+    return rng.generators([seed], "weights")[0]
+
+
+def _normal(shape, seed):
+    return rng.generators([seed], "patterns")[0].standard_normal(shape)
+
+
+def test_als_is_a_singular_value_decomposition_with_lower_values():
+    """The least |R - U V'|^2 + a (|U|^2 + |V|^2) has the singular values of R less a (Mazumder et al. 2010)."""
+    table = _normal((9, 6), 4)
+    found = methods.als(table, np.ones(table.shape, np.bool_), np.zeros(table.shape), 6, 1.5, 300, _stream(1))
+    left, values, right = np.linalg.svd(table, full_matrices=False)
+    assert values[0] > 1.5 > values[-1]
+    np.testing.assert_allclose(found, left * np.maximum(values - 1.5, 0.0) @ right, atol=1e-6)
+
+
+def test_als_with_gaps_has_no_gradient_where_it_ends():
+    """With one factor: sum over seen of (r - u v) v = a u for every user, so u is told by the prediction."""
+    table, seen = _normal((7, 5), 5) + 2.0, _normal((7, 5), 6) > -0.5
+    found = methods.als(np.where(seen, table, 0.0), seen, np.zeros(table.shape), 1, 0.3, 500, _stream(1))
+    left, (scale, *none), right = np.linalg.svd(found, full_matrices=False)
+    np.testing.assert_allclose(none, 0.0, atol=1e-9)
+    balance = np.sqrt(scale)  # the least |u|^2 + |v|^2 of this product has both as long
+    u, v = balance * left[:, 0], balance * right[0]
+    rest = np.where(seen, table - found, 0.0)
+    np.testing.assert_allclose(rest @ v, 0.3 * u, atol=1e-6)
+    np.testing.assert_allclose(u @ rest, 0.3 * v, atol=1e-6)
+
+
+def test_ppca_ends_at_the_maximum_of_the_likelihood_of_what_is_seen():
+    """By finite differences of the density of every user's seen ratings, each a normal with W W' + s I."""
+    table, seen = _normal((30, 4), 7) @ _normal((4, 4), 8), _normal((30, 4), 9) > -0.7
+    rest, prior = np.where(seen, table, 0.0), 0.4
+    model = methods.fit_factors(rest, seen, 1, prior, 3_000, _stream(2))
+
+    def log_likelihood(loadings, variance):
+        total = 0.0
+        for row, at in zip(rest, seen, strict=True):
+            own = loadings[at]
+            covariance = own[:, 1:] @ own[:, 1:].T + variance * np.eye(at.sum())
+            total += multivariate_normal.logpdf(row[at], own[:, 0], covariance) if at.any() else 0.0
+        return total
+
+    def penalised(loadings):
+        return log_likelihood(loadings, model.variance) - prior / (2.0 * model.variance) * (loadings**2).sum()
+
+    for at in np.ndindex(model.loadings.shape):
+        step = np.zeros(model.loadings.shape)
+        step[at] = 1e-5
+        slope = (penalised(model.loadings + step) - penalised(model.loadings - step)) / 2e-5
+        assert abs(slope) < 1e-3, at
+    up, down = (log_likelihood(model.loadings, model.variance + by) for by in (1e-5, -1e-5))
+    assert abs(up - down) / 2e-5 < 1e-3
+    elsewhere = model.loadings * 1.1
+    assert penalised(model.loadings) > penalised(elsewhere)
+
+
+def test_a_memory_is_given_no_rating_that_is_not_seen_and_completes_the_rest():
+    """A memory that recalls nothing predicts the means; what it stores is 0 where nothing is seen."""
+    stored = []
+
+    class Silent:
+        def store(self, patterns):
+            stored.append(patterns)
+
+        def recall(self, cues, known):
+            return Recall(np.where(known, cues, 0.0), np.zeros(1), np.zeros(1))
+
+    task = make([3, 4], Config(**SMALL))
+    found = task.play(Predictor("silent", lambda spec, seed_list: Silent()), 0.3).scores["rmse"]
+    expected = task.play(Predictor("user_item_means"), 0.3).scores["rmse"]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    seen = np.stack([seen_entries(task._table(i), 0.3, seed) for i, seed in enumerate((3, 4))])
+    assert not stored[0][~seen].any()
+    assert np.abs(stored[0][seen]).max() == 1.0
 
 
 def test_users_who_rate_alike_are_neighbours():
@@ -126,6 +211,8 @@ def test_a_file_by_hand(tmp_path):
     task = make([0, 1], Config(csv=path, seen=(0.7,)))
     scores = task.play(Predictor("global_mean"), 0.7).scores
     assert set(scores) == {"rmse", "mae"}
+    assert task.spec.test_ratios == (pytest.approx(3 / 7),)  # splits of one file share its ratings
+    assert not make([0], Config()).spec.test_ratios
     with pytest.raises(ValueError, match=r"posterior_mean: the law of a file's ratings is not known"):
         task.check(Predictor("posterior_mean"))
 
@@ -151,6 +238,11 @@ def test_bad_files_are_refused_in_one_line(tmp_path, text, line):
         read_table(path)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith(path)
+
+
+def test_a_table_that_is_too_large_is_refused_before_it_is_made():
+    with pytest.raises(ValueError, match="ratings: 100,000 users x 100,000 items: expected at most 50,000,000 entries"):
+        make([0], Config(users=100_000, items=100_000))
 
 
 def test_nothing_to_see_or_to_predict_is_refused(tmp_path):

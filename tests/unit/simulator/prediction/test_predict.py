@@ -95,6 +95,26 @@ def test_folds_that_share_rows_have_wider_intervals():
     assert predictions.estimate(values, (0.3, 0.5), 1e6)["high"] == 0.5
 
 
+def test_stored_folds_and_splits_are_widened(lab, tmp_path):
+    (tmp_path / "own.csv").write_text(
+        "user,item,rating\n" + "".join(f"u{i % 5},i{i // 5},{i * 7 % 11}\n" for i in range(30))
+    )
+    method = {"global_mean": {}, "user_item_means": {}}
+    task = {"name": "ratings", "csv": str(tmp_path / "own.csv"), "seen": [0.5, 0.8]}
+    run = play(tmp_path, predict_config.build({"seeds": 3, "method": method, "task": task}))
+    folds, splits = summary_of(lab, "r2"), summary_of(tmp_path, run)
+    for summary, ratios, bounds in ((folds, {20.0: 0.25}, (0.0, 1.0)), (splits, {0.5: 1.0, 0.8: 0.25}, (0.0, np.inf))):
+        name = summary["scores"][0]["name"]
+        for one in summary["cells"]:
+            score = one["scores"][name]
+            expected = predictions.estimate(np.array(score["per_seed"]), bounds, ratios[one["condition"]])
+            assert (score["low"], score["high"]) == pytest.approx((expected["low"], expected["high"]))
+        for one in summary["differences"]:
+            ends = (bounds[0] - bounds[1], bounds[1] - bounds[0])
+            expected = predictions.estimate(np.array(one[name]["per_seed"]), ends, ratios[one["condition"]])
+            assert one[name]["high"] == pytest.approx(expected["high"])
+
+
 @pytest.mark.parametrize(("settings", "run"), [(SMALL, "r1"), (CLASSES, "r2")], ids=["ratings", "classes"])
 def test_interrupted_or_alone_it_is_the_same(tmp_path, lab, settings, run):
     whole = summary_of(lab, run)

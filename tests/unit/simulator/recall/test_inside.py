@@ -140,7 +140,7 @@ def test_dear_false_alarms_and_a_given_threshold():
 
 
 def test_a_reconstruction_is_one_pass_through_the_code():
-    subject = digits_of("autoencoder", hidden=(16,), updates=40)
+    subject = digits_of("autoencoder", hidden=(16, 2), updates=40)
     facts = section_of(subject, "reconstruction").facts
     memory = subject.memory
     for name, patterns in (("stored", subject.patterns.stored), ("held_out", subject.patterns.held_out)):
@@ -148,6 +148,13 @@ def test_a_reconstruction_is_one_pass_through_the_code():
         expected = (decoded != patterns).mean(axis=2)[0]
         np.testing.assert_allclose(facts["per_pattern"][name], expected)
         assert facts["error"][name] == pytest.approx(expected.mean())
+        squares = ((memory.decode(memory.codes(patterns)) - patterns) / 2.0) ** 2
+        assert facts["squared_error"][name] == pytest.approx(squares.sum(axis=2).mean())
+    mean = subject.stored.mean(0)
+    axes = np.linalg.svd(subject.stored - mean)[2][: facts["code_size"]]
+    projected = (mean + (subject.held_out - mean) @ axes.T @ axes).clip(-1.0, 1.0)
+    linear = (((projected - subject.held_out) / 2.0) ** 2).sum(axis=1).mean()
+    assert (facts["code_size"], facts["pca_squared_error"]["held_out"]) == (2, pytest.approx(linear, rel=1e-4))
 
 
 def test_neighbours_are_those_of_plain_distances():
@@ -160,6 +167,10 @@ def test_neighbours_are_those_of_plain_distances():
     query = subject.memory.codes(subject.patterns.held_out)[0][0]
     distance = ((codes - query) ** 2).sum(axis=1)
     np.testing.assert_allclose(np.sort(distance)[:5], distance[facts["by_code"][0] - 1], rtol=1e-5)
+    labels, own = subject.patterns.labels[0], subject.patterns.held_out_labels[0]
+    distances = ((subject.stored[None] - subject.held_out[:, None]) ** 2).sum(axis=2)
+    of_class = labels[np.argsort(distances, axis=1, kind="stable")[:, :5]] == own[:, None]
+    assert facts["precision"]["pixel"] == pytest.approx(of_class.mean())
 
 
 def test_feature_maps_are_torchs():

@@ -59,6 +59,13 @@ def test_mixtures_are_signs_of_sums():
     assert find(stored[0] * np.where(np.arange(40) < 20, 1, -1)).kind == states.OTHER
 
 
+def test_a_stored_inverse_is_a_stored_pattern():
+    find = states.kind_finder(np.concatenate([TWO, -TWO[:1]]))
+    assert find(TWO[0]) == (states.STORED, (1,))
+    assert find(-TWO[0]) == (states.STORED, (3,))
+    assert find(-TWO[1]) == (states.INVERSE, (-2,))
+
+
 def test_too_many_mixtures_are_not_told_from_other_states():
     assert list(states.mixtures_told(3, 100)) == [1, 3, 5]
     assert list(states.mixtures_told(40, 100)) == [1, 3]

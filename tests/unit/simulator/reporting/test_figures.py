@@ -61,7 +61,7 @@ def test_a_file_says_what_matplotlib_draws_to_a_tenth_of_a_point(tmp_path):
         for name, value in first.items():
             if name == "id" or name.endswith("href"):  # only what is referred to has a name, a short one
                 continue
-            atol = 0.0501 if name == "d" or value.startswith("translate") else 0.0
+            atol = 0.0501 if name in "dxy" or value.startswith("translate") else 0.0
             is_moved_by_x = name == "transform" and name not in second.attrib
             shown = f"{second.get('x')} 0" if is_moved_by_x else second.get(name, "")
             np.testing.assert_allclose(_numbers(shown), _numbers(value), rtol=0.0, atol=atol)

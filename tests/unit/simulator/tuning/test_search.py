@@ -13,8 +13,8 @@ def _run(config, value_of, trials=None):
     """Search with values by hand; return the trials, and what was asked for: [(rung, numbers, steps, seeds)]."""
     trials = [] if trials is None else trials
     asked, searching = [], search(config, trials)
-    wanted = next(searching, [])
-    while wanted:
+    wanted = next(searching, None)
+    while wanted is not None:
         asked.append((wanted[0].rung, [each.trial for each in wanted], wanted[0].steps, wanted[0].seeds))
         measured = {each.trial: value_of(each) for each in wanted}
         try:
@@ -66,6 +66,14 @@ def test_failed_trials_are_never_the_best_and_equal_ones_are_decided_by_number()
     trials, asked = _run(build(SMALL), lambda each: Measured(None, "it broke"))
     assert best_trial(trials) is None
     assert len(asked) == 2  # nothing is judged
+
+
+def test_where_all_trials_of_a_round_fail_the_next_round_begins():
+    config = build({**SMALL, "halving": "steps", "steps": 900})
+    trials, asked = _run(config, lambda each: Measured(*((None, "it broke") if 0 <= each.trial < 3 else (1.0,))))
+    assert asked[:2] == [(0, [0, 1, 2], 100, 4), (0, [3, 4, 5], 100, 4)]
+    assert asked[2:] == [(1, [3], 300, 4), (2, [3], 900, 4), (3, [3, DEFAULT], 900, 3)]
+    assert [trial["state"] for trial in trials] == ["failed"] * 3 + ["complete", "pruned", "pruned"]
 
 
 @pytest.mark.parametrize("kind", ["random", "tpe"])
