@@ -13,7 +13,7 @@ from simulator.core.scene import BarPanel, Panel
 from simulator.core.snapshots import ENDED, PredictSnapshot
 from simulator.reporting.predict_panels import panels_of
 from simulator.views.style import duration
-from simulator.views.window.scenes_page import Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
+from simulator.views.window.scenes_page import SceneProgress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
 LOOK_SECONDS = 1.0  # between looks into the lab
 READ_SHARE = 0.05  # of the time that is spent on reading what is measured
@@ -69,7 +69,7 @@ class PredictWindow:
         words += f"; now {snapshot.next_cell}" if snapshot.next_cell and not is_over else ""
         tabs = _tabs(self._panels)
         share = snapshot.n_done / max(snapshot.n_cells, 1)
-        self._window.show(tabs or newest_tabs(snapshot), Progress(words, share))
+        self._window.show(tabs or newest_tabs(snapshot), SceneProgress(words, share))
 
     def close(self) -> None:
         """Leave the last snapshot on the screen."""
@@ -124,7 +124,7 @@ class StoredComparisonPage(ScenesPage):
         self.title = f"{summary['run']}: {', '.join(summary['contestants'])} predict {summary['task']}"
         words = f"{summary['status']}, {summary['step']:,} of {summary['steps']:,} cells"
         share = summary["step"] / max(summary["steps"], 1)
-        self.show(_tabs(panels_of(summary)), Progress(words, share))
+        self.show(_tabs(panels_of(summary)), SceneProgress(words, share))
         return True
 
 

@@ -23,7 +23,7 @@ MOST_PANELS = 4  # side by side and below each other; more are scrolled to
 FACT_HEIGHT = 22  # units of a line of facts
 
 
-class Moment(NamedTuple):
+class SceneMoment(NamedTuple):
     """Panels at one moment of what went on."""
 
     name: str  # "40 % of the training"
@@ -34,11 +34,11 @@ class SceneTab(NamedTuple):
     """Panels under one name; several moments have a slider."""
 
     name: str
-    moments: Sequence[Moment]
+    moments: Sequence[SceneMoment]
 
 
-class Progress(NamedTuple):
-    """How far what is shown has come."""
+class SceneProgress(NamedTuple):
+    """Progress of what is shown."""
 
     words: str
     share: float  # from 0 to 1
@@ -47,7 +47,7 @@ class Progress(NamedTuple):
 
 def tab_of(name: str, panels: Sequence[Panel]) -> SceneTab:
     """Return a tab of panels without moments."""
-    return SceneTab(name, (Moment("", panels),))
+    return SceneTab(name, (SceneMoment("", panels),))
 
 
 class ScenesPage:
@@ -64,7 +64,7 @@ class ScenesPage:
 
     def __init__(self, title: str, command: str, tabs: Sequence[SceneTab] = (), notes: Sequence[str] = ()) -> None:
         self.title = title
-        self.progress: Progress | None = None
+        self.progress: SceneProgress | None = None
         self._command = command
         self._notes = notes
         self._first_panel = 0
@@ -84,7 +84,7 @@ class ScenesPage:
             ("PageUp, PageDown", "the panels before, the ones after"),
         )
 
-    def show(self, tabs: Sequence[SceneTab], progress: Progress | None = None) -> None:
+    def show(self, tabs: Sequence[SceneTab], progress: SceneProgress | None = None) -> None:
         """Take other panels; the tab of the same name stays chosen, and its moment where somebody chose one."""
         chosen = self._tabs.names[self._tabs.chosen] if self._tabs.names else ""
         self._scenes = [tab for tab in tabs if tab.moments]
@@ -161,7 +161,7 @@ class ScenesPage:
     def _index(self, tab: SceneTab) -> int:
         return min(self._at.get(tab.name, len(tab.moments) - 1), len(tab.moments) - 1)
 
-    def _moment(self) -> Moment:
+    def _moment(self) -> SceneMoment:
         tab = self._scenes[self._tabs.chosen]
         return tab.moments[self._index(tab)]
 
@@ -264,7 +264,7 @@ class ScenesWindow:
         """True until somebody closes the window."""
         return self._window.is_open
 
-    def show(self, tabs: Sequence[SceneTab], progress: Progress | None = None) -> None:
+    def show(self, tabs: Sequence[SceneTab], progress: SceneProgress | None = None) -> None:
         """Draw other panels; a closed window stays closed."""
         self.page.show(tabs, progress)
         self._window.redraw()
