@@ -203,7 +203,10 @@ class TuneLoop:
             self._reused += 1
 
     def _keep(self, key: JobKey, cell: JobRecord) -> None:
-        """Take a cell that has just ended."""
+        """Take a cell that has just ended; one that went on has the time of its beginning too.
+
+        Where that checkpoint was lost, as on a cluster's other machine, the beginning was trained again, uncounted.
+        """
         self._cells[key] = cell
         rung = next((each for each in self._wanted if key in self._keys[each.trial, each.rung]), None)
         if rung is not None and self._config.halving == "steps" and 0 < rung.rung < len(rungs_of(self._config)):

@@ -124,7 +124,10 @@ def _state_of(
         return str(trial["state"])
     pairs = [pair for pair in record.plan["pairs"] if pair["trial"] == trial["trial"]]
     keys = [JobKey(pair["key"], SeedRange(*span)) for pair in pairs for span in pair["spans"]]
-    if not any(key in cells or store.scratch(*key).exists() for key in keys):
+    folders = [
+        store.scratch(pair.get("goes_on", pair["key"]), SeedRange(*span)) for pair in pairs for span in pair["spans"]
+    ]
+    if not any(key in cells for key in keys) and not any(folder.exists() for folder in folders):
         return "waiting"
     return "running" if record.status == "running" and is_written(store.lab / "cells") else "interrupted"
 

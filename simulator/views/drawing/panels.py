@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
-from functools import lru_cache, singledispatch
+from functools import lru_cache, partial, singledispatch
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 LARGE_MATRIX = 20_000  # entries, from which on its shades are kept
 MAX_MATRIX_PIXELS = 1_000_000  # of them
+MAX_PICTURE_PIXELS = 2_000_000  # of small pictures that are kept, 4 bytes each
 MANY_CURVES = 6  # from which on they are thin
 LEAST_COLUMN = 56  # units of the width of a matrix's column, where there are few
 MAX_NAMES = 0.62  # of the width of facts, for their names
@@ -680,7 +681,8 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
             rect.top + int(row * (high + foot + canvas.px(6))),
         )
         place.size = (max(int(wide), 1), max(int(high), 1))
-        _draw_small(canvas, place, image, panel)
+        key = (Identity(panel), k, tuple(place.size))
+        canvas.surface.blit(_small_pictures.get(key, partial(_small_picture, canvas.scale, place, image, panel)), place)
         if k < len(panel.captions):
             canvas.text(
                 (place.centerx, place.bottom + 2), panel.captions[k], SMALL, FAINT, align="centre", width=int(wide)
@@ -705,7 +707,13 @@ def _tiling(
     return best
 
 
-def _draw_small(canvas: Canvas, place: Rect, image: Array, panel: PicturePanel) -> None:
+_small_pictures = KeptSurfaces(MAX_PICTURE_PIXELS)
+
+
+def _small_picture(scale: float, place: Rect, image: Array, panel: PicturePanel) -> Surface:
+    """Draw one picture of a panel, with its frame, on a surface of its own."""
+    canvas = Canvas(make_surface(*place.size), scale)
+    place = canvas.rect
     if image.dtype == np.uint8 and image.ndim == 3:
         surface = pygame_module().transform.scale(picture(image), place.size)
         canvas.surface.blit(surface, place.topleft)
@@ -714,6 +722,7 @@ def _draw_small(canvas: Canvas, place: Rect, image: Array, panel: PicturePanel) 
         values = np.asarray(image, np.float64)
         canvas.matrix(place, values, *panel.span, diverging=diverging, as_ink=panel.as_ink)
     canvas.frame(place, RULE)
+    return canvas.surface
 
 
 # points

@@ -44,7 +44,7 @@ COLORS = {  # what states can be coloured by -> the key of it in the atlas
 NUMBERS = ("value", "step", "visits")
 N_NEAREST = 6  # in the plane, shown on the map of rooms
 REACH = 9  # units around a point within which the pointer means it
-MAX_DRAWN = 8  # planes that are kept
+MAX_DRAWN = 8  # planes, and maps of rooms, that are kept
 MANY_STATES = 300  # from which on they are small
 MAX_MAP_HEIGHT = 0.62  # of the page
 
@@ -85,6 +85,7 @@ class AtlasPage:
         self._pixels = np.zeros((0, 2))  # of the states in the plane, as they were drawn
         self._plane_rect = pygame_module().Rect(0, 0, 0, 0)
         self._drawn: dict[Any, _DrawnPlane] = {}
+        self._grids: dict[Any, _DrawnGrid] = {}
         self._reach = REACH
         self._painted: dict[tuple[int, str], _Painted] = {}
         self._tabs = Tabs([str(found["method"]) for found in self._maps])
@@ -236,41 +237,51 @@ class AtlasPage:
         body.height = int(rect.height * MAX_MAP_HEIGHT)
         near = self._nearest(shown)
         below = (self._draw_grid if self._is_grid else self._draw_graph)(canvas, body, painted)
-        for place in self._places:
-            if any(state in shown for state in place.states):
+        for at in self._places if shown else ():
+            if any(state in shown for state in at.states):
                 for colour, width in ((PAPER, 5), (ORANGE, 3)):
                     if self._is_grid:
-                        canvas.frame(place.rect.inflate(4, 4), colour, width)
+                        canvas.frame(at.rect.inflate(4, 4), colour, width)
                     else:
-                        canvas.circle(place.rect.center, place.rect.width * 0.5 + canvas.px(3), colour, width)
-            elif any(state in near for state in place.states):
-                canvas.circle(place.rect.center, place.rect.width * 0.3, PAPER, 3)
-                canvas.circle(place.rect.center, place.rect.width * 0.3, INK, 1.5)
+                        canvas.circle(at.rect.center, at.rect.width * 0.5 + canvas.px(3), colour, width)
+            elif any(state in near for state in at.states):
+                canvas.circle(at.rect.center, at.rect.width * 0.3, PAPER, 3)
+                canvas.circle(at.rect.center, at.rect.width * 0.3, INK, 1.5)
         return below + canvas.px(14)
 
     def _draw_grid(self, canvas: Canvas, rect: Any, painted: _Painted) -> int:
+        key = (self._color, self._tabs.chosen, tuple(rect), canvas.scale)
+        drawn = self._grids.get(key)
+        if drawn is None:
+            if len(self._grids) >= MAX_DRAWN:
+                self._grids.clear()
+            drawn = self._grids[key] = self._paint_grid(canvas, rect, painted)
+        canvas.surface.blit(drawn.surface, rect.topleft)
+        self._places = drawn.places
+        return int(rect.top + drawn.surface.get_height())
+
+    def _paint_grid(self, canvas: Canvas, rect: Any, painted: _Painted) -> _DrawnGrid:
+        pygame = pygame_module()
         walls = np.asarray(self._data["map"]["walls"], np.bool_)
-        places = np.asarray(self._data["places"])
         rows, columns = walls.shape
         side = max(min(rect.width // columns, rect.height // rows), 1)
         image = np.where(walls[..., None], np.array(WALL, np.uint8), np.array(EMPTY, np.uint8))
         at_place: dict[tuple[int, int], list[int]] = {}
-        for state, (row, column) in enumerate(places.tolist()):
+        for state, (row, column) in enumerate(np.asarray(self._data["places"]).tolist()):
             if row >= 0 and column >= 0:
                 at_place.setdefault((row, column), []).append(state)
         for (row, column), states in at_place.items():
             image[row, column] = painted.colours[states[0]]
-        size = (side * columns, side * rows)
-        canvas.surface.blit(pygame_module().transform.scale(picture(image), size), rect.topleft)
-        self._places = [
-            _Place(pygame_module().Rect(rect.left + column * side, rect.top + row * side, side, side), tuple(states))
-            for (row, column), states in at_place.items()
-        ]
-        if side >= canvas.px(10):
-            for place in self._places:
-                canvas.frame(place.rect, RULE)
-        canvas.frame((*rect.topleft, *size), RULE)
-        return int(rect.top + size[1])
+        own = Canvas(make_surface(side * columns, side * rows), canvas.scale)
+        own.surface.blit(pygame.transform.scale(picture(image), own.rect.size), (0, 0))
+        places = []
+        for (row, column), states in at_place.items():
+            cell = pygame.Rect(column * side, row * side, side, side)
+            if side >= canvas.px(10):
+                own.frame(cell, RULE)
+            places.append(_Place(cell.move(rect.topleft), tuple(states)))
+        own.frame(own.rect, RULE)
+        return _DrawnGrid(own.surface, places)
 
     def _draw_graph(self, canvas: Canvas, rect: Any, painted: _Painted) -> int:
         rooms = np.asarray(self._data["map"]["rooms"], np.float64)
@@ -413,6 +424,13 @@ class _DrawnPlane(NamedTuple):
 
     surface: Any
     pixels: Array  # float64 [N, 2]
+
+
+class _DrawnGrid(NamedTuple):
+    """A map of rooms as it was drawn, and the cells with states."""
+
+    surface: Any
+    places: list[_Place]
 
 
 def _group_colour(group: int) -> Colour:

@@ -72,6 +72,7 @@ class ScenesPage:
         self._slider: Slider | None = None
         self._tabs = Tabs((), self._turn)
         self._scenes: list[SceneTab] = []
+        self._given: Sequence[SceneTab] | None = None
         self._focus = Focus([self._tabs])
         self.show(tabs)
 
@@ -86,11 +87,14 @@ class ScenesPage:
 
     def show(self, tabs: Sequence[SceneTab], progress: SceneProgress | None = None) -> None:
         """Take other panels; the tab of the same name stays chosen, and its moment where somebody chose one."""
+        self.progress = progress
+        if tabs is self._given:  # a slider that is being moved stays
+            return
+        self._given = tabs
         chosen = self._tabs.names[self._tabs.chosen] if self._tabs.names else ""
         self._scenes = [tab for tab in tabs if tab.moments]
         self._tabs.names = tuple(tab.name for tab in self._scenes)
         self._tabs.chosen = self._tabs.names.index(chosen) if chosen in self._tabs.names else 0
-        self.progress = progress
         self._place_slider()
 
     def draw(self, canvas: Canvas, rect: Any) -> None:
