@@ -81,7 +81,7 @@ class AsyncWorkspace(NamedTuple):
     self_field: Array  # float64 [S, B], a unit's own contribution to its field, times its state (ENERGIES)
 
 
-class Flip(NamedTuple):
+class UnitFlip(NamedTuple):
     """The cue, one unit that has changed, or the end of a sweep."""
 
     unit: int  # -1: the cue, or the end of a sweep
@@ -101,7 +101,7 @@ def settle(net: AsyncNetwork, state: AsyncState, streams: Array) -> None:
     parallel_for(lambda first, last: _settle_seeds(net, state, workspace, first, last), len(state.states))
 
 
-def flips(net: AsyncNetwork, state: AsyncState, streams: Array) -> Iterator[Flip]:
+def flips(net: AsyncNetwork, state: AsyncState, streams: Array) -> Iterator[UnitFlip]:
     """Settle one cue of one seed (S = Q = 1) as :func:`settle` does, unit by unit.
 
     ``state`` is up to date whenever a flip is yielded.
@@ -111,17 +111,17 @@ def flips(net: AsyncNetwork, state: AsyncState, streams: Array) -> Iterator[Flip
     """
     workspace = _make_workspace(net, state, streams)
     _begin(net, state, workspace)
-    yield Flip(-1, 0, float(state.energy[0, 0, 0]))
+    yield UnitFlip(-1, 0, float(state.energy[0, 0, 0]))
     max_iters = state.energy.shape[2] - 1
     for sweep in range(1, 1 + max_iters):
         _begin_sweep(workspace)
         place = 0
         while (place := _next_flip(net, state, workspace, place)) >= 0:
-            yield Flip(int(workspace.order[0, place]), sweep, float(_energy_now(net, state, workspace)))
+            yield UnitFlip(int(workspace.order[0, place]), sweep, float(_energy_now(net, state, workspace)))
             place += 1
         if _finish_sweep(net, state, workspace, sweep) == 0:
             return
-        yield Flip(-1, sweep, float(state.energy[0, 0, sweep]))
+        yield UnitFlip(-1, sweep, float(state.energy[0, 0, sweep]))
 
 
 def _make_workspace(net: AsyncNetwork, state: AsyncState, streams: Array) -> AsyncWorkspace:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.kinds import StoredKind
+from simulator.commands.live import window
 from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
 from simulator.commands.parsing.command import (
     DASH,
@@ -115,20 +116,11 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
     """
     if options.view != "window":
         return run(lambda: view_of(options, "tournament"))
-    from functools import partial
-
     from simulator.tournaments.watching import cells_in, panels_of_cell, play_cell
     from simulator.views.window.tournament_page import TournamentWindow
 
-    window = TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
-    try:
-        outcome = run(lambda: window)
-        if outcome.summary is not None and window.is_open:
-            console.print_status("the tournament is over; the window stays open until it is closed (q)")
-            window.stay()
-    finally:
-        window.shut()
-    return outcome
+    view = TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
+    return window.follow(view, run, "tournament")
 
 
 def stored_page(name: str, lab: str) -> TournamentPage:

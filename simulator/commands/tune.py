@@ -68,17 +68,17 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
     if options.view != "window":
         return run(lambda: view_of(options, "tune"))
     from simulator.tuning.summary import summary, trial_estimates
-    from simulator.views.window.intervals import Interval
-    from simulator.views.window.tune_page import Standing, TuneWindow
+    from simulator.views.window.intervals import ValueInterval
+    from simulator.views.window.tune_page import TuneStanding, TuneWindow
 
     known: dict[Any, Any] = {}
 
-    def read(name: str) -> Standing | None:
+    def read(name: str) -> TuneStanding | None:
         with contextlib.suppress(StoreError, StoreFailure, OSError), CellStore(lab) as store:
             found = trial_estimates(store, name, known)
             ends = [(each.value, each.low, each.high) for each in found.values()]
-            intervals = [Interval(*(math.nan if end is None else float(end) for end in each)) for each in ends]
-            return Standing(summary(store, name), dict(zip(found, intervals, strict=True)))
+            intervals = [ValueInterval(*(math.nan if end is None else float(end) for end in each)) for each in ends]
+            return TuneStanding(summary(store, name), dict(zip(found, intervals, strict=True)))
         return None
 
     return window.follow(TuneWindow(read, window.typed(), options.scale), run, "tuning")

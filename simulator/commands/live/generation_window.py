@@ -8,7 +8,7 @@ from simulator import console
 from simulator.commands.live.window import typed
 from simulator.recall.generation import GenerationStudy
 from simulator.reporting import generation
-from simulator.views.window.scenes_page import Moment, Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
+from simulator.views.window.scenes_page import SceneMoment, SceneProgress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
 
 class GenerationWindow:
@@ -33,7 +33,7 @@ class GenerationWindow:
 
     def pause(self, label: str, share: float) -> None:
         """Say how far a memory's learning has come."""
-        self._window.show(self._tabs, Progress(f"{label} learns, {share:.0%}", share))
+        self._window.show(self._tabs, SceneProgress(f"{label} learns, {share:.0%}", share))
 
     def stay(self) -> None:
         """Show what came of it until the window is closed."""
@@ -57,7 +57,7 @@ def generation_tabs(study: GenerationStudy) -> list[SceneTab]:
         if memory.moments:
             followed = [generation.followed_panel(memory, study)] if len(memory.moments) > 1 else []
             moments = [
-                Moment(
+                SceneMoment(
                     f"{moment.share:.0%} of the training", [generation.sample_panel(memory, moment, study), *followed]
                 )
                 for moment in memory.moments

@@ -50,7 +50,7 @@ MAX_MAP_HEIGHT = 0.62  # of the page
 
 
 class _Place(NamedTuple):
-    """Where a state is on the map of rooms: a cell of a grid, or the disc of a room."""
+    """Place of states on the map of rooms: a cell of a grid, or the disc of a room."""
 
     rect: Any
     states: tuple[int, ...]

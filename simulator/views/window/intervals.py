@@ -12,7 +12,7 @@ from simulator.views.drawing.canvas import Canvas
 from simulator.views.drawing.colours import BLUE, EMPTY, Colour
 
 
-class Interval(NamedTuple):
+class ValueInterval(NamedTuple):
     """A number with the ends of its interval; NaN where it is not known."""
 
     value: float
@@ -20,7 +20,7 @@ class Interval(NamedTuple):
     high: float = math.nan
 
 
-def axis_of(intervals: Iterable[Interval]) -> tuple[float, float]:
+def axis_of(intervals: Iterable[ValueInterval]) -> tuple[float, float]:
     """Return the lowest and the highest finite number."""
     ends = np.array([*intervals], np.float64).reshape(-1, 3)
     finite = ends[np.isfinite(ends)]
@@ -34,7 +34,7 @@ def draw_interval(
     canvas: Canvas,
     ends: tuple[int, int],
     y: float,
-    interval: Interval,
+    interval: ValueInterval,
     axis: tuple[float, float],
     colour: Colour = BLUE,
 ) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from simulator.core.scene import BarPanel, Panel
 from simulator.core.snapshots import ENDED, PredictSnapshot
 from simulator.views.style import duration
-from simulator.views.window.scenes_page import News, Progress, ScenesPage, ScenesWindow, SceneTab, tab_of
+from simulator.views.window.scenes_page import News, SceneProgress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
 READ_SHARE = 0.05  # of the time that is spent on reading what is measured
 
@@ -76,7 +76,7 @@ class PredictWindow:
         words += f"; now {snapshot.next_cell}" if snapshot.next_cell and not is_over else ""
         tabs = _tabs(self._panels)
         share = snapshot.n_done / max(snapshot.n_cells, 1)
-        self._window.show(tabs or newest_tabs(snapshot), Progress(words, share))
+        self._window.show(tabs or newest_tabs(snapshot), SceneProgress(words, share))
 
     def close(self) -> None:
         """Leave the last snapshot on the screen."""
@@ -106,7 +106,7 @@ def stored_page(
         found = read()
         if found is None:
             return None
-        progress = Progress(
+        progress = SceneProgress(
             f"{found.status}, {found.step:,} of {found.steps:,} cells", found.step / max(found.steps, 1)
         )
         return News(found.title, _tabs(found.panels), progress, found.status in ENDED)

@@ -26,7 +26,7 @@ LOOK_SHARE = 0.05  # of the time that is spent on them
 FACT_HEIGHT = 22  # units of a line of facts
 
 
-class Moment(NamedTuple):
+class SceneMoment(NamedTuple):
     """Panels at one moment of what went on."""
 
     name: str  # "40 % of the training"
@@ -37,11 +37,11 @@ class SceneTab(NamedTuple):
     """Panels under one name; several moments have a slider."""
 
     name: str
-    moments: Sequence[Moment]
+    moments: Sequence[SceneMoment]
 
 
-class Progress(NamedTuple):
-    """How far what is shown has come."""
+class SceneProgress(NamedTuple):
+    """Progress of what is shown."""
 
     words: str
     share: float  # from 0 to 1
@@ -59,7 +59,7 @@ class News(NamedTuple):
 
 def tab_of(name: str, panels: Sequence[Panel]) -> SceneTab:
     """Return a tab of panels without moments."""
-    return SceneTab(name, (Moment("", panels),))
+    return SceneTab(name, (SceneMoment("", panels),))
 
 
 class ScenesPage:
@@ -84,7 +84,7 @@ class ScenesPage:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.title = title
-        self.progress: Progress | None = None
+        self.progress: SceneProgress | None = None
         self._command = command
         self._notes = notes
         self._first_panel = 0
@@ -115,7 +115,7 @@ class ScenesPage:
             ("PageUp, PageDown", "the panels before, the ones after"),
         )
 
-    def show(self, tabs: Sequence[SceneTab], progress: Progress | None = None) -> None:
+    def show(self, tabs: Sequence[SceneTab], progress: SceneProgress | None = None) -> None:
         """Take other panels; the tab of the same name stays chosen, and its moment where somebody chose one."""
         self.progress = progress
         if tabs is self._given:  # a slider that is being moved stays
@@ -206,7 +206,7 @@ class ScenesPage:
     def _index(self, tab: SceneTab) -> int:
         return min(self._at.get(tab.name, len(tab.moments) - 1), len(tab.moments) - 1)
 
-    def _moment(self) -> Moment:
+    def _moment(self) -> SceneMoment:
         tab = self._scenes[self._tabs.chosen]
         return tab.moments[self._index(tab)]
 
@@ -309,7 +309,7 @@ class ScenesWindow:
         """True until somebody closes the window."""
         return self._window.is_open
 
-    def show(self, tabs: Sequence[SceneTab], progress: Progress | None = None) -> None:
+    def show(self, tabs: Sequence[SceneTab], progress: SceneProgress | None = None) -> None:
         """Draw other panels; a closed window stays closed."""
         self.page.show(tabs, progress)
         self._window.redraw()

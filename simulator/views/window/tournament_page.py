@@ -17,7 +17,7 @@ from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration, number
 from simulator.views.window.app import Window
-from simulator.views.window.intervals import Interval, axis_of, draw_interval
+from simulator.views.window.intervals import ValueInterval, axis_of, draw_interval
 from simulator.views.window.widgets import is_key
 
 ROW = 26  # units of a line of the leaderboard
@@ -356,7 +356,7 @@ def _draw_division(canvas: Canvas, rect: Any, rows: Sequence[Standing], y: float
     columns = {"tier": rect.left, "contestant": rect.left + px(40)}
     left = columns["contestant"] + names + px(14)
     right = rect.right - px(130)
-    strengths = [Interval(row.strength, row.strength_low, row.strength_high) for row in rows]
+    strengths = [ValueInterval(row.strength, row.strength_low, row.strength_high) for row in rows]
     axis = axis_of(strengths)
     for word, x in columns.items():
         canvas.text((x, y), word, SMALL, FAINT)

@@ -16,7 +16,7 @@ from simulator.views.drawing.colours import BLUE, CHOSEN, FAINT, INK, ORANGE, RU
 from simulator.views.drawing.panels import draw_axes, draw_panel
 from simulator.views.style import duration, number
 from simulator.views.window.app import Window
-from simulator.views.window.intervals import Interval, axis_of, draw_interval
+from simulator.views.window.intervals import ValueInterval, axis_of, draw_interval
 from simulator.views.window.scenes_page import draw_progress
 from simulator.views.window.widgets import HEIGHT, Focus, Tabs, is_key, is_with_modifier
 
@@ -26,11 +26,11 @@ READ_SHARE = 0.05  # of the time that is spent on reading what is stored
 STATES = ("complete", "pruned", "failed", "running", "interrupted", "waiting")
 
 
-class Standing(NamedTuple):
-    """What is stored of a tuning."""
+class TuneStanding(NamedTuple):
+    """Stored part of a tuning, as it is now."""
 
     summary: Mapping[str, Any]  # the JSON object of ``engram tune``
-    intervals: Mapping[int, Interval]  # trial -> its newest value over its seeds
+    intervals: Mapping[int, ValueInterval]  # trial -> its newest value over its seeds
 
 
 class TunePage:
@@ -49,7 +49,7 @@ class TunePage:
     def __init__(self, command: str) -> None:
         self.title = "engram tune"
         self.snapshot: TuneSnapshot | None = None
-        self._standing: Standing | None = None
+        self._standing: TuneStanding | None = None
         self._trials: list[Mapping[str, Any]] = []  # the best first
         self._command = command
         self._chosen = -1  # number of the trial that somebody chose; -1: the best one
@@ -57,7 +57,7 @@ class TunePage:
         self._tabs = Tabs(())
         self._focus = Focus([self._tabs])
 
-    def show(self, snapshot: TuneSnapshot | None, standing: Standing | None) -> None:
+    def show(self, snapshot: TuneSnapshot | None, standing: TuneStanding | None) -> None:
         """Take what is known by now; None: nothing new."""
         self.snapshot = snapshot or self.snapshot
         if self.snapshot is not None:
@@ -94,10 +94,10 @@ class TunePage:
                 return True
         return False
 
-    def _interval(self, trial: Mapping[str, Any]) -> Interval:
+    def _interval(self, trial: Mapping[str, Any]) -> ValueInterval:
         """Return the newest value of a trial, with its interval where that is known by now."""
         intervals = self._standing.intervals if self._standing is not None else {}
-        return intervals.get(trial["trial"], Interval(trial["values"][-1]))
+        return intervals.get(trial["trial"], ValueInterval(trial["values"][-1]))
 
     def _shown(self) -> Mapping[str, Any]:
         """Return the trial that is chosen, or the best one."""
@@ -225,7 +225,7 @@ class TunePage:
             words += "" if low is None or high is None else f" [{number(low)}, {number(high)}]"
             canvas.text((rect.left + px(4), y + px(2)), words, SIZE, INK, width=rect.width)
 
-    def _draw_by_trial(self, canvas: Canvas, rect: Any, standing: Standing) -> None:
+    def _draw_by_trial(self, canvas: Canvas, rect: Any, standing: TuneStanding) -> None:
         """Draw the objective of every trial with its interval, and the best complete one so far."""
         canvas.text(rect.topleft, f"{standing.summary['objective']} by trial", TITLE, face="bold")
         body = rect.copy()
@@ -303,8 +303,8 @@ def _point_words(point: Mapping[str, Any]) -> str:
     return "  ".join(f"{name} {number(v) if isinstance(v, float) else v}" for name, v in shown.items())
 
 
-def _interval_of(found: Mapping[str, Any]) -> Interval:
-    return Interval(*(math.nan if found[name] is None else found[name] for name in ("value", "low", "high")))
+def _interval_of(found: Mapping[str, Any]) -> ValueInterval:
+    return ValueInterval(*(math.nan if found[name] is None else found[name] for name in ("value", "low", "high")))
 
 
 class TuneWindow:
@@ -322,7 +322,7 @@ class TuneWindow:
 
     def __init__(
         self,
-        read: Callable[[str], Standing | None],
+        read: Callable[[str], TuneStanding | None],
         command: str,
         scale: str = "auto",
         clock: Callable[[], float] = time.monotonic,

@@ -11,7 +11,7 @@ import pytest
 from simulator.commands.main import main
 from simulator.core.scene import BarPanel, CurvePanel, PicturePanel, TextPanel
 from simulator.views.window.app import Window
-from simulator.views.window.scenes_page import Moment, Progress, ScenesPage, SceneTab, tab_of
+from simulator.views.window.scenes_page import SceneMoment, SceneProgress, ScenesPage, SceneTab, tab_of
 from tests.helpers.drawn_pages import check_picture, draw_page, press
 
 pytest.importorskip("pygame")
@@ -29,7 +29,7 @@ CURVE = CurvePanel("modes", np.arange(4.0), np.array([[1.0, 2.0, 2.5, 3.0]]), ("
 BARS = BarPanel("energies", ("stored 1", "random"), np.array([-2.0, 0.5]))
 FACTS = TextPanel("kinds", {"stored": "2 fixed points", "other": "0"})
 TABS = (
-    SceneTab("Samples", [Moment(f"{k}0 %", [samples(k), CURVE]) for k in (1, 2, 3)]),
+    SceneTab("Samples", [SceneMoment(f"{k}0 %", [samples(k), CURVE]) for k in (1, 2, 3)]),
     tab_of("All", [samples(0), CURVE, BARS, FACTS, BARS]),
     SceneTab("Empty", ()),
 )
@@ -40,7 +40,7 @@ def test_the_newest_moment_is_shown_until_somebody_chooses_one():
     assert page._moment().name == "30 %"
     press(page, "[")
     assert page._moment().name == "20 %"
-    page.show([SceneTab("Samples", [*TABS[0].moments, Moment("40 %", [CURVE])])])
+    page.show([SceneTab("Samples", [*TABS[0].moments, SceneMoment("40 %", [CURVE])])])
     assert page._moment().name == "20 %"
     for _ in range(5):
         press(page, "]")
@@ -62,7 +62,7 @@ def test_tabs_are_kept_by_name_and_panels_are_scrolled_to():
     draw_page(page)
     press(page, "1")
     assert page._first_panel == 0
-    page.show([], Progress("learns, 10 %", 0.1))
+    page.show([], SceneProgress("learns, 10 %", 0.1))
     draw_page(page)
     assert not press(page, "]")
 
@@ -70,7 +70,7 @@ def test_tabs_are_kept_by_name_and_panels_are_scrolled_to():
 @pytest.mark.parametrize("key", ["1", "2"])
 def test_pictures(key):
     page = ScenesPage("vae generates digits", "engram generate vae digits", notes=["a note about what was stored"])
-    page.show(TABS, Progress("vae learns, 30 %", 0.3))
+    page.show(TABS, SceneProgress("vae learns, 30 %", 0.3))
     draw_page(page)
     press(page, key)
     check_picture(draw_page(page), GOLDEN / f"scenes-{key}-1.png")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.views.window.intervals import Interval
-from simulator.views.window.tune_page import Standing, TunePage, TuneWindow, setting_panel
+from simulator.views.window.intervals import ValueInterval
+from simulator.views.window.tune_page import TunePage, TuneStanding, TuneWindow, setting_panel
 from tests.helpers.drawn_pages import check_picture, click, draw_page, press
 from tests.unit.simulator.views.test_tune import SNAPSHOT
 
@@ -42,8 +42,8 @@ def standing(judged=None):
         {"name": "agent.step_size", "low": 1e-6, "high": 1.0, "log": True, "values": []},
     ]
     summary = {"trials": trials, "space": space, "objective": "iqm", "judged": judged, "best": {"trial": 2}}
-    intervals = {0: Interval(0.5, 0.4, 0.65), 1: Interval(0.1, 0.05, 0.2), 2: Interval(0.7, 0.6, 0.9)}
-    return Standing(summary, intervals)
+    intervals = {0: ValueInterval(0.5, 0.4, 0.65), 1: ValueInterval(0.1, 0.05, 0.2), 2: ValueInterval(0.7, 0.6, 0.9)}
+    return TuneStanding(summary, intervals)
 
 
 def page_of(judged=None):
