@@ -53,7 +53,7 @@ class News(NamedTuple):
 
     title: str
     tabs: Sequence[SceneTab]
-    progress: Progress
+    progress: SceneProgress
     is_over: bool  # nothing will follow
 
 
@@ -97,7 +97,7 @@ class ScenesPage:
         self._look = look
         self._clock = clock
         self._next_look = -math.inf
-        self._news: Progress | None = None
+        self._news: SceneProgress | None = None
         self.show(tabs)
         self.poll()
 
