@@ -34,7 +34,7 @@ METHODS = {
     "logistic_regression": "multinomial logistic regression on the pixels",
     "nearest": "the class of the nearest labelled picture",
 }
-DEFAULT = ("autoencoder", "deep_belief", *METHODS)
+DEFAULT = ("deep_belief", *METHODS)
 N_ROC = 51  # points of a ROC curve
 
 

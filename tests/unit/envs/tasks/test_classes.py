@@ -190,4 +190,4 @@ def test_a_memory_without_an_encoder_is_refused():
     )
     with pytest.raises(ValueError, match=r"^nearest_neighbor: it has no encoder of dense layers"):
         make([0], QUICK).check(contestant)
-    assert classes.DEFAULT[0] == "autoencoder"
+    assert classes.DEFAULT[0] == "deep_belief"
