@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -177,6 +179,13 @@ def test_patterns_are_generated_and_found():
     cues = patterns.copy()
     cues[:, :, 5] *= -1
     assert (memory.recall(cues).patterns * patterns).mean() > 0.6  # chance is 0; generators are not exact
+    by_mean = gan.make(PatternSpec((4, 4)), seed_list(2), replace(config, estimate="posterior_mean"))
+    by_mean.restore(memory.state())
+    found = by_mean.recall(cues)
+    assert (found.patterns * patterns).mean() > 0.6
+    steps = list(by_mean.trajectory(1, cues[1, 0]))
+    np.testing.assert_array_equal(steps[-1].pattern, found.patterns[1, 0])
+    assert steps[-1].energy == pytest.approx(found.energy[1, 0, -1])
 
 
 @pytest.mark.parametrize(
