@@ -127,7 +127,7 @@ def _reconstruction_tables(facts: Mapping[str, Any]) -> list[Table]:
     for name, key in (("this memory", "squared_error"), ("PCA", "pca_squared_error")):
         rows.append([name, *(f"{facts[key][kind]:.3f}" for kind in ("stored", "held_out"))])
     title = f"squared error of patterns decoded from codes of {plural(facts['code_size'], 'number')}"
-    note = "summed over the units, which count from 0 to 1; of linear codes PCA has the least for stored ones"
+    note = "summed over the units, which count from 0 to 1; no linear code has less than PCA on the stored ones"
     return [Table(title, ["", "stored", "held out"], rows, [note])]
 
 
