@@ -13,7 +13,8 @@ from scipy.special import entr
 
 from memory.boltzmann.enumeration import clamped_phase, energy, free_moments
 from memory.boltzmann.gibbs import GibbsChains, anneal, geometric_schedule, make_chains
-from memory.boltzmann.training import BoltzmannLearning, BoltzmannParams, is_exact, train
+from memory.boltzmann.training import RULES, BoltzmannLearning, BoltzmannParams, is_exact, train
+from memory.common.sizing import sized
 from memory.common.validation import check, check_evidence, check_known, hold, one_cue
 from simulator.core import rng
 from simulator.core.field_types import Count, CountOrZero, Positive
@@ -96,7 +97,7 @@ class BoltzmannMemory:
         self.recall_mode: str = config.recall_mode
         self._spec = spec
         self._seeds = list(seed_list)
-        self._config = config
+        self._config = replace(config, learn=sized(config.learn, RULES, n))
         self._params = BoltzmannParams(np.zeros((n_seeds, n, n), np.float32), np.zeros((n_seeds, n), np.float32))
         self._streams = rng.pcg64_states(self._seeds, "recall")
 
