@@ -51,7 +51,7 @@ class BoltzmannLearning(PhaseLearning):
     """chains continue from the previous update instead of beginning at the patterns"""
 
 
-RULES = {"updates": SizeRule(500, by_units=0.715), "learning_rate": SizeRule(5e-3, by_units=-0.64)}
+RULES = {"updates": SizeRule(500, by_units=0.575), "learning_rate": SizeRule(5e-3, by_units=-0.5)}
 
 
 class BoltzmannParams(NamedTuple):
