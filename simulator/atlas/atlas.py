@@ -35,7 +35,7 @@ def atlas_of(states: States, config: AtlasConfig, seed: int) -> dict[str, Any]:
     _check(states, config)
     truth = states.classes if states.classes is not None else states.rooms
     n_truth = 0 if truth is None else len(np.unique(truth[truth >= 0]))
-    n_clusters = config.clusters or (n_truth if n_truth > 1 else DEFAULT_CLUSTERS)
+    n_clusters = config.clusters or (n_truth if n_truth > 1 else min(DEFAULT_CLUSTERS, len(states)))
     if n_clusters > len(states):
         raise ValueError(f"--clusters {n_clusters}: {states.title}, expected at most as many clusters as states")
     request = Request(states, config, seed, n_clusters)

@@ -65,7 +65,7 @@ class AtlasConfig:
     dims: CountOrZero = 0
     """numbers of a state in a map; 0: 2, and 16 where walks are embedded"""
     clusters: CountOrZero = 0
-    """clusters; 0: as many as there are rooms or classes, else 4"""
+    """clusters; 0: as many as there are rooms or classes, else 4, or fewer where there are fewer states"""
     neighbors: Count = 10
     """nearest states that lle, laplacian, umap and trustworthiness look at"""
     linkage: Literal["ward", "average", "complete", "single"] = "ward"

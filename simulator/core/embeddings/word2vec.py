@@ -4,15 +4,16 @@ Every state has a vector w; every context a vector c. With h the vector of a sta
 around it (CBOW), the score of a state j to be predicted is h . c_j, and with sigma the logistic function
 
 ==================  ===========================================================================  =====================
-objective           gives a state j the probability                                              its optimum, all D
+objective           gives a state j the probability                                              optimum, D at least N
 ==================  ===========================================================================  =====================
 ``softmax``         exp(h . c_j) / sum over all of them                                          p(j | i)
-``hierarchical``    product over the inner nodes n of j's path in a Huffman tree of sigma(+- h . c_n)  p(j | i)
-``negative``        none: sigma(h . c_j) for a pair that occurs, sigma(-h . c_j) for each of k    log(p(j | i) /
+``hierarchical``    product over the nodes n of j's path in a Huffman tree of sigma(+- h . c_n)  p(j | i)
+``negative``        none: sigma(h . c_j) for a pair that occurs, sigma(-h . c_j) for each of k   log(p(j | i) /
                     drawn by q(j), in proportion to count^power                                  (k q(j)))
 ==================  ===========================================================================  =====================
 
-With power = 1 the last is the pointwise mutual information less log k (Levy and Goldberg 2014).
+The optima are skip-gram's, with p(j | i) the share of j in what the walks have around i. With power = 1 and long walks
+the last is the pointwise mutual information less log k (Levy and Goldberg 2014).
 
 Departures: windows have their full size at every state (the original draws one, which weighs near states more), so the
 optimum is that of the counts of :func:`simulator.core.embeddings.walks.cooccurrence`; CBOW's gradient is divided among

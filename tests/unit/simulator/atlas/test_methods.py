@@ -33,3 +33,11 @@ def test_walks_that_are_cut_have_the_expectation_of_their_length():
 def test_states_that_cannot_be_drawn(vectors, said):
     with pytest.raises(ValueError, match=said):
         atlas_of(States("codes", "memory", "recalled", vectors), AtlasConfig(method=("pca",)), 0)
+
+
+def test_three_states_are_drawn_by_default():
+    (found,) = atlas_of(States("three", "env", "place", np.diag([1.0, 2.0, 3.0])), AtlasConfig(method=("pca",)), 0)[
+        "maps"
+    ]
+    assert found["n_clusters"] == 3
+    assert np.isfinite(found["plane"]).all()
