@@ -681,7 +681,7 @@ def _pictures(panel: PicturePanel, canvas: Canvas, rect: Rect, pointer: Pointer)
             rect.top + int(row * (high + foot + canvas.px(6))),
         )
         place.size = (max(int(wide), 1), max(int(high), 1))
-        key = (Identity(panel), k, tuple(place.size))
+        key = (ObjectKey(panel), k, tuple(place.size))
         canvas.surface.blit(_small_pictures.get(key, partial(_small_picture, canvas.scale, place, image, panel)), place)
         if k < len(panel.captions):
             canvas.text(
