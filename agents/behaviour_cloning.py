@@ -39,6 +39,7 @@ from simulator.core import rng
 from simulator.core.demonstrations import Demonstrations, read_demonstrations
 from simulator.core.field_types import Count
 from simulator.core.jit import jit, parallel_for
+from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, EnvSpec, Metrics, State, Step
 
 TRAINABLE = False
@@ -364,8 +365,10 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Clone:
     """Make clones for discrete or vector observations, fitted to the demonstrations.
 
     Raises:
-        ValueError: spaces that it cannot take, or demonstrations that cannot be read or are of another environment.
+        ValueError: spaces or a setting that it cannot take, or demonstrations that cannot be read or are of another
+            environment.
     """
+    check_rule(config.optimizer, "agent.optimizer")
     seeds = list(seed_list)
     actions = make_action_adapter(spec, _NAME)
     seen = make_observation_adapter(spec, _NAME, normalize=True)

@@ -53,6 +53,7 @@ from simulator.reporting import predict, race, recall, runs, tournament
 from simulator.reporting.tables import Table, significant
 
 ROOT = Path(__file__).parents[1]
+MIN_SEEDS = 5  # with fewer the worst and the best stand for an interval
 FOLDERS = {
     "agents": "agents",
     "memories": "memory",
@@ -239,7 +240,9 @@ def _full_size(name: str, part: str = "") -> str:
         else:
             hears = {"noise_aware": "yes"}.get(cell["recall_mode"], "no")
             scores = [_spread(cell["overlap"]), _spread(cell["exact"])]
-            if found["seeds"] == 1:  # the cues of one seed
+            if 1 < found["seeds"] < MIN_SEEDS:
+                scores = [_extremes(cell["overlap"]), _extremes(cell["exact"])]
+            elif found["seeds"] == 1:  # the cues of one seed
                 n_exact = round(cell["exact"]["mean"] * found["cues"])
                 share = stats.binomtest(n_exact, found["cues"]).proportion_ci(method="wilson")
                 scores[1] += f" [{share.low:.3f}, {share.high:.3f}]"
@@ -250,6 +253,11 @@ def _full_size(name: str, part: str = "") -> str:
         return _table(("memory", "precision at 5 of codes", "of pixels", "error of held-out pictures"), rows)
     costs = ("values kept", "CPU s, store", "CPU s, recall", "peak MB")
     return _table(("memory", "hears the corruption", "overlap m", "exact", *costs), rows)
+
+
+def _extremes(found: dict[str, Any]) -> str:
+    """Mean over seeds, and the worst and the best of them."""
+    return f"{found['mean']:.3f} ({min(found['per_seed']):.3f} to {max(found['per_seed']):.3f})"
 
 
 def _spread(found: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ inequalities"; Gardner 1988, "The space of interactions in neural network models
   symmetry there is no energy that falls, and longer cycles end after ``max_iters``.
 * Energy: -sum_i s_i h_i / |w_i|, minus the sum of Gardner's stabilities; it need not fall during recall.
 
-Departure: Gardner's margin is relative to |w_i|; here it is in units of corrections, as in ``hopfield`` with rule =
-perceptron, whose weights are symmetric.
+Departure: Gardner's margin is relative to |w_i|; here it is that of the field x_i h_i itself, as in ``hopfield`` with
+rule = perceptron, whose weights are symmetric.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Config:
     """Settings of perceptrons."""
 
     margin: NonNegative = 8.0
-    """least x_i h_i of every unit in every pattern, in corrections of size 1 / N each"""
+    """least x_i h_i of every unit in every pattern; a correction by a pattern adds (N - 1) / N, about 1, to its own"""
     n_epochs: Count = 1_000
     """epochs of learning at most"""
     recall_mode: Literal["single_pass", "fixed_point", "noise_aware"] = "fixed_point"

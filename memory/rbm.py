@@ -34,16 +34,10 @@ N_HIDDEN_RULES = (SizeRule(128, by_units=0.55), SizeRule(128, by_patterns=0.3)) 
 
 PRESETS = {
     "rbm-plain": {
-        "description": "plain contrastive divergence, and one pass up and down",
+        "description": "plain contrastive divergence; passes up and down until nothing moves",
         "memory": {
-            "recall_mode": "single_pass",
-            "learn": {
-                "centered": False,
-                "batch_likelihood_weight": 0.0,
-                "input_noise": 0.0,
-                "learning_rate": 0.05,
-                "updates": 2_000,
-            },
+            "recall_mode": "fixed_point",
+            "learn": {"centered": False, "batch_likelihood_weight": 0.0, "input_noise": 0.0},
         },
     },
 }

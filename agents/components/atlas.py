@@ -172,7 +172,10 @@ class Atlas:
         different, place = np.unique(self._collected[i], axis=0, return_inverse=True)
         landmarks = different
         if len(different) > most:
-            landmarks, of_different = cluster(different.astype(np.float64), most, stream)
+            own = np.random.Generator(
+                np.random.PCG64(rng.sequence(seed, "embedding", 0))
+            )  # skip-gram draws from the other
+            landmarks, of_different = cluster(different.astype(np.float64), most, own)
             place = of_different[place]
         ends = np.flatnonzero(self._ended[i]) + 1
         walks = rows_of([walk for walk in np.split(place.reshape(-1), ends) if len(walk)])
@@ -224,7 +227,9 @@ def nearest_landmark(patterns: Array, landmarks: Array, is_class: bool) -> Array
 
 
 def cluster(points: Array, n_clusters: int, stream: np.random.Generator) -> tuple[Array, Array]:
-    """Run Lloyd's k-means from several starts by k-means++ (Arthur and Vassilvitskii 2007), on one thread.
+    """Run ten rounds of Lloyd's k-means from several starts by k-means++ (Arthur and Vassilvitskii 2007).
+
+    SciPy's does so on one thread: the numbers do not depend on how many there are.
 
     Returns:
         Means float64 [K, N] of the clusters that have points, and the cluster of every point, int64 [P].

@@ -37,6 +37,7 @@ from agents.common.networks.panels import outputs_of
 from agents.common.spaces import is_image, make_observation_adapter
 from simulator.core import rng
 from simulator.core.jit import jit, parallel_for
+from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, EnvSpec, State
 from simulator.core.scene import Panel
 
@@ -185,8 +186,9 @@ class RandomNetwork(NamedTuple):
         """Make networks of an environment's observations.
 
         Raises:
-            ValueError: observations that are no numbers.
+            ValueError: observations that are no numbers, or a constant that the update rule does not have.
         """
+        check_rule(self.config.optimizer, "agent.intrinsic.optimizer")
         return Distillation(spec, seed_list, self.config)
 
 

@@ -39,6 +39,7 @@ from simulator.core.components import Encoder, Intrinsic, Model
 from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, Share
+from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, Rollout, State, Step
 from simulator.core.scene import BarPanel, Panel, action_names
 from simulator.core.vector_batch import VectorBatch
@@ -524,6 +525,7 @@ def build(spec: EnvSpec, seed_list: Sequence[int], config: Config, first_layers:
     Raises:
         ValueError: as :func:`make`.
     """
+    check_rule(config.optimizer, "agent.optimizer")
     assert config.batch_size is not None
     if config.batch_size > config.buffer_size:
         raise ValueError(

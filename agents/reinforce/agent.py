@@ -26,6 +26,7 @@ from simulator.core.components import Recurrence as RecurrenceSocket
 from simulator.core.devices import device
 from simulator.core.field_types import Count, CountOrZero, NonNegative, Positive, Share
 from simulator.core.jit import specialize
+from simulator.core.optimizers import check_rule
 from simulator.core.protocols import Array, EnvSpec, Metrics, PolicyArrays, State, Step
 from simulator.core.scene import BarPanel, Panel, TextPanel, action_names
 
@@ -416,6 +417,8 @@ def build(
         ValueError: as :func:`make`.
     """
     config = resolved(config)
+    check_rule(config.optimizer, "agent.optimizer")
+    check_rule(config.value_optimizer, "agent.value_optimizer")
     recurrence = recurrence_of(config.recurrence)
     shape = spec.observation.shape
     if not torch:

@@ -19,11 +19,11 @@ one of a single hidden layer, and refused for more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_training
-from memory.common.sizing import SizeRule, sized
+from memory.common.sizing import SizeRule, grown, sized
 from simulator.core.field_types import Count, NonNegative, PartShare
 from simulator.core.memories import PatternSpec
 
@@ -38,6 +38,8 @@ class Config(DenoisingConfig):
     hidden: tuple[LayerWidth, ...] = ()
     """units of the layers from the pattern to the code, which is the last; the layers back mirror them; (): two, whose
     widths follow the number of units"""
+    hidden_growth: NonNegative = 0.0
+    """power of N / 64 by which widths given as `hidden` grow where a pattern has N > 64 units; 0: they do not"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
     """activation of hidden units"""
     linear_code: bool = False
@@ -49,7 +51,8 @@ class Config(DenoisingConfig):
     sparsity_weight: NonNegative = 0.0
     """weight of the L1 norm of all hidden activations in the loss"""
     contractive_weight: NonNegative = 0.0
-    """weight of the squared Frobenius norm of the code's Jacobian in the loss"""
+    """weight of the squared Frobenius norm of the code's Jacobian in the loss; multiplied by 64 / N where a pattern has
+    N > 64 units, as the norm is a sum over all pairs of units"""
     latent_l2_weight: NonNegative = 0.0
     """weight of the squared norm of the code in the loss"""
     dropout: PartShare = 0.0
@@ -71,7 +74,7 @@ PRESETS = {
     "autoencoder-sparse": {"description": "few hidden units active at a time", "memory": {"sparsity_weight": 0.01}},
     "autoencoder-contractive": {
         "description": "one layer with a code that hardly changes with the pattern; trained without noise",
-        "memory": {**_ONE_LAYER, "contractive_weight": 1.0},
+        "memory": {**_ONE_LAYER, "hidden_growth": 0.45, "contractive_weight": 1.0},
     },
     "autoencoder-deep": {
         "description": "four layers to a linear code of 30 numbers, trained without noise: Hinton and Salakhutdinov's",
@@ -116,6 +119,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
     Raises:
         ValueError: settings that contradict each other.
     """
+    config = replace(config, hidden=grown(config.hidden, config.hidden_growth, spec.n))
     _check(sized(config, RULES, spec.n))
     from memory.autoencoder.model_torch import Autoencoder  # loads torch
     from memory.common.networks.memory_torch import NetworkMemory

@@ -20,6 +20,7 @@ from memory.common.networks.memory_torch import (
     restoration_of,
 )
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
+from memory.common.sizing import REFERENCE_UNITS
 from simulator.core.memories import DenseLayer, PatternSpec
 from simulator.core.protocols import Array
 
@@ -157,7 +158,8 @@ class Autoencoder:
             loss = loss + config.latent_l2_weight * code.square().sum(-1)
         if config.contractive_weight:
             derivatives = ACTIVATION_DERIVATIVES[config.activation](code)
-            loss = loss + config.contractive_weight * contraction(derivatives, weights["encoder.0.weight"])
+            weight = config.contractive_weight * min(1.0, REFERENCE_UNITS / self._sizes[0])
+            loss = loss + weight * contraction(derivatives, weights["encoder.0.weight"])
         return loss.mean(-1)
 
     def dropout_masks(self, n_rows: int, streams: Streams) -> list[Tensor] | None:

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from memory.common.networks.config import TRAINING_RULES, FlipProb, LayerWidth, TrainingConfig, check_training
-from memory.common.sizing import SizeRule, sized
-from simulator.core.field_types import Count, Share
+from memory.common.sizing import REFERENCE_UNITS, SizeRule, sized
+from simulator.core.field_types import CountOfSize, Share
 from simulator.core.memories import PatternSpec
 
 if TYPE_CHECKING:
@@ -39,17 +39,40 @@ class Config(TrainingConfig):
     """assumed probability of a pixel of the cue being wrong, where there is no evidence"""
     selection: Literal["maximise", "sample"] = "maximise"
     """maximise: beam search for the most probable restoration; sample: every restoration is sampled pixel by pixel"""
-    beam_width: Count = 8
-    """restorations kept along the way, of which the most probable is returned"""
+    beam_width: CountOfSize = 0
+    """restorations kept along the way, of which the most probable is returned; 0: follows the number of units"""
     order: Literal["raster", "random"] = "raster"
     """order of the pixels: row by row, or a random one for every seed"""
     hidden: tuple[LayerWidth, ...] = ()
-    """units of each hidden layer; (): two layers, whose widths follow the number of units"""
+    """units of each hidden layer; (): two layers of 192 up to 64 pixels, beyond one layer of twice as many units as
+    pixels, at least 384"""
     noise_max: Share = 0.2
-    """maximum fraction of input pixels flipped during training; every pattern has its own, uniform from 0"""
+    """maximum fraction of input pixels flipped during training; every pattern has its own, uniform from 0; multiplied
+    by 64 / N where there are N > 64 pixels: as many wrong choices, not as large a part"""
 
 
-RULES = TRAINING_RULES | {"learning_rate": SizeRule(5e-3), "hidden": SizeRule((192, 192), by_units=0.4)}
+class HiddenRule(NamedTuple):
+    """Widths of the hidden layers.
+
+    A unit sees the pixels up to its own place only, so that few units serve the first pixels: the layer has to be as
+    wide as the picture is long. One layer keeps the beam cheap, as a pixel that is chosen is added to its inputs.
+    """
+
+    small: tuple[int, ...] = (192, 192)
+    by_pixel: int = 2
+
+    def value(self, n_units: int, n_patterns: int) -> tuple[int, ...]:
+        """Return the widths for a number of pixels."""
+        if n_units <= REFERENCE_UNITS:
+            return self.small
+        return (max(sum(self.small), self.by_pixel * n_units),)
+
+
+RULES = TRAINING_RULES | {
+    "learning_rate": SizeRule(5e-3),
+    "hidden": HiddenRule(),
+    "beam_width": SizeRule(8, by_units=0.55),
+}
 
 PRESETS = {
     "autoregressive-single-pass": {

@@ -14,6 +14,7 @@ from memory.common.networks.arithmetic_torch import Optimizer, product, sigmoid
 from memory.common.networks.layers_torch import Streams, Weights, init_mlp, subset, tensor, uniforms
 from memory.common.networks.memory_torch import CueBatch, Iteration, Restoration, cue_evidence
 from memory.common.networks.training_torch import add_noise, cross_entropy, sample_rows, training
+from memory.common.sizing import REFERENCE_UNITS
 from simulator.core.devices import device
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
@@ -90,10 +91,11 @@ class AutoregressiveNetwork:
         ordered = np.take_along_axis(patterns, weights["order"].cpu().numpy()[:, None], 2)
         layers = subset(weights, "net")
         optimizer = Optimizer(layers, config.optimizer)
+        noise_max = config.noise_max * min(1.0, REFERENCE_UNITS / self._n)
 
         def update(_: int, learning_rate: float) -> None:
             x = sample_rows(ordered, config.batch_size, streams)
-            noisy = add_noise(x, "flip", 0.0, config.noise_max, streams)
+            noisy = add_noise(x, "flip", 0.0, noise_max, streams)
             logits = self.conditional_logits(weights, tensor(noisy))
             optimizer.minimize(cross_entropy(logits, tensor(x)).mean(-1), learning_rate)
 

@@ -12,5 +12,6 @@ lowest energy is returned.
 """
 
 from memory.boltzmann.memory import Config, make
+from memory.boltzmann.training import RULES
 
-__all__ = ["Config", "make"]
+__all__ = ["RULES", "Config", "make"]

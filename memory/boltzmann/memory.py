@@ -13,10 +13,11 @@ from scipy.special import entr
 
 from memory.boltzmann.enumeration import clamped_phase, energy, free_moments
 from memory.boltzmann.gibbs import GibbsChains, anneal, geometric_schedule, make_chains
-from memory.boltzmann.training import BoltzmannLearning, BoltzmannParams, is_exact, train
+from memory.boltzmann.training import RULES, BoltzmannLearning, BoltzmannParams, is_exact, train
+from memory.common.sizing import REFERENCE_UNITS, sized
 from memory.common.validation import check, check_evidence, check_known, hold, one_cue
 from simulator.core import rng
-from simulator.core.field_types import Count, CountOrZero, Positive
+from simulator.core.field_types import Count, CountOfSize, CountOrZero, Positive
 from simulator.core.jit import parallel_for
 from simulator.core.memories import PatternSpec, Recall, RecallStep
 from simulator.core.optimizers import check_rule
@@ -28,6 +29,8 @@ MAX_INITIAL_BIAS = 2.0  # bound of the initial visible biases
 MAX_ROWS = 256  # chains that are moved at once
 MAX_WEIGHT_BYTES = 2 << 30
 N_PIECES = 50  # in which patterns are stored while somebody looks
+RELEASE_SWEEPS = 5  # without the evidence, at the end of recall
+MAX_RELEASE_LOAD = 0.25  # patterns per unit up to which they are without setting
 GENERATE_SWEEPS = 5  # sweeps of a generating chain, as a multiple of recall.max_iters
 
 
@@ -45,6 +48,10 @@ class BoltzmannRecall:
     """temperature of the first sweep with fixed_point, where only the initial state depends on the cue"""
     t_final: Annotated[float, Meta(ge=1e-3)] = 0.1
     """temperature of the last sweep; it falls geometrically"""
+    release_sweeps: CountOfSize = 0
+    """sweeps at t_final that follow with noise_aware, in which the evidence counts no more: wrong units of the cue that
+    outweigh the other units give way; 0: 5 with more than 64 units and at most a fourth as many patterns, otherwise
+    none, as a machine that holds more patterns leaves them without the evidence"""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,14 @@ class Config:
     """learning"""
     recall: BoltzmannRecall = field(default_factory=BoltzmannRecall)
     """recall and generation"""
+
+
+class RecallSchedule(NamedTuple):
+    """Sweeps of recall, and what the cues say besides being its first states."""
+
+    field: Array  # float32 [S, Q, N], external field of the evidence
+    temperatures: Array  # float64 [T], of every sweep
+    n_released: int  # of the sweeps, at the end, that are without the field
 
 
 class AnnealedStates(NamedTuple):
@@ -96,8 +111,9 @@ class BoltzmannMemory:
         self.recall_mode: str = config.recall_mode
         self._spec = spec
         self._seeds = list(seed_list)
-        self._config = config
+        self._config = replace(config, learn=sized(config.learn, RULES, n))
         self._params = BoltzmannParams(np.zeros((n_seeds, n, n), np.float32), np.zeros((n_seeds, n), np.float32))
+        self._n_patterns = 0
         self._streams = rng.pcg64_states(self._seeds, "recall")
 
     @property
@@ -123,6 +139,7 @@ class BoltzmannMemory:
 
     def _storing(self, patterns: Array, piece: int) -> Iterator[float]:
         """Learn patterns [S, P, N] from initial weights, so many updates at a time."""
+        self._n_patterns = patterns.shape[1]
         self._init_params(patterns)
         streams = rng.pcg64_states(self._seeds, "training")
         settings = self._config.learn
@@ -162,41 +179,50 @@ class BoltzmannMemory:
         Raises:
             ValueError: another shape, or values other than -1, 0 and +1.
         """
-        settings = self._config.recall
         values = check(cues, len(self._seeds), self._spec, "cue", domain="cue")
         mask = check_known(known, values)
-        field, t_init = self._field_and_temperature(values, evidence)
+        schedule = self._schedule(values, evidence)
         restored = np.empty_like(values)
-        trace = np.empty((*values.shape[:2], 1 + settings.max_iters))
-        n_cues = max(1, MAX_ROWS // settings.n_chains)
+        trace = np.empty((*values.shape[:2], 1 + len(schedule.temperatures)))
+        n_cues = max(1, MAX_ROWS // self._config.recall.n_chains)
 
         def work(first: int, last: int) -> None:
             for i in range(first, last):
                 for start in range(0, values.shape[1], n_cues):
                     at = (i, slice(start, start + n_cues))
-                    annealed = self._anneal_cues(i, values[at], mask[at], field[at], t_init)
+                    annealed = self._anneal_cues(i, values[at], mask[at], schedule._replace(field=schedule.field[at]))
                     restored[at] = annealed.visible
                     trace[at] = annealed.energy
 
         parallel_for(work, len(values))
-        n_iters = np.full(values.shape[:2], settings.max_iters, np.int64)
+        n_iters = np.full(values.shape[:2], len(schedule.temperatures), np.int64)
         return Recall(hold(restored, values, mask), trace, n_iters)
 
-    def _field_and_temperature(self, cues: Array, evidence: Array | None) -> tuple[Array, float]:
-        """Return the external field [S, Q, N] of cues, and the temperature of the first sweep."""
-        if self.recall_mode == "noise_aware" and evidence is not None:
-            return check_evidence(evidence, cues, "boltzmann"), self._config.recall.t_init
-        return np.zeros_like(cues), self._config.recall.t_init_fixed_point
-
-    def _anneal_cues(self, i: int, cues: Array, known: Array, field: Array, t_init: float) -> AnnealedStates:
-        """Anneal chains of seed i from cues [Q, N], and keep the best of each."""
+    def _schedule(self, cues: Array, evidence: Array | None) -> RecallSchedule:
+        """Return the sweeps of recall from cues [S, Q, N]."""
         settings = self._config.recall
+        if self.recall_mode != "noise_aware" or evidence is None:
+            temperatures = geometric_schedule(settings.t_init_fixed_point, settings.t_final, settings.max_iters)
+            return RecallSchedule(np.zeros_like(cues), temperatures, 0)
+        temperatures = geometric_schedule(settings.t_init, settings.t_final, settings.max_iters)
+        n = self._params.bias.shape[1]
+        releases = n > REFERENCE_UNITS and self._n_patterns <= MAX_RELEASE_LOAD * n
+        n_released = settings.release_sweeps or (RELEASE_SWEEPS if releases else 0)
+        released = np.full(n_released, settings.t_final)
+        field = check_evidence(evidence, cues, "boltzmann")
+        return RecallSchedule(field, np.concatenate([temperatures, released]), n_released)
+
+    def _anneal_cues(self, i: int, cues: Array, known: Array, schedule: RecallSchedule) -> AnnealedStates:
+        """Anneal chains of seed i from cues [Q, N], and keep the best of each."""
         params = self._seed_params(i)
-        chains = self._chains_at(cues, known, field, self._streams[i])
-        trace = np.empty((len(chains.states), 1 + settings.max_iters))
-        trace[:, 0] = self._cue_energies(params, np.repeat(cues, settings.n_chains, axis=0))
-        temperatures = geometric_schedule(t_init, settings.t_final, settings.max_iters)
-        anneal(params.weights, params.bias, chains, temperatures, trace, self._streams[i : i + 1])
+        chains = self._chains_at(cues, known, schedule.field, self._streams[i])
+        released = chains._replace(field=np.zeros_like(chains.field))
+        trace = np.empty((len(chains.states), 1 + len(schedule.temperatures)))
+        trace[:, 0] = self._cue_energies(params, np.repeat(cues, self._config.recall.n_chains, axis=0))
+        n_held = len(schedule.temperatures) - schedule.n_released
+        stream = self._streams[i : i + 1]
+        anneal(params.weights, params.bias, chains, schedule.temperatures[:n_held], trace, stream)
+        anneal(params.weights, params.bias, released, schedule.temperatures[n_held:], trace[:, n_held:], stream)
         best = self._best(chains, trace)
         return AnnealedStates(chains.states[best, : self._spec.n], trace[best])
 
@@ -239,26 +265,27 @@ class BoltzmannMemory:
         self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
     ) -> Iterator[RecallStep]:
         """Recall one cue unit by unit: the chain that ends as the best, hidden units unseen."""
-        settings = self._config.recall
         n = self._spec.n
         values = check(np.asarray(cue)[None, None], 1, self._spec, "cue", domain="cue")
         mask = check_known(one_cue(known), values)
-        field, t_init = self._field_and_temperature(values, one_cue(evidence))
+        schedule = self._schedule(values, one_cue(evidence))
+        temperatures = schedule.temperatures
         params = self._seed_params(index)
         stream = self._streams[index : index + 1].copy()
-        chains = self._chains_at(values[0], mask[0], field[0], stream[0])
-        temperatures = geometric_schedule(t_init, settings.t_final, settings.max_iters)
+        chains = self._chains_at(values[0], mask[0], schedule.field[0], stream[0])
+        released = chains._replace(field=np.zeros_like(chains.field))
         states = [chains.states.copy()]
-        trace = np.empty((len(chains.states), 1 + settings.max_iters))
-        for t in range(settings.max_iters):
-            anneal(params.weights, params.bias, chains, temperatures[t : t + 1], trace[:, t : t + 2], stream)
+        trace = np.empty((len(chains.states), 1 + len(temperatures)))
+        for t in range(len(temperatures)):
+            moved = chains if t < len(temperatures) - schedule.n_released else released
+            anneal(params.weights, params.bias, moved, temperatures[t : t + 1], trace[:, t : t + 2], stream)
             states.append(chains.states.copy())
         best = int(self._best(chains, trace)[0])
         yield RecallStep(values[0, 0], float(self._cue_energies(params, values[0])[0]))
         if (values == 0.0).any():
             yield RecallStep(states[0][best, :n].copy(), nan)
         weights = params.weights.astype(np.float64)
-        for t in range(settings.max_iters):
+        for t in range(len(temperatures)):
             yield from self._flips(weights, params.bias, (states[t][best], states[t + 1][best]), t + 1, temperatures[t])
             pattern = hold(states[t + 1][best, :n], values[0, 0], mask[0, 0])
             yield RecallStep(pattern, float(trace[best, t + 1]), t + 1, -1, float(temperatures[t]))
@@ -349,8 +376,9 @@ class BoltzmannMemory:
         return self._params.weights[index, :, : self._spec.n]
 
     def state(self) -> State:
-        """Return weights, biases and streams."""
+        """Return weights, biases, streams and the number of stored patterns."""
         return {
+            "n_patterns": self._n_patterns,
             "weights": self._params.weights.copy(),
             "bias": self._params.bias.copy(),
             "streams": self._streams.copy(),
@@ -358,6 +386,7 @@ class BoltzmannMemory:
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+        self._n_patterns = int(state["n_patterns"])
         self._params.weights[...] = state["weights"]
         self._params.bias[...] = state["bias"]
         self._streams[...] = state["streams"]

@@ -23,7 +23,8 @@ from memory.boltzmann.enumeration import MAX_ENUMERATED_UNITS, clamped_phase, fr
 from memory.boltzmann.gibbs import gibbs_sweep, make_chains
 from memory.common.kernels import copy_row, matmul
 from memory.common.phase_learning import PhaseLearning, momentum_of
-from simulator.core.field_types import Count, Positive
+from memory.common.sizing import SizeRule
+from simulator.core.field_types import Count, CountOfSize, RateOfSize
 from simulator.core.jit import jit, jit_inline
 from simulator.core.optimizers import Rule, apply_rule, coefficients, compiled_coefficients, rule_of
 from simulator.core.optimizers import update as rule_update
@@ -39,15 +40,18 @@ class BoltzmannLearning(PhaseLearning):
 
     phases: Literal["auto", "exact", "sampled"] = "auto"
     """exact: all states are enumerated; sampled: Gibbs sampling; auto: exact with 20 units or fewer in all"""
-    updates: Count = 500
-    """gradient steps"""
-    learning_rate: Positive = 0.005
+    updates: CountOfSize = 0
+    """gradient steps; 0: follows the number of units"""
+    learning_rate: RateOfSize = 0.0
     """learning rate, per mean log likelihood of a pattern; multiplied by 64 / n where there are n > 64 units in all, as
-    the field of a unit is a sum over all others"""
+    the field of a unit is a sum over all others; 0: follows the number of units"""
     n_chains: Count = 100
     """chains of the negative phase"""
     persistent: bool = True
     """chains continue from the previous update instead of beginning at the patterns"""
+
+
+RULES = {"updates": SizeRule(500, by_units=0.575), "learning_rate": SizeRule(5e-3, by_units=-0.5)}
 
 
 class BoltzmannParams(NamedTuple):

@@ -9,13 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 REFERENCE_UNITS = 64
 REFERENCE_PATTERNS = 100
 WIDTH_STEP = 16  # widths are multiples of it
 
 ConfigT = TypeVar("ConfigT")
+
+
+class Rule(Protocol):
+    """A setting that follows the size of the task."""
+
+    def value(self, n_units: int, n_patterns: int) -> Any:
+        """Return the setting for so many units and patterns."""
 
 
 class SizeRule(NamedTuple):
@@ -36,7 +43,13 @@ class SizeRule(NamedTuple):
         return tuple(width if factor == 1.0 else WIDTH_STEP * round(width * factor / WIDTH_STEP) for width in self.base)
 
 
-def sized(config: ConfigT, rules: Mapping[str, SizeRule], n_units: int, n_patterns: int = 1) -> ConfigT:
+def grown(widths: tuple[int, ...], by_units: float, n_units: int) -> tuple[int, ...]:
+    """Return widths of layers that grow by this power of N / 64 beyond 64 units."""
+    found: tuple[int, ...] = SizeRule(widths, by_units=by_units).value(n_units, 1)
+    return found
+
+
+def sized(config: ConfigT, rules: Mapping[str, Rule], n_units: int, n_patterns: int = 1) -> ConfigT:
     """Return settings with those that are 0 or () replaced by their rules.
 
     Args:

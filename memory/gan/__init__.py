@@ -11,6 +11,7 @@ Goodfellow et al. 2014.
   the generator's loss, with f the last hidden layer of the discriminator; and a term for coverage, -log p(x | z) at the
   z of the batch that is nearest to each stored pattern x (Li and Malik 2018; beside a GAN: Yu et al. 2020).
 * Recall: argmin over z of -log p(cue | z) + |z|^2 / 2 by Adam, from several starts (Yeh et al. 2017; Bora et al. 2017).
+  Or the mean of x given the cue, under the generator: of sampled z, weighted by p(cue | z).
 * Energy: min over z of -log p(x | z) + |z|^2 / 2, by the same search.
 
 Differences from the papers: minibatch features are means over the batch, not sums; the discriminator is given means of
@@ -66,8 +67,11 @@ class Config(TrainingConfig):
     """discriminator steps that the generator looks ahead"""
     unrolled_lr: Positive = 0.1
     """learning rate of the unrolled steps, by plain gradient descent"""
+    estimate: Literal["search", "posterior_mean"] = "search"
+    """what is recalled of a cue. search: what the best code found decodes to; posterior_mean: the mean of what all
+    candidates decode to, weighted by the cue's likelihood"""
     n_candidates: Count = 512
-    """codes sampled for a search, of which the best are its starts"""
+    """codes sampled for a recall; of a search the best are its starts"""
     n_starts: Count = 4
     """starts of a search"""
     latent_steps: Count = 40
@@ -85,12 +89,8 @@ PRESETS = {
     },
     "gan-plain": {"description": "has nothing against mode collapse", "memory": {"minibatch_features": 0}},
     "gan-covering": {
-        "description": "a term of the generator's loss asks for every stored pattern",
-        "memory": {"coverage_weight": 10.0},
-    },
-    "gan-feature-matching": {
-        "description": "the generator matches mean features of the discriminator",
-        "memory": {"feature_matching": True},
+        "description": "a term of the generator's loss asks for every stored pattern; recalls the posterior mean",
+        "memory": {"coverage_weight": 10.0, "estimate": "posterior_mean"},
     },
     "gan-unrolled": {
         "description": "unrolls three steps of the discriminator",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from memory.gan import Config
 
 CUES_PER_SEARCH = 256  # bounds the memory used
+MEAN_VALUES = 1 << 22  # values of a seed's posterior means that are added up at a time
 ENERGY_EVIDENCE = 4.0  # half log odds that a pattern's units give in the search for its energy
 
 
@@ -182,8 +183,11 @@ class GAN:
         candidates = self._sample_candidates(streams)
         evidence = cue_evidence(cues, self._config.assumed_flip_prob)
         evidence = torch.where(cues.known, CERTAIN * cues.values, evidence)
-        codes = search_codes(lambda z: self.decode(weights, z), evidence, candidates, self._config)
-        restored = mean_pattern(self.decode(weights, codes), cues.evidence)
+        if self._config.estimate == "posterior_mean":
+            restored = posterior_mean(self.decode(weights, candidates), evidence, cues.evidence)
+        else:
+            codes = search_codes(lambda z: self.decode(weights, z), evidence, candidates, self._config)
+            restored = mean_pattern(self.decode(weights, codes), cues.evidence)
         restored = torch.where(cues.known, cues.values, restored)
         energies = [self._energy(weights, x, candidates) for x in (cues.values, restored)]
         n_iters = torch.ones(restored.shape[:2], dtype=torch.int64, device=restored.device)
@@ -191,6 +195,12 @@ class GAN:
 
     def iterations(self, weights: Weights, cues: CueBatch, streams: Streams) -> Iterator[Iteration]:
         """Recall one cue, and yield what the code decodes to at every step of the search that ends as the best."""
+        if self._config.estimate == "posterior_mean":
+            found = self.recall(weights, cues, streams)
+            moves = torch.ones(cues.values.shape[:2], dtype=torch.bool, device=cues.values.device)
+            yield Iteration(cues.values, found.energy[..., 0], moves)
+            yield Iteration(found.patterns, found.energy[..., 1], moves)
+            return
         path: list[Tensor] = []
         evidence = cue_evidence(cues, self._config.assumed_flip_prob)
         evidence = torch.where(cues.known, CERTAIN * cues.values, evidence)
@@ -227,6 +237,30 @@ def cue_loss(logits: Tensor, evidence: Tensor) -> Tensor:
         evidence: [..., N], half the log odds of +1 given the cue's unit alone.
     """
     return (logsigmoid(logits + 2.0 * evidence) - logsigmoid(logits) - evidence).sum(-1)
+
+
+def posterior_mean(logits: Tensor, evidence: Tensor, own_evidence: Tensor | None) -> Tensor:
+    """Compute the mean of the pattern behind each cue, given the cue, if patterns come from sampled codes.
+
+    Args:
+        logits: of +1 at every unit, for each code, [S, C, N].
+        evidence: half the log odds of +1 given each unit of the cues, [S, Q, N]; weighs the codes by p(cue | code).
+        own_evidence: likewise, of units given their own value and the code; None: the code alone.
+
+    Returns:
+        [S, Q, N].
+    """
+    by_code = logits.unsqueeze(1)  # [S, 1, C, N]
+    n_rows = max(1, MEAN_VALUES // (logits.shape[1] * logits.shape[2]))
+    means = []
+    for first in range(0, evidence.shape[1], n_rows):
+        rows = slice(first, first + n_rows)
+        losses = cue_loss(by_code, evidence[:, rows].unsqueeze(2))  # [S, Q, C]
+        shares = (losses.amin(-1, keepdim=True) - losses).exp()
+        shares = shares / shares.sum(-1, keepdim=True)
+        of_units = None if own_evidence is None else own_evidence[:, rows].unsqueeze(2)
+        means.append((shares.unsqueeze(-1) * mean_pattern(by_code, of_units)).sum(2))
+    return torch.cat(means, 1)
 
 
 def search_codes(

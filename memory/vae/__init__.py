@@ -16,11 +16,11 @@ the updates (Bowman et al. 2016), which keeps the code from being ignored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from memory.common.networks.config import TRAINING_RULES, DenoisingConfig, LayerWidth, check_training
-from memory.common.sizing import SizeRule, sized
+from memory.common.sizing import SizeRule, grown, sized
 from simulator.core.field_types import NonNegative
 from simulator.core.memories import PatternSpec
 
@@ -35,6 +35,8 @@ class Config(DenoisingConfig):
     hidden: tuple[LayerWidth, ...] = ()
     """hidden units of the encoder, layer by layer; the decoder mirrors them; (): one layer, whose width follows the
     number of units"""
+    hidden_growth: NonNegative = 0.0
+    """power of N / 64 by which widths given as `hidden` grow where a pattern has N > 64 units; 0: they do not"""
     latent_dim: LayerWidth = 16
     """dimension of the latent code"""
     beta: NonNegative = 1.0
@@ -47,7 +49,7 @@ PRESETS = {
     "vae-plain": {"description": "is trained without noise", "memory": {"noise": "none"}},
     "vae-recall": {
         "description": "recalls more and generates worse: a larger code, which need not be normal",
-        "memory": {"beta": 0.1, "latent_dim": 32, "hidden": [256, 256], "updates": 6_000},
+        "memory": {"beta": 0.1, "latent_dim": 32, "hidden": [256, 256], "hidden_growth": 0.3, "updates": 6_000},
     },
     "vae-fixed-point": {
         "description": "knows nothing of the corruption",
@@ -63,6 +65,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> Network
         ValueError: settings that contradict each other.
     """
     check_training(config)
+    config = replace(config, hidden=grown(config.hidden, config.hidden_growth, spec.n))
     from memory.common.networks.memory_torch import NetworkMemory  # loads torch
     from memory.vae.model_torch import VAE
 

@@ -71,6 +71,11 @@ def _map_of(scene: Scene) -> dict[str, Any]:
 def _check(states: States, config: AtlasConfig) -> None:
     if len(states) < MIN_STATES:
         raise ValueError(f"{states.title}: {len(states)} different states, expected at least {MIN_STATES} to draw")
+    if not np.isfinite(states.vectors).all():
+        n_bad = int((~np.isfinite(states.vectors)).any(axis=1).sum())
+        raise ValueError(f"{states.title}, by {states.of}: numbers of {n_bad:,} states are not finite, expected others")
+    if (states.vectors == states.vectors[0]).all():
+        raise ValueError(f"{states.title}, by {states.of}: all states have the same numbers, expected another --of")
     if config.dims >= len(states):
         raise ValueError(f"--dims {config.dims}: {states.title}, expected less than the number of states")
 

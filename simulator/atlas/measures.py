@@ -11,7 +11,6 @@ from simulator.atlas.states import ExactValues
 from simulator.core.protocols import Array
 
 TIE = 1e-9  # values closer than this are equally good
-MAX_DISTANCE = 1e6  # in steps, of states that no walk joins
 
 
 class Neighbours(NamedTuple):
@@ -22,7 +21,7 @@ class Neighbours(NamedTuple):
 
 
 def neighbours_kept(points: Array, vectors: Array, n_neighbors: int) -> Neighbours | None:
-    """Compare nearest neighbours on a map [N, D] with those of the vectors [N, F]; None for fewer than 4 states."""
+    """Compare nearest neighbours on a map [N, D] with those of the vectors [N, F]; None for fewer than 3 states."""
     from sklearn.manifold import trustworthiness
 
     k = _possible(n_neighbors, len(points))
@@ -34,23 +33,36 @@ def neighbours_kept(points: Array, vectors: Array, n_neighbors: int) -> Neighbou
 
 
 def steps_kept(points: Array, adjacency: Array, n_neighbors: int) -> Neighbours | None:
-    """Compare nearest neighbours on a map [N, D] with those by steps on the graph [N, N].
+    """Compare nearest neighbours on a map [N, D] with those by steps on the graph [N, N]; None for fewer than 3 states.
 
-    Many states are equally many steps away; those of lower number count as nearer.
+    Many states are equally many steps away: of these the ones that are nearer on the map count as nearer, so a map
+    whose distances grow with the steps has 1 and 1.
     """
     from scipy.sparse.csgraph import shortest_path
     from scipy.spatial.distance import cdist
-    from sklearn.manifold import trustworthiness
 
     k = _possible(n_neighbors, len(points))
     if k < 1:
         return None
-    steps = np.minimum(shortest_path(adjacency, directed=False, unweighted=True), MAX_DISTANCE)
     on_map = cdist(points, points)
-    return Neighbours(
-        float(trustworthiness(steps, points, n_neighbors=k, metric="precomputed")),
-        float(trustworthiness(on_map, steps, n_neighbors=k, metric="precomputed")),
-    )
+    steps = shortest_path(adjacency, directed=False, unweighted=True)
+    for distances in (on_map, steps):
+        np.fill_diagonal(distances, -1.0)  # each state itself comes first, with rank 0
+    by_steps = _ranks(steps, on_map)
+    by_map = _ranks(on_map, steps)
+    return Neighbours(_trust(by_steps, by_map, k), _trust(by_map, by_steps, k))
+
+
+def _ranks(distances: Array, of_equal: Array) -> Array:
+    """Rank the states of each row [N, N] by distance, and equally far ones by another: int64 [N, N]."""
+    return np.asarray(np.lexsort((of_equal, distances), axis=1).argsort(axis=1))
+
+
+def _trust(ranks: Array, shown: Array, k: int) -> float:
+    """Compute trustworthiness of ``shown`` ranks [N, N] beside the true ones (Venna and Kaski 2001, equation 1)."""
+    n = len(ranks)
+    intruders = np.where((shown >= 1) & (shown <= k), np.maximum(ranks - k, 0), 0)
+    return float(1.0 - 2.0 / (n * k * (2 * n - 3 * k - 1)) * intruders.sum())
 
 
 def _possible(n_neighbors: int, n_states: int) -> int:
@@ -76,7 +88,8 @@ def linear_quality(features: Array, exact: ExactValues, *, constant: bool = True
     inputs = np.column_stack([np.ones(len(features)), features]) if constant else features
     fitted = inputs @ (np.linalg.pinv(inputs) @ exact.values)
     spread = float(((exact.values - exact.values.mean()) ** 2).sum())
-    explained = 1.0 - float(((exact.values - fitted) ** 2).sum()) / spread if spread > 0 else 1.0
+    is_constant = np.ptp(exact.values) <= TIE * np.abs(exact.values).max()
+    explained = 1.0 if is_constant else 1.0 - float(((exact.values - fitted) ** 2).sum()) / spread
     q = exact.reward + exact.gamma * (exact.following @ fitted).reshape(exact.reward.shape)
     return Linear(explained, greedy_share(q, exact))
 

@@ -31,7 +31,7 @@ from simulator.atlas.states import States
 from simulator.config.atlas import AtlasConfig
 from simulator.core import rng
 from simulator.core.embeddings.glove import GloVe, glove
-from simulator.core.embeddings.graph import deepwalk_matrix, laplacian, signed, undirected
+from simulator.core.embeddings.graph import deepwalk_matrix, laplacian_spectrum, signed, undirected
 from simulator.core.embeddings.walks import (
     NGrams,
     cooccurrence,
@@ -142,8 +142,8 @@ def _lle(request: Request) -> Found:
 def _laplacian(request: Request) -> Found:
     """Eigenvectors behind the constant one, of standard deviation 1."""
     adjacency = _adjacency(request)
-    eigenvalues, vectors = np.linalg.eigh(laplacian(adjacency))
-    points = signed(vectors[:, 1 : 1 + request.size]) * np.sqrt(len(vectors))
+    eigenvalues, vectors = laplacian_spectrum(adjacency)
+    points = vectors[:, 1 : 1 + request.size] * np.sqrt(len(vectors))
     graph = "of steps" if request.states.adjacency is not None else f"of {request.neighbors} nearest neighbours"
     return Found(points, ordered=True, facts={"eigenvalues": eigenvalues[1 : 1 + request.size], "graph": graph})
 
@@ -221,6 +221,7 @@ def _spectral(request: Request) -> Found:
     model = SpectralClustering(request.n_clusters, affinity="precomputed", random_state=request.random_state)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Graph is not fully connected")
+        warnings.filterwarnings("ignore", "k >= N")  # as many clusters as states
         labels = model.fit_predict(_adjacency(request))
     return Found(labels=labels.astype(np.int64))
 
@@ -257,12 +258,21 @@ def _cooccurrence(request: Request) -> Found:
 
 
 def _expectation_error(request: Request, counts: Array) -> float:
-    """Compute sum |counts - expected| / sum expected, the expectation being exact given where each walk began."""
+    """Compute sum |counts - expected| / sum expected.
+
+    The expectation is exact given where each walk began and where it was cut; one that came to the end of its episode
+    might have become as long as the longest.
+    """
     walks = request.walks()
     chain = request.states.chain
     assert chain is not None
-    start = np.bincount(walks[:, 0], minlength=len(chain))
-    expected = expected_cooccurrence(chain, start, walks.shape[1], request.config.window)
+    n_places = (walks >= 0).sum(axis=1)
+    is_over = ~chain[walks[np.arange(len(walks)), n_places - 1]].any(axis=1)
+    limit = np.where(is_over, walks.shape[1], n_places)
+    expected = np.zeros_like(chain)
+    for length in np.unique(limit):
+        start = np.bincount(walks[limit == length, 0], minlength=len(chain))
+        expected += expected_cooccurrence(chain, start, int(length), request.config.window)
     return float(np.abs(counts - expected).sum() / max(expected.sum(), 1.0))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -99,14 +100,15 @@ def _finite(env: Env, gamma: float) -> Finite | None:
     mdp = spec.mdp
     if mdp is None or spec.state_obs is None or not _shows_state(spec):
         return None
-    uniform = uniform_policy(mdp)
-    met = np.flatnonzero(reachable_from(policy_chain(uniform, transitions(mdp, ())), mdp.start > 0))
+    played = _without_moves_from_ends(mdp)
+    met = np.flatnonzero(_reached(played))
     rows = np.ix_(met, met)
+    uniform = uniform_policy(played)
     env.reset()
     scene = env.scene(0)
     vectors = {
         "observations": _observed(spec, list(spec.state_obs[met])),
-        "successor": successor(policy_chain(uniform, transitions(mdp, (TERMINATES,))).toarray()[rows], gamma),
+        "successor": successor(policy_chain(uniform, transitions(played, (TERMINATES,))).toarray()[rows], gamma),
     }
     places = None
     if scene.places is not None and (scene.walls is not None or scene.rooms is not None):
@@ -115,11 +117,24 @@ def _finite(env: Env, gamma: float) -> Finite | None:
     return Finite(
         observations=spec.state_obs[met],
         vectors=vectors,
-        chain=_walk_chain(mdp, met),
-        adjacency=adjacency_of(mdp)[rows],
+        chain=_walk_chain(played, met),
+        adjacency=adjacency_of(played)[rows],
         places=places,
-        exact=exact_values(mdp, met, gamma),
+        exact=exact_values(played, met, gamma),
     )
+
+
+def _without_moves_from_ends(mdp: FiniteMDP) -> FiniteMDP:
+    """Leave no action in states that play comes to only where an episode terminates, whatever would follow there."""
+    goes_on = reachable_from(policy_chain(uniform_policy(mdp), transitions(mdp, (TERMINATES,))), mdp.start > 0)
+    return dataclasses.replace(mdp, legal=mdp.legal & goes_on[:, None])
+
+
+def _reached(played: FiniteMDP) -> Array:
+    """Mark the states that play comes to, bool [N]: those that it begins in or goes on from, and where it ends."""
+    reached = played.legal.any(axis=1) | (played.start > 0)
+    reached[played.next[played.legal[..., None] & (played.prob > 0)]] = True
+    return reached
 
 
 def _walk_chain(mdp: FiniteMDP, met: Array) -> Array | None:
@@ -174,24 +189,23 @@ def _of_finite(name: str, env: Env, finite: Finite, config: AtlasConfig, seed: i
 
 
 def exact_values(mdp: FiniteMDP, met: Array, gamma: float) -> ExactValues | None:
-    """Solve a finite environment, in the states numbered ``met`` [N]; None where it has no finite value."""
+    """Solve a finite environment, in the states numbered ``met`` [N]; None where it has no finite value.
+
+    Nothing is chosen in states without a legal action, which have the value 0.
+    """
     try:
         best = value_iteration(mdp, gamma)
     except ValueError:
         return None
-    n_states, n_actions = mdp.legal.shape
+    n_actions = mdp.legal.shape[1]
     rows = (met[:, None] * n_actions + np.arange(n_actions)).ravel()
-    used = mdp.legal[..., None] & (mdp.prob > 0)
-    over = np.zeros(n_states, np.bool_)  # that an episode ends in: nothing is chosen there any more
-    over[mdp.next[used & (mdp.end == TERMINATES)]] = True
-    over |= ~mdp.legal.any(axis=1)
     return ExactValues(
-        values=np.where(over, 0.0, best.values)[met],
+        values=best.values[met],
         greedy=best.greedy[met],
-        reward=expected_reward(mdp)[met],
+        reward=np.where(mdp.legal, expected_reward(mdp), -np.inf)[met],
         following=transitions(mdp, (TERMINATES,))[rows][:, met],
         gamma=gamma,
-        judged=~over[met],
+        judged=mdp.legal.any(axis=1)[met],
     )
 
 
@@ -288,7 +302,7 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
     spec = session.env.spec
     names = _action_names(moments[0].view.scene, int(getattr(spec.action, "n", 0)))
     if of in carried:
-        return _of_moments(title, of, moments, names, config.max_states)
+        return _of_moments(title, of, moments, names, spec, config.max_states)
     met = MetStates(config.max_states)
     numbers = []
     for moment in moments:
@@ -315,11 +329,13 @@ def of_run(store: Store, run: str, config: AtlasConfig, seed: int | None) -> Sta
         steps=visits.mean_step,
         visits=visits.count,
         notes=_left_out(met),
-        **_known([moments[i] for i in first], names),
+        **_known([moments[i] for i in first], names, spec),
     )
 
 
-def _of_moments(title: str, of: str, moments: list[Moment], names: tuple[str, ...], max_states: int) -> States:
+def _of_moments(
+    title: str, of: str, moments: list[Moment], names: tuple[str, ...], spec: EnvSpec, max_states: int
+) -> States:
     """Make a state of every moment, of those that the policy acts in."""
     acted = [moment for moment in moments if moment.carried and moment.action is not None][:max_states]
     walks: list[list[int]] = []
@@ -334,20 +350,23 @@ def _of_moments(title: str, of: str, moments: list[Moment], names: tuple[str, ..
         vectors=np.stack([np.asarray(moment.carried[of], np.float64) for moment in acted]),
         walks=rows_of([np.array(walk) for walk in walks]),
         steps=np.array([float(moment.t) for moment in acted]),
-        **_known(acted, names),
+        **_known(acted, names, spec),
     )
 
 
-def _known(moments: list[Moment], names: tuple[str, ...]) -> dict[str, Any]:
-    """Return what is known of moments: place, room, learned value, best action."""
+def _known(moments: list[Moment], names: tuple[str, ...], spec: EnvSpec) -> dict[str, Any]:
+    """Return what is known of moments: place, room, learned value, best action; where all is over 0 and none."""
     scene = moments[0].view.scene
     known: dict[str, Any] = {"action_names": names}
     places = np.array([_place_of(moment.view.scene) for moment in moments])
     if (scene.walls is not None or scene.rooms is not None) and (places >= 0).any():
         known |= {"scene": scene, "places": places, "rooms": rooms_at(scene, places)}
     if all(moment.values is not None for moment in moments):
-        values = np.array([moment.values for moment in moments])
-        known |= {"values": values.max(axis=1), "actions": values.argmax(axis=1)}
+        q = np.array([moment.values for moment in moments], np.float64)
+        if spec.legal_actions is not None:
+            q = np.where(spec.legal_actions[[int(moment.obs) for moment in moments]], q, -np.inf)
+        is_over = np.array([moment.ended and not moment.truncated for moment in moments])
+        known |= {"values": np.where(is_over, 0.0, q.max(axis=1)), "actions": np.where(is_over, -1, q.argmax(axis=1))}
     elif all(moment.probs is not None for moment in moments):
         known["actions"] = np.array([np.argmax(moment.probs) for moment in moments])
     elif names:  # of a policy that remembers: what it does

@@ -67,7 +67,7 @@ class ExactValues:
 
     values: Array  # float64 [N], V*; 0 where episodes have ended
     greedy: Array  # bool [N, A], every best action
-    reward: Array  # float64 [N, A], mean
+    reward: Array  # float64 [N, A], mean; minus infinity where the action is not legal
     following: Any  # sparse [N * A, N], probabilities of the next state where a value follows
     gamma: float
     judged: Array  # bool [N], states in which an action is chosen

@@ -47,7 +47,8 @@ def act(args: ParsedArgs) -> CommandResult:
     if options.view == "window":
         from simulator.views.window.atlas_page import AtlasPage
 
-        window.show(AtlasPage(data, window.typed()), options.scale)
+        measures = [tables.measures_of(found) for found in data["maps"]]
+        window.show(AtlasPage(data, window.typed(), measures), options.scale)
 
     def show(data: Mapping[str, Any]) -> None:
         tables.show(data)
@@ -59,7 +60,7 @@ def act(args: ParsedArgs) -> CommandResult:
 
 
 def _refuse_unused(args: ParsedArgs, config: AtlasConfig) -> None:
-    """Refuse settings of methods that are not asked for.
+    """Refuse settings of methods and of an objective that are not asked for.
 
     Raises:
         ValueError: one was given; one line.
@@ -68,6 +69,9 @@ def _refuse_unused(args: ParsedArgs, config: AtlasConfig) -> None:
         if setting in args.given and not set(methods) & set(config.method):
             option = option_of((setting,))
             raise ValueError(f"{option}: not for --method {' '.join(config.method)}, expected {' or '.join(methods)}")
+    for setting in ("negatives", "power"):
+        if setting in args.given and config.objective != "negative":
+            raise ValueError(f"--{setting}: not with --objective {config.objective}, expected --objective negative")
 
 
 def _states(args: ParsedArgs, config: AtlasConfig) -> Any:

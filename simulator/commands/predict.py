@@ -42,7 +42,8 @@ from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
 
 if TYPE_CHECKING:
-    from simulator.views.window.predict_window import StoredComparisonPage
+    from simulator.views.window.predict_window import Comparison
+    from simulator.views.window.scenes_page import ScenesPage
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -75,23 +76,28 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
     return window.follow(PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale), run, "comparison")
 
 
-def stored_page(run: str, lab: str) -> StoredComparisonPage:
+def stored_page(run: str, lab: str) -> ScenesPage:
     """Make the page of a stored comparison, which looks into its lab from now on.
 
     Raises:
         ValueError: no such comparison.
     """
-    from simulator.views.window.predict_window import StoredComparisonPage
+    from simulator.views.window import predict_window
 
     name = kinds.find(run, lab).summary["run"]
     command = shlex.join(["engram", "watch", name, "--lab", lab])
-    return StoredComparisonPage(partial(_read_now, name, lab), command)
+    return predict_window.stored_page(partial(_read_now, name, lab), command)
 
 
-def _read_now(run: str, lab: str) -> dict[str, Any] | None:
-    """Summarise a stored comparison; None where its lab cannot be read now."""
+def _read_now(run: str, lab: str) -> Comparison | None:
+    """Read a stored comparison for a window; None where its lab cannot be read now."""
+    from simulator.reporting.predict_panels import panels_of
+    from simulator.views.window.predict_window import Comparison
+
     with contextlib.suppress(StoreError, StoreFailure, OSError):
-        return kinds.find(run, lab).summary
+        found = kinds.find(run, lab).summary
+        title = f"{found['run']}: {', '.join(found['contestants'])} predict {found['task']}"
+        return Comparison(title, found["status"], found["step"], found["steps"], panels_of(found))
     return None
 
 

@@ -300,7 +300,6 @@ COMMAND = Command(
         "show r1 --values --seed 3 --json",
         "show r1 --inside",
         "show hopfield digits --patterns 3 --what weights,states",
-        "show rbm digits --view window",
         'show hopfield --patterns-from "1,-1,1,-1,1,1;1,1,1,-1,-1,-1"',
     ),
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, NamedTuple
 
+import numpy as np
 from msgspec import Meta
 
 from simulator.config import codec
@@ -51,6 +52,19 @@ class Dimension(NamedTuple):
             return list(self.values)
         ends = (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
         return {"low": ends[0], "high": ends[1], "log": self.log}
+
+
+def levels_of(dimension: Dimension, n: int) -> list[Any]:
+    """Return n evenly spread values of a range, both ends among them, or the values of a list.
+
+    Of whole numbers those that round to the same one count once.
+    """
+    if dimension.values:
+        return list(dimension.values)
+    spread = np.geomspace if dimension.log else np.linspace
+    values = [float(value) for value in spread(dimension.low, dimension.high, n)]
+    values[0], values[-1] = dimension.low, dimension.high  # geomspace may miss them by a rounding
+    return sorted({round(value) for value in values}) if dimension.whole else values
 
 
 @dataclass(frozen=True)
@@ -262,7 +276,7 @@ def _check_together(config: TuneConfig) -> None:
             f"{ends[0] - 1}, on which the trials are evaluated"
         )
     if config.search == "grid":
-        n_points = math.prod(len(dimension.values) or config.levels for dimension in config.space)
+        n_points = math.prod(len(levels_of(dimension, config.levels)) for dimension in config.space)
         if n_points > config.trials:
             raise ValueError(
                 f"trials = {config.trials:,}: the grid has {n_points:,} points, expected at least as many trials, "

@@ -46,7 +46,7 @@ def check_rule(settings: RuleConfig, place: str) -> None:
 
     Args:
         settings: the rule and its constants.
-        place: of the settings, for the error: "memory.optimizer".
+        place: of the settings, for the error: "agent.optimizer".
 
     Raises:
         ValueError: beta2 or eps is given, and the rule has none; one line.

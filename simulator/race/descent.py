@@ -19,7 +19,6 @@ from simulator.core.protocols import Array
 from simulator.race.objectives import OBJECTIVES, Objective
 from simulator.statistics.estimates import confidence_interval
 
-SHARED = ("beta1", "beta2", "eps")  # settings of the race that every rule has that uses them
 _FORGET_EVERY = 128  # steps after which paths that are over are left out
 DRAWN_STEPS = 100  # of a path
 Progress = Callable[[int, int, str], None]  # descents that are done, of how many, and the one that begins

@@ -14,6 +14,7 @@ chance of exact recall. Both have the same expectation, but these do not vary wi
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from simulator.core.memories import CorruptionModel, Cues
 from simulator.core.protocols import Array
 
 _BLOCK = 1 << 21  # log likelihoods at a time
+BLOCK_ROWS = 1 << 13  # patterns that are added up at a time
 
 
 class Ceiling(NamedTuple):
@@ -55,16 +57,15 @@ def ceiling(channel: CorruptionModel, cues: Cues, stored: Array, *, median: bool
     exceeds = False
     step = max(1, _BLOCK // stored.shape[1])
     for i in range(n_seeds):
-        patterns = stored[i].astype(np.float64)
         alike, between = _alike(stored[i], near)
         exceeds = exceeds or between
         for first in range(0, n_cues, step):
             block = slice(first, min(first + step, n_cues))
             weights = posterior(channel.log_likelihood(_part(cues, i, block), stored[i : i + 1]))[0]
             if median:
-                restored[i, block], overlap[i, block] = _medians(weights, patterns)
+                restored[i, block], overlap[i, block] = _medians(weights, stored[i].astype(np.float64))
             else:
-                mean = weights @ patterns
+                mean = _mean(weights, stored[i])
                 restored[i, block] = mean
                 overlap[i, block] = np.abs(mean).mean(axis=1)
             mass = weights if alike is None else weights @ alike
@@ -79,7 +80,11 @@ def _alike(patterns: Array, near: float) -> tuple[Array | None, bool]:
     And whether two that do not have an answer between them that counts as both.
     """
     if not near:
-        _, group = np.unique(patterns, axis=0, return_inverse=True)
+        first: dict[bytes, int] = {}  # digest of a pattern -> the first such; there is one zero only
+        digests = (blake2b((pattern + np.float32(0)).tobytes(), digest_size=16).digest() for pattern in patterns)
+        group = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)])
+        if len(first) == len(patterns):  # as always, but for challenges of few units: no [P, P] then
+            return None, False
         alike = group.reshape(-1, 1) == group.reshape(1, -1)
         between = False
     else:
@@ -95,6 +100,15 @@ def posterior(log_likelihood: Array) -> Array:
     possible = np.isfinite(top)
     weights = np.exp(np.where(possible, log_likelihood, 0.0) - np.where(possible, top, 0.0))
     return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
+def _mean(weights: Array, patterns: Array) -> Array:
+    """Compute weighted sums [Q, N] of patterns [P, N], weights [Q, P], in float64."""
+    total = np.zeros((len(weights), patterns.shape[1]))
+    for first in range(0, len(patterns), BLOCK_ROWS):
+        rows = slice(first, first + BLOCK_ROWS)
+        total += weights[:, rows] @ patterns[rows].astype(np.float64)
+    return total
 
 
 def _medians(weights: Array, patterns: Array) -> tuple[Array, Array]:

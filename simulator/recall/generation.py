@@ -46,16 +46,6 @@ class Watcher(Protocol):
         """Use a pause in the learning of a memory, of which a share is over."""
 
 
-class NoWatcher:
-    """A watcher that does not look."""
-
-    def moment(self, study: GenerationStudy) -> None:
-        """Do nothing."""
-
-    def pause(self, label: str, share: float) -> None:
-        """Do nothing."""
-
-
 class SampleScores(NamedTuple):
     """Measures of the samples of S seeds."""
 
@@ -172,26 +162,32 @@ def study(
         uniform=score(_uniform(split.stored, config.samples, seed_list), split.stored, is_bipolar=is_bipolar),
         held_out=score(split.held_out, split.stored, is_bipolar=is_bipolar) if n_novel else None,
     )
-    watcher = watcher or NoWatcher()
     n_moments = 1 if codes_only else config.moments
     n_done = 0
     generated: list[Generated] = []
     for entry, memory in zip(contestants, memories, strict=True):
         moments: list[TrainingMoment] = []
+        pause = _no_pause if watcher is None else partial(watcher.pause, entry.label)
         try:
-            for share in _moments(memory, split.stored, n_moments, partial(watcher.pause, entry.label)):
+            for share in _moments(memory, split.stored, n_moments, pause):
                 if not codes_only:
                     moments.append(_moment(memory, split.stored, share, config.samples, is_bipolar))
                     so_far = Generated(entry.label, entry.name, moments, None, False, None)
-                    watcher.moment(begun._replace(memories=[*generated, so_far]))
+                    if watcher is not None:
+                        watcher.moment(begun._replace(memories=[*generated, so_far]))
                 n_done += 1
                 progress(n_done, n_moments * len(memories), entry.label)
         except ValueError as error:
             raise ValueError(f"{entry.label}: {error}") from None
         n_done = n_moments * len(generated) + n_moments
         generated.append(_generated(entry, memory, split.stored, moments, config, seed_list[0]))
-        watcher.moment(begun._replace(memories=list(generated)))
+        if watcher is not None:
+            watcher.moment(begun._replace(memories=list(generated)))
     return begun._replace(memories=generated)
+
+
+def _no_pause(share: float) -> None:
+    """Let a memory learn on."""
 
 
 def generative(spec: PatternSpec) -> list[str]:

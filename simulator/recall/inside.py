@@ -232,7 +232,7 @@ def _states(subject: Subject, _: InsideConfig) -> Section:
     if not subject.spec.is_bipolar:
         raise NotThereError("grey patterns have no finite number of states, expected -1 and +1")
     if isinstance(subject.memory, HasTemperature):
-        raise NotThereError("its recall samples, so no state is fixed; the distribution says how probable each is")
+        raise NotThereError("it is a distribution: its states have probabilities, in place of basins")
     n = subject.spec.n
     starts = None
     if n > states.MAX_ENUMERATED:
@@ -310,6 +310,8 @@ def _distribution(subject: Subject, _: InsideConfig) -> Section:
     memory = subject.memory
     if not isinstance(memory, HasLogPartition):
         raise NotThereError("it is no distribution with a partition function")
+    if not subject.spec.is_bipolar:
+        raise NotThereError("grey patterns have no probabilities, expected -1 and +1")
     try:
         log_z = memory.log_partition(0)
     except ValueError as error:
@@ -494,6 +496,8 @@ def _nearest(subject: Subject, _: InsideConfig) -> Section:
         raise NotThereError("no held-out patterns")
     queries = subject.held_out[:N_QUERIES]
     held_out_codes = memory.codes(subject.patterns.held_out)[0]
+    if not (np.isfinite(codes).all() and np.isfinite(held_out_codes).all()):
+        raise NotThereError("its codes are not finite")
     by = {"code": _neighbours(held_out_codes[:N_QUERIES], codes), "pixel": _neighbours(queries, subject.stored)}
     labels, own_labels = subject.patterns.labels[0], subject.patterns.held_out_labels[0]
     precision = None

@@ -14,6 +14,7 @@ from simulator.core.protocols import Array
 
 TOLERANCE = 0.1  # how far grey units may be off in a pattern that counts as exact
 N_NEIGHBOURS = 5  # neighbours of a query whose classes are compared
+BLOCK_ROWS = 1 << 13  # codes that are compared at a time, as float64
 _TIE = 1e-9  # difference of two likenesses that is rounding
 
 
@@ -66,7 +67,9 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
     true = np.zeros(n_points)
     for old, new in zip(stored, novel, strict=True):
         cuts = np.unique(np.concatenate([old, new]))
-        curves = [np.concatenate([[0.0], (energies_of <= cuts[:, None]).mean(axis=1)]) for energies_of in (new, old)]
+        curves = [
+            np.concatenate([[0.0], np.searchsorted(np.sort(own), cuts, side="right") / len(own)]) for own in (new, old)
+        ]
         true += np.interp(false, *curves) / len(stored)
     return false, true
 
@@ -87,10 +90,11 @@ def retrieval(codes: Array, queries: Array, labels: Array, query_labels: Array) 
     """
     precision = np.zeros(len(codes))
     k = min(N_NEIGHBOURS, codes.shape[1])
-    for i, (stored_codes, query) in enumerate(zip(codes.astype(np.float64), queries.astype(np.float64), strict=True)):
-        distance = (stored_codes**2).sum(
-            axis=1
-        ) - 2.0 * query @ stored_codes.T  # squared, up to a constant of the query
+    for i, query in enumerate(queries.astype(np.float64)):
+        distance = np.empty((len(query), codes.shape[1]))  # squared, up to a constant of the query
+        for first in range(0, codes.shape[1], BLOCK_ROWS):
+            some = codes[i, first : first + BLOCK_ROWS].astype(np.float64)
+            distance[:, first : first + BLOCK_ROWS] = (some**2).sum(axis=1) - 2.0 * query @ some.T
         nearest = np.argsort(distance, axis=1, kind="stable")[:, :k]
         precision[i] = (labels[i][nearest] == query_labels[i][:, None]).mean()
     return precision

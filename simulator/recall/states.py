@@ -142,9 +142,13 @@ def corrected(memory: Any, stored: Array) -> tuple[int, int]:
     """Count the one-bit errors of stored patterns [P, N] that recall corrects, and all of them."""
     n_patterns, n = stored.shape
     flips = 1.0 - 2.0 * np.eye(n, dtype=np.float32)
-    cues = (stored[:, None] * flips).reshape(-1, n)
-    right = (recalled(memory, cues) == np.repeat(stored, n, axis=0)).all(axis=1)
-    return int(right.sum()), n_patterns * n
+    n_right = 0
+    step = max(1, BATCH // n)  # patterns at a time: all cues of many large ones do not fit into memory
+    for start in range(0, n_patterns, step):
+        patterns = stored[start : start + step]
+        cues = (patterns[:, None] * flips).reshape(-1, n)
+        n_right += int((recalled(memory, cues) == np.repeat(patterns, n, axis=0)).all(axis=1).sum())
+    return n_right, n_patterns * n
 
 
 def synchronous(step: Callable[[Array], Array], n: int) -> Synchronous:

@@ -84,7 +84,7 @@ class InteractiveRecall:
         self._streams = rng.generators([setup.seed], "corruption")
         self.truth = 0
         self._cues = self._corrupted()
-        self.cue = self._judged(self._cues, 0)
+        self.cue = self._cue_of(self._cues, 0)
 
     @property
     def max_patterns(self) -> int | None:
@@ -138,7 +138,7 @@ class InteractiveRecall:
     def choose(self, pattern: int) -> None:
         """Take the cue of stored pattern number ``pattern``."""
         self.truth = pattern
-        self.cue = self._judged(self._cues, pattern)
+        self.cue = self._cue_of(self._cues, pattern)
 
     def paint(self, unit: int, value: float) -> None:
         """Set one unit of the cue: -1, 1, or 0 for unknown; a mask says that it is known, or not."""
@@ -148,7 +148,7 @@ class InteractiveRecall:
         if known is not None:
             known[unit] = value != 0.0
         batch = Cues(values[None, None], None if known is None else known[None, None])
-        self.cue = self._judged(batch, 0)._replace(truth=self.truth)
+        self.cue = self._cue_of(batch, 0)._replace(truth=self.truth)
 
     @property
     def temperature(self) -> float | None:
@@ -329,7 +329,7 @@ class InteractiveRecall:
     def _corrupted(self) -> Cues:
         return self._channel.corrupt(self._draw.stored, self._draw.stored, self._streams)
 
-    def _judged(self, cues: Cues, q: int) -> Cue:
+    def _cue_of(self, cues: Cues, q: int) -> Cue:
         """Return cue number q with the exact posterior."""
         one = Cues(cues.values[:, q : q + 1], None if cues.known is None else cues.known[:, q : q + 1])
         log_likelihood = self._channel.log_likelihood(one, self._draw.stored)[0, 0]

@@ -51,7 +51,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
       count from 0 to 1.
     * ``used_evidence``: whether a memory of recall_mode "noise_aware" was given evidence: not where nothing is
       corrupted, as it would be the answer, nor where the corruption has none for single units.
-    * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to the cues), ``sweeps``,
+    * ``recall_mode``, ``parameters``, ``bits_per_parameter`` (bits that recall adds to bipolar cues), ``sweeps``,
       ``seconds`` and ``cpu_seconds`` of recall; ``store_seconds`` and ``store_cpu_seconds``.
 
     * ``retrieval``: of a challenge whose patterns are looked up, else null: ``by_recall`` ranks the stored patterns by
@@ -167,7 +167,9 @@ def _retrieval(played: MeasuredCondition) -> dict[str, Any]:
 
 
 def _bits(played: MeasuredCondition) -> float | None:
-    """Compute the bits that recall adds to the cues of one seed, each unit a binary symmetric channel."""
+    """Compute the bits that recall adds to the cues of one seed, each unit a binary symmetric channel; None if grey."""
+    if not played.facts.get("is_bipolar", True):
+        return None
     left = [_entropy((1.0 - played.scores[name]) / 2.0) for name in ("cue", "overlap")]
     gained = _mean(left[0] - left[1])
     return None if gained is None else gained * played.cell.patterns * played.facts["units"]

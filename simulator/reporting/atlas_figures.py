@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from simulator.core.protocols import Array
-from simulator.reporting.atlas import Groups, groups_of, leaves, shown_as
+from simulator.reporting.atlas import leaves
 from simulator.reporting.figures import COLOURS, INK, Ax, LegendEntry, Margin, Panel, Picture, Size
+from simulator.views.atlas_groups import Groups, groups_of, shown_as
 
 SIDE = 2.9  # inches of a plot
 MARGIN = Margin(0.5, 0.45, 0.25, 0.35)

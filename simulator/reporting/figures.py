@@ -48,8 +48,9 @@ NOTE_CHARACTER = 0.062  # inches, on average
 EDGE = 0.2  # inches
 MAX_REFERENCE_DISTANCE = 2.0  # heights of the curves up to which a reference is a line
 REFERENCE_STRIP = 0.15  # inches for the name of a distant reference
-TITLE_CHARACTER = 0.115  # inches
+TITLE_CHARACTER = 0.105  # inches, on average
 MIN_WIDTH = 6.5  # inches of a sheet
+MAX_TITLE_WIDTH = 8.0  # inches, to which a title widens a sheet
 MIN_TEXT = 4.4  # inches for the texts of a picture
 GAP = 0.3  # inches between pictures of a row
 STYLE: dict[str, Any] = {
@@ -257,7 +258,9 @@ class Placed(NamedTuple):
 
 def _sheet(pictures: Sequence[Picture]) -> Any:
     """Put all pictures on one sheet: row by row, as many to a row as the widest of them leaves room for."""
-    width = max(MIN_WIDTH, *(_extent(picture).width for picture in pictures)) + 2 * EDGE
+    longest = max(_title_width(picture) for picture in pictures)
+    needed = (MIN_WIDTH, min(longest, MAX_TITLE_WIDTH), *(_extent(picture).width for picture in pictures))
+    width = max(needed) + 2 * EDGE
     rows: list[list[Placed]] = []
     for row in _rows(pictures, width):
         room = [width - 2 * EDGE] if len(row) == 1 else [_width(each) - GAP for each in row]
@@ -292,7 +295,11 @@ def _rows(pictures: Sequence[Picture], width: float) -> list[list[Picture]]:
 
 def _width(picture: Picture) -> float:
     """Return the inches that a picture takes of a row, the gap behind it included: its panels', or its title's."""
-    return max(_extent(picture).width, max(MIN_TEXT, TITLE_CHARACTER * (len(picture.title) + 1)) + GAP)
+    return max(_extent(picture).width, max(MIN_TEXT, _title_width(picture)) + GAP)
+
+
+def _title_width(picture: Picture) -> float:
+    return TITLE_CHARACTER * (len(picture.title) + 1)
 
 
 def _placed(picture: Picture, width: float) -> Placed:

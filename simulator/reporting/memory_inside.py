@@ -120,14 +120,14 @@ def _recognition_tables(facts: Mapping[str, Any]) -> list[Table]:
 
 
 def _reconstruction_tables(facts: Mapping[str, Any]) -> list[Table]:
-    """Return the squared errors of what is decoded from codes, beside PCA's with codes of as many numbers."""
+    """Return the squared errors of what is decoded from codes, beside PCA's with codes of at most as many numbers."""
     if facts["squared_error"] is None:
         return []
     rows = []
     for name, key in (("this memory", "squared_error"), ("PCA", "pca_squared_error")):
         rows.append([name, *(f"{facts[key][kind]:.3f}" for kind in ("stored", "held_out"))])
     title = f"squared error of patterns decoded from codes of {plural(facts['code_size'], 'number')}"
-    note = "summed over the units, which count from 0 to 1; PCA has the least of all linear codes"
+    note = "summed over the units, which count from 0 to 1; no linear code has less than PCA on the stored ones"
     return [Table(title, ["", "stored", "held out"], rows, [note])]
 
 

@@ -18,7 +18,7 @@ LOWEST_CONTOUR = 1e-3  # over the minimum, as a part of the highest
 MAX_WIDTH = 76  # characters of a picture in the terminal
 HEIGHT = 20  # lines of it
 _GRID = 64  # points of a side that contours are drawn through
-_UNSEEN = 0.5  # pixels, of an SVG file points, by which a line may be simplified: less than its width
+_UNSEEN = 0.5  # pixels, of an SVG file points, by which a line may be simplified: at most its width
 _AXES = Size(3.5, 2.5)  # inches
 _MARGIN = Margin(0.6, 0.5, 0.25, 0.4)  # inches
 

@@ -6,9 +6,12 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from simulator import console
 from simulator.core.files.escaping import one_line, visible
 from simulator.reporting.tables import Table, print_latex, print_markdown, print_tables
+from simulator.reporting.tournament import confidence
 
 Summary = Mapping[str, Any]  # of :func:`simulator.tuning.summary.summary`
 SHOWN = 10  # trials of a table for people
@@ -110,7 +113,7 @@ def _judgement(summary: Summary) -> list[Table]:
     ]
     if judged["difference"]:
         rows.append(["difference, paired mean", _interval(judged["difference"])])
-    return [Table(title, ["", f"{objective} [95 % CI]"], rows)]
+    return [Table(title, ["", f"{objective} [{confidence(summary)} CI]"], rows)]
 
 
 def _interval(estimate: Mapping[str, Any]) -> str:
@@ -129,6 +132,11 @@ def verdict(summary: Summary) -> list[str]:
     low, high = judged["difference"]["low"], judged["difference"]["high"]
     value = console.format_cell(summary["best"]["value"])
     chosen = f"on the seeds that chose it, it had {value}"
+    gap = judged["difference"]["value"]
+    if gap and (low is None or np.isnan(low)):  # of equal numbers on a scale without bounds
+        better = "better" if gap > 0 else "worse"
+        by = f"{console.format_cell(abs(gap))} {better}"
+        return [f"the best trial is {by} on every fresh seed, so its difference has no interval; {chosen}"]
     if low is None or high is None or not (low > 0 or high < 0):
         return [f"no difference from the settings without a search is certain; {chosen}"]
     return [f"the best trial is {'better' if low > 0 else 'worse'} than the settings without a search; {chosen}"]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.tune import Dimension, TuneConfig
+from simulator.config.tune import Dimension, TuneConfig, levels_of
 from simulator.core import rng
 
 Point = dict[str, Any]  # dotted name -> value
@@ -61,16 +61,6 @@ def grid(config: TuneConfig) -> list[Point]:
     levels = [levels_of(dimension, config.levels) for dimension in config.space]
     names = [dimension.name for dimension in config.space]
     return [dict(zip(names, values, strict=True)) for values in itertools.product(*levels)]
-
-
-def levels_of(dimension: Dimension, n: int) -> list[Any]:
-    """Return n evenly spread values of a range, both ends among them, or the values of a list."""
-    if dimension.values:
-        return list(dimension.values)
-    spread = np.geomspace if dimension.log else np.linspace
-    values = [float(value) for value in spread(dimension.low, dimension.high, n)]
-    values[0], values[-1] = dimension.low, dimension.high  # geomspace may miss them by a rounding
-    return sorted({round(value) for value in values}) if dimension.whole else values
 
 
 def random_point(config: TuneConfig, number: int) -> Point:

@@ -10,7 +10,8 @@ import numpy as np
 from simulator.config.codec import of_record, stored_tables, to_toml
 from simulator.config.tune import TuneConfig, leaves, with_point
 from simulator.core.protocols import Array
-from simulator.statistics.estimates import Estimate, area_under_curve, estimate, iqm
+from simulator.recall.summary import BOUNDS
+from simulator.statistics.estimates import UNBOUNDED, Estimate, area_under_curve, estimate, iqm
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, TournamentRecord
 from simulator.store.lab import is_written
 from simulator.tuning.search import DEFAULT, Measured, best_trial
@@ -203,7 +204,7 @@ def judged(
     first = settings["judge_first_seed"]
     result: dict[str, Any] = {"seeds": list(range(first, first + settings["judge_seeds"]))}
     statistic = statistic_of(settings["objective"])
-    bounds = (0.0, 1.0) if settings["objective"] == "exact" else (-np.inf, np.inf)
+    bounds = BOUNDS.get(settings["objective"], UNBOUNDED)
     for name, values in scores.items():
         if isinstance(values, str):
             result[name] = {"value": None, "low": None, "high": None, "per_seed": None, "reason": values}
@@ -215,5 +216,6 @@ def judged(
         gaps = scores["best"] - scores["default"]
         size = max(np.abs(scores["best"]).max(), np.abs(scores["default"]).max())
         gaps = np.where(np.abs(gaps) < ROUNDING * size, 0.0, gaps)  # exact values differ by rounding
-        result["difference"] = estimate(gaps, np.mean, settings["confidence"])._asdict()
+        width = bounds[1] - bounds[0]
+        result["difference"] = estimate(gaps, np.mean, settings["confidence"], bounds=(-width, width))._asdict()
     return result

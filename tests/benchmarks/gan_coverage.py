@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,14 @@ SEEDS = (0, 1, 2, 3)
 STORED = 20
 SAMPLES = 1_000
 CLOSE = 0.9  # overlap of a sample with the stored pattern that counts as generated
-MEMORIES = ("gan-plain", "gan", "gan-feature-matching", "gan-covering")
 CORRUPTION = "flip:0.2"
+MEMORIES: dict[str, tuple[str, dict[str, Any]]] = {  # name -> preset, settings
+    "gan-plain": ("gan-plain", {}),
+    "gan": ("gan", {}),
+    "gan, feature_matching": ("gan", {"feature_matching": True}),
+    "gan-covering": ("gan-covering", {}),
+}
+ESTIMATES = {"search": "search", "posterior mean": "posterior_mean"}
 
 
 def main(json: bool) -> dict[str, Any]:
@@ -27,23 +34,27 @@ def main(json: bool) -> dict[str, Any]:
     stored = challenge.draw(STORED, 0).stored
     channel = registry.corruption_model(CORRUPTION, challenge.spec)
     cues = channel.corrupt(stored, stored, rng.generators(SEEDS, "corruption"))
-    found: dict[str, Any] = {name: {} for name in ("covered", "close", "overlap", "exact")}
-    for name in MEMORIES:
-        player, settings = find_memory(name)
-        memory = player.make(challenge.spec, SEEDS, settings)
+    measures = ["covered", "close", *(f"{score}, {how}" for how in ESTIMATES for score in ("overlap", "exact"))]
+    found: dict[str, Any] = {measure: {} for measure in measures}
+    for name, (preset, changes) in MEMORIES.items():
+        player, settings = find_memory(preset)
+        memory = player.make(challenge.spec, SEEDS, replace(settings, **changes))
         memory.store(stored)
         overlaps = memory.generate(SAMPLES) @ stored.transpose(0, 2, 1) / challenge.spec.n  # [S, samples, stored]
         is_close = overlaps.max(2) >= CLOSE
         nearest = overlaps.argmax(2)
         covered = [len(set(nearest[i][is_close[i]])) / STORED for i in range(len(SEEDS))]
-        recalled = memory.recall(cues.values, cues.known, channel.evidence(cues)).patterns
         found["covered"][name] = _mean(np.array(covered), 0.0)
         found["close"][name] = _mean(is_close.mean(1), 0.0)
-        found["overlap"][name] = _mean(metrics.overlap(recalled, stored), -1.0)
-        found["exact"][name] = _mean(metrics.same(recalled, stored, is_bipolar=True).mean(1), 0.0)
+        for how, estimate in ESTIMATES.items():
+            recalling = player.make(challenge.spec, SEEDS, replace(settings, **{**changes, "estimate": estimate}))
+            recalling.restore(memory.state())
+            recalled = recalling.recall(cues.values, cues.known, channel.evidence(cues)).patterns
+            found[f"overlap, {how}"][name] = _mean(metrics.overlap(recalled, stored), -1.0)
+            found[f"exact, {how}"][name] = _mean(metrics.same(recalled, stored, is_bipolar=True).mean(1), 0.0)
         if not json:
-            scores = ", ".join(f"{measure} {found[measure][name]['mean']:.3f}" for measure in found)
-            console.print_result(f"{name:20} {scores}")
+            scores = ", ".join(f"{measure} {found[measure][name]['mean']:.3f}" for measure in measures)
+            console.print_result(f"{name}: {scores}")
     return found
 
 

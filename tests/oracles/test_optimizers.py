@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 
+from agents import behaviour_cloning, dqn, reinforce
 from agents.common.networks.optimizers import OptimizerSettings, lr_scale_at
+from agents.components import random_network
 from memory.common.networks.arithmetic_torch import Optimizer
 from simulator.core import optimizers
 from simulator.core.optimizers import KINDS as RULES
+from simulator.core.protocols import EnvSpec
 from tests.helpers.networks import KINDS, data, flat_of, make, module, weights
 
 PEERS = {
@@ -166,6 +170,27 @@ def test_settings_of_the_rule_are_used(rule):
             _move(made[i], peers[i], x[i], lambda y, dy=dy[i]: dy)
     for network in networks:
         np.testing.assert_allclose(weights(network, sizes), np.stack([flat_of(m) for m in made]), atol=1e-6, rtol=0)
+
+
+def _bonus(spec, seed_list, config):
+    return random_network.make(config).for_env(spec, seed_list)
+
+
+@pytest.mark.parametrize(
+    ("make_player", "config", "name"),
+    [
+        (dqn.make, dqn.Config, "optimizer"),
+        (reinforce.make, reinforce.Config, "optimizer"),
+        (reinforce.make, reinforce.Config, "value_optimizer"),
+        (behaviour_cloning.make, behaviour_cloning.Config, "optimizer"),
+        (_bonus, random_network.Config, "optimizer"),
+    ],
+)
+def test_a_constant_that_the_rule_does_not_have_is_refused(make_player, config, name):
+    spec = EnvSpec("box", spaces.Box(-1.0, 1.0, (2,), np.float32), spaces.Discrete(2))
+    settings = config(**{name: OptimizerSettings(kind="momentum", eps=0.1)})
+    with pytest.raises(ValueError, match=rf"{name}.eps = 0.1 with kind = momentum: expected adagrad, adadelta"):
+        make_player(spec, [0], settings)
 
 
 @pytest.mark.parametrize("kind", KINDS)

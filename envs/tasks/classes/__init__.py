@@ -34,7 +34,7 @@ METHODS = {
     "logistic_regression": "multinomial logistic regression on the pixels",
     "nearest": "the class of the nearest labelled picture",
 }
-DEFAULT = ("autoencoder", "deep_belief", *METHODS)
+DEFAULT = ("deep_belief", *METHODS)
 N_ROC = 51  # points of a ROC curve
 
 
@@ -176,7 +176,7 @@ class Classes:
         encoders = self._pretrained(contestant) if contestant.make is not None else None
         names = [score.name for score in self.spec.scores]
         scores = {name: np.full(len(self._seeds), np.nan) for name in names}
-        judged = []
+        evaluated = []
         for i, fold in enumerate(self.folds):
             raise_if_stopped()
             rows = fold.labelled[:n_labels]
@@ -185,14 +185,14 @@ class Classes:
                 probs = _by_method(contestant.name, x, y, test, len(self._classes))
             else:
                 probs = self._fine_tuned(encoders[i], x, y, test, i, scores)
-            own = judge(probs, self._y[fold.test])
+            own = evaluate(probs, self._y[fold.test])
             scores["accuracy"][i] = own.accuracy
             scores["auc"][i] = own.auc
-            judged.append(own)
+            evaluated.append(own)
         if encoders is not None:
             scores["gain"] = scores["accuracy"] - scores["from_nothing"]
-        confusion = np.sum([own.confusion for own in judged], axis=0)
-        curves = [own.roc for own in judged if np.isfinite(own.auc)]  # of a seed that failed there is none
+        confusion = np.sum([own.confusion for own in evaluated], axis=0)
+        curves = [own.roc for own in evaluated if np.isfinite(own.auc)]  # of a seed that failed there is none
         roc = [np.linspace(0.0, 1.0, N_ROC), np.mean(curves, axis=0)] if curves else []
         facts = {
             "classes": self._classes.tolist(),
@@ -246,7 +246,7 @@ def balanced(rows: Array, y: Array, stream: np.random.Generator) -> Array:
     return shuffled[np.argsort(turn, kind="stable")]
 
 
-class Judged(NamedTuple):
+class FoldScores(NamedTuple):
     """Scores of the probabilities of one test fold."""
 
     accuracy: float
@@ -260,18 +260,18 @@ def accuracy(probs: Array, y: Array) -> float:
     return float((probs.argmax(axis=1) == y).mean()) if np.isfinite(probs).all() else np.nan
 
 
-def judge(probs: Array, y: Array) -> Judged:
+def evaluate(probs: Array, y: Array) -> FoldScores:
     """Score the probabilities [T, C] of rows of the classes y [T]; NaN where they are not finite."""
     from sklearn.metrics import auc, confusion_matrix, roc_curve
 
     n_classes = probs.shape[1]
     if not np.isfinite(probs).all():
-        return Judged(np.nan, np.nan, np.zeros((n_classes, n_classes)), np.full(N_ROC, np.nan))
+        return FoldScores(np.nan, np.nan, np.zeros((n_classes, n_classes)), np.full(N_ROC, np.nan))
     curves = [roc_curve(y == label, probs[:, label])[:2] for label in range(n_classes)]
     confusion = confusion_matrix(y, probs.argmax(axis=1), labels=np.arange(n_classes))
     false_rates = np.linspace(0.0, 1.0, N_ROC)
     mean_roc = np.mean([np.interp(false_rates, *curve) for curve in curves], axis=0)
-    return Judged(accuracy(probs, y), float(np.mean([auc(*curve) for curve in curves])), confusion, mean_roc)
+    return FoldScores(accuracy(probs, y), float(np.mean([auc(*curve) for curve in curves])), confusion, mean_roc)
 
 
 def _by_method(name: str, x: Array, y: Array, test: Array, n_classes: int) -> Array:

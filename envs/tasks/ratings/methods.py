@@ -15,6 +15,7 @@ from simulator.core.protocols import Array
 MEAN_SWEEPS = 10  # of user_item_means
 SHRINK = 5.0  # of nearest_users: common ratings at which a similarity counts half
 MIN_NOISE = 1e-3  # variance of the noise in probabilistic PCA
+_PAIRS = 1 << 25  # of users, whose similarity is computed at a time: 256 MB an array
 
 
 class Posterior(NamedTuple):
@@ -73,23 +74,32 @@ def nearest_users(ratings: Array, seen: Array, means: Array, n_neighbours: int) 
     Similarity is the cosine over common items, shrunk by n / (n + SHRINK) (Herlocker et al. 1999; Koren 2008).
     """
     rest = np.where(seen, ratings - means, 0.0)
+    predicted = means.copy()
+    step = max(1, _PAIRS // len(rest))
+    for first in range(0, len(rest), step):
+        users = slice(first, min(first + step, len(rest)))
+        similarity = _similarity(rest, seen, users)
+        for item in range(ratings.shape[1]):
+            raters = np.flatnonzero(seen[:, item])
+            weights = similarity[:, raters]
+            if len(raters) > n_neighbours:
+                least = np.partition(weights, -n_neighbours, axis=1)[:, [-n_neighbours]]
+                weights = np.where(weights >= least, weights, 0.0)
+            total = weights.sum(axis=1)
+            beyond = weights @ rest[raters, item] / np.maximum(total, 1e-12)
+            predicted[users, item] += np.where(total > 0.0, beyond, 0.0)
+    return predicted
+
+
+def _similarity(rest: Array, seen: Array, users: slice) -> Array:
+    """Compute how similar some users are to all, float64 [B, U], from 0 to 1; 0 to themselves."""
     squares = rest**2
     mask = seen.astype(np.float64)
-    n_common = mask @ mask.T
-    sizes = np.sqrt((squares @ mask.T) * (mask @ squares.T))
-    similarity = (rest @ rest.T) / np.maximum(sizes, 1e-12) * (n_common / (n_common + SHRINK))
-    np.fill_diagonal(similarity, 0.0)
-    similarity = np.maximum(similarity, 0.0)
-    predicted = means.copy()
-    for item in range(ratings.shape[1]):
-        raters = np.flatnonzero(seen[:, item])
-        weights = similarity[:, raters]
-        if len(raters) > n_neighbours:
-            least = np.partition(weights, -n_neighbours, axis=1)[:, [-n_neighbours]]
-            weights = np.where(weights >= least, weights, 0.0)
-        total = weights.sum(axis=1)
-        predicted[:, item] += np.where(total > 0.0, weights @ rest[raters, item] / np.maximum(total, 1e-12), 0.0)
-    return predicted
+    n_common = mask[users] @ mask.T
+    sizes = np.sqrt((squares[users] @ mask.T) * (mask[users] @ squares.T))
+    similarity = (rest[users] @ rest.T) / np.maximum(sizes, 1e-12) * (n_common / (n_common + SHRINK))
+    similarity[np.arange(len(similarity)), np.arange(users.start, users.stop)] = 0.0
+    return np.maximum(similarity, 0.0)
 
 
 def als(

@@ -65,7 +65,7 @@ class RBMLearning(PhaseLearning):
     learning_rate: RateOfSize = 0.0
     """learning rate, per mean log likelihood of a pattern; multiplied by 64 / N where a layer has N > 64 visible units,
     as energies change by so much more, and by 0.1 where they are Gaussian; 0: 0.05 where a batch holds all patterns,
-    otherwise 0.5"""
+    otherwise 0.5; 0.05 (N / 64)^0.55 where gradients are not centred"""
     batch_likelihood_weight: NonNegative = 1.0
     """weight of each pattern's log likelihood among the stored ones, log softmax(-F), beside the two phases, where a
     batch holds all patterns; 0: off"""
@@ -83,15 +83,20 @@ class RBMLearning(PhaseLearning):
 UPDATES_RULE = SizeRule(2_000, by_patterns=0.3)
 LEARNING_RATE_ALL = 0.05  # where a batch holds all patterns
 LEARNING_RATE_SOME = 0.5
+LEARNING_RATE_PLAIN = SizeRule(0.05, by_units=0.55)  # where gradients are not centred: 0.5 ruins learning of 64 units
 
 
-def learning_for(learning: RBMLearning, n_patterns: int) -> RBMLearning:
-    """Return the settings of learning for a number of patterns, with those that follow it filled in."""
+def learning_for(learning: RBMLearning, n_units: int, n_patterns: int) -> RBMLearning:
+    """Return the settings of learning, with those filled in that follow the numbers of visible units and patterns."""
     has_all = n_patterns <= learning.batch_size
+    if learning.centered:
+        learning_rate = LEARNING_RATE_ALL if has_all else LEARNING_RATE_SOME
+    else:
+        learning_rate = LEARNING_RATE_PLAIN.value(n_units, n_patterns)
     return replace(
         learning,
-        updates=learning.updates or UPDATES_RULE.value(1, n_patterns),
-        learning_rate=learning.learning_rate or (LEARNING_RATE_ALL if has_all else LEARNING_RATE_SOME),
+        updates=learning.updates or UPDATES_RULE.value(n_units, n_patterns),
+        learning_rate=learning.learning_rate or learning_rate,
         batch_likelihood_weight=learning.batch_likelihood_weight if has_all else 0.0,
     )
 
@@ -196,7 +201,7 @@ def train_in_pieces(
         The share of the updates that is over.
     """
     _, n_patterns, n = data.shape
-    settings = learning_for(settings, n_patterns)
+    settings = learning_for(settings, n, n_patterns)
     m = layer.hidden_bias.shape[1]
     momentum = momentum_of(settings)
     lr_scale = min(1.0, LR_REFERENCE_UNITS / n) * (GAUSSIAN_LR_SCALE if gaussian else 1.0)

@@ -12,7 +12,7 @@ from simulator.views.window.scenes_page import SceneMoment, SceneProgress, Scene
 
 
 class GenerationWindow:
-    """Samples of memories while they learn, which stay open for what came of it.
+    """Samples of memories while they learn, as their :class:`~simulator.recall.generation.Watcher`.
 
     Args:
         title: over them.

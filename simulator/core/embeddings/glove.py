@@ -2,6 +2,9 @@
 
 The sum over pairs that occur of f(X_ij) (w_i . c_j + a_i + b_j - log X_ij)^2 with f(x) = min(1, (x / x_max)^(3/4)) is
 minimized by AdaGrad, the pairs in a new order at every pass. A state's vector is w + c, as in the paper.
+
+Departure: the counts are those of :func:`simulator.core.embeddings.walks.cooccurrence`, in which all pairs of a window
+count 1; in the paper a pair d steps apart counts 1 / d.
 """
 
 from __future__ import annotations

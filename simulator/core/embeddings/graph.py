@@ -13,6 +13,8 @@ the successor representation has the eigenvectors of the Laplacian L, with 1 / (
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from simulator.core.mdp.model import FiniteMDP
@@ -44,9 +46,28 @@ def laplacian(adjacency: Array) -> Array:
     return np.asarray(np.diag(adjacency.sum(axis=1)) - adjacency)
 
 
+class Spectrum(NamedTuple):
+    """Eigenvalues of a graph's Laplacian, smallest first, and its eigenvectors."""
+
+    values: Array  # float64 [N]
+    vectors: Array  # float64 [N, N], a column each
+
+
+def laplacian_spectrum(adjacency: Array) -> Spectrum:
+    """Compute the spectrum of a graph's Laplacian, the constant eigenvector first.
+
+    A graph in parts has others with the eigenvalue 0. They too have mean 0 here, as all but the first have.
+    """
+    n_states = len(adjacency)
+    shifted = laplacian(adjacency) - 1.0 / n_states  # the constant vector's eigenvalue becomes -1, all others stay
+    values, vectors = np.linalg.eigh(shifted)
+    values[0] = 0.0
+    return Spectrum(values, signed(vectors))
+
+
 def laplacian_eigenvectors(adjacency: Array) -> Array:
-    """Compute the eigenvectors of a graph's Laplacian, smallest eigenvalue first: float64 [N, N], a column each."""
-    return signed(np.linalg.eigh(laplacian(adjacency))[1])
+    """Compute the eigenvectors of a graph's Laplacian [N, N], a column each; see :func:`laplacian_spectrum`."""
+    return laplacian_spectrum(adjacency).vectors
 
 
 def signed(vectors: Array) -> Array:

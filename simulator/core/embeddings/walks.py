@@ -108,19 +108,12 @@ def following(grams: NGrams, n_states: int) -> Array:
     return np.asarray(shares / np.maximum(shares.sum(axis=1, keepdims=True), 1.0))
 
 
-def pmi(counts: Array, context_power: float = 1.0) -> Array:
-    """Compute pointwise mutual information log(p(i, j) / (p(i) p(j))) of counts [N, N]; -inf where they are 0.
-
-    Args:
-        counts: of pairs.
-        context_power: contexts count by p(j) to this power (Levy, Goldberg and Dagan 2015: .75 smooths them).
-    """
+def pmi(counts: Array) -> Array:
+    """Compute pointwise mutual information log(p(i, j) / (p(i) p(j))) of counts [N, N]; -inf where they are 0."""
     total = counts.sum()
-    own = counts.sum(axis=1) / total
-    contexts = counts.sum(axis=0) ** context_power
-    contexts = contexts / contexts.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(counts > 0, np.log(counts / total / (own[:, None] * contexts[None])), -np.inf))
+    met = counts > 0
+    chance = np.where(met, np.outer(counts.sum(axis=1), counts.sum(axis=0)), 1.0)
+    return np.asarray(np.where(met, np.log(np.where(met, counts * total / chance, 1.0)), -np.inf))
 
 
 def positive_pmi(counts: Array, shift: float = 1.0) -> Array:

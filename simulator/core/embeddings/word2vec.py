@@ -65,7 +65,7 @@ class Word2Vec:
     learning_rate: Positive = 0.05
     """learning rate at the beginning"""
     learning_rate_end: NonNegative = 1e-4
-    """learning rate at the end; it falls linearly"""
+    """learning rate at the end; it falls linearly with the visits so far, and is constant along a walk"""
 
 
 class Embedding(NamedTuple):
@@ -119,11 +119,13 @@ def word2vec(walks: Array, n_states: int, settings: Word2Vec, seed_list: Sequenc
         seed_list: the S seeds.
 
     Raises:
-        ValueError: fewer than two states, or nothing to learn from.
+        ValueError: fewer than two states, or a seed in which no state follows another.
     """
     n_seeds, _, length = walks.shape
     if n_states < 2 or length < 2:
         raise ValueError(f"{settings.model}: {n_states} states on walks of {length} steps, expected 2 and more of each")
+    if not (walks[:, :, 1] >= 0).any(axis=1).all():
+        raise ValueError(f"{settings.model}: no two states follow one another, expected longer walks")
     counts = np.stack([visits_of(rows, n_states) for rows in walks]).astype(np.float64)
     vocabulary = _vocabulary(counts, settings)
     size = settings.size
@@ -158,7 +160,7 @@ def _vocabulary(counts: Array, settings: Word2Vec) -> _Vocabulary:
     keep = np.ones_like(frequency)
     if settings.subsample:
         keep = np.minimum(1.0, np.sqrt(settings.subsample / np.maximum(frequency, 1e-300)))
-    noise = np.where(counts > 0, counts, 0.0) ** settings.power * (counts > 0)
+    noise = np.where(counts > 0, counts**settings.power, 0.0)
     noise = np.cumsum(noise / np.maximum(noise.sum(axis=1, keepdims=True), 1e-300), axis=1)
     paths = [huffman(row) for row in counts] if settings.objective == "hierarchical" else None
     deepest = max((int(path.depth.max()) for path in paths), default=1) if paths else 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.scene import TextPanel
-from simulator.reporting.atlas import Groups, groups_of, measures_of, shown_as
+from simulator.views.atlas_groups import Groups, groups_of, shown_as
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, make_surface, picture, pygame_module
 from simulator.views.drawing.colours import (
     BACKGROUND,
@@ -62,11 +62,12 @@ class AtlasPage:
     Args:
         data: the JSON object of ``engram atlas``.
         command: the command line that shows it again.
+        measures: what each map keeps, texts by name.
     """
 
     next_poll = math.inf
 
-    def __init__(self, data: Mapping[str, Any], command: str) -> None:
+    def __init__(self, data: Mapping[str, Any], command: str, measures: Sequence[Mapping[str, str]]) -> None:
         self.title = str(data["atlas"])
         self.keys = (
             ("mouse", "point at a state or a cell to see both; a click keeps it"),
@@ -76,6 +77,7 @@ class AtlasPage:
         )
         self._data = data
         self._command = command
+        self._measures = measures
         self._maps: Sequence[Mapping[str, Any]] = data["maps"]
         self._planes = [np.asarray(found["plane"], np.float64) for found in self._maps]
         self._colors = [name for name, key in COLORS.items() if not key or data[key] is not None]
@@ -385,9 +387,8 @@ class AtlasPage:
     def _facts(self, shown: Sequence[int], found: Mapping[str, Any]) -> TextPanel:
         """Return what is known of a state, or of the map where none is shown."""
         if not shown:
-            return TextPanel(
-                f"what {found['method']} keeps", {"states": f"{self._data['states']:,}", **measures_of(found)}
-            )
+            measures = self._measures[self._tabs.chosen]
+            return TextPanel(f"what {found['method']} keeps", {"states": f"{self._data['states']:,}", **measures})
         data = self._data
         state = shown[0]
         facts: dict[str, str] = {}

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from simulator.core.scene import BarPanel, Panel
 from simulator.core.snapshots import ENDED, PredictSnapshot
-from simulator.reporting.predict_panels import panels_of
 from simulator.views.style import duration
-from simulator.views.window.scenes_page import SceneProgress, ScenesPage, ScenesWindow, SceneTab, tab_of
+from simulator.views.window.scenes_page import News, SceneProgress, ScenesPage, ScenesWindow, SceneTab, tab_of
 
-LOOK_SECONDS = 1.0  # between looks into the lab
 READ_SHARE = 0.05  # of the time that is spent on reading what is measured
+
+
+class Comparison(NamedTuple):
+    """What is stored of a comparison."""
+
+    title: str
+    status: str
+    step: int  # cells that are measured
+    steps: int  # in all
+    panels: Mapping[str, Sequence[Panel]]  # by what they show
 
 
 class PredictWindow:
     """View of a comparison in a window; see :class:`simulator.core.snapshots.View`.
 
     Args:
-        read: summarises a comparison by its id, or returns None where that cannot be done now.
+        read: what is stored of a comparison, by its id; None where it cannot be read now.
         command: the command line that was typed.
         scale: pixels of a unit of length: auto or a number.
         clock: seconds.
@@ -34,7 +41,7 @@ class PredictWindow:
 
     def __init__(
         self,
-        read: Callable[[str], Mapping[str, Any] | None],
+        read: Callable[[str], Comparison | None],
         command: str,
         scale: str = "auto",
         clock: Callable[[], float] = time.monotonic,
@@ -60,9 +67,9 @@ class PredictWindow:
         is_over = snapshot.phase in ENDED
         if snapshot.n_done != self._n_read and (is_over or self._clock() >= self._next_read):
             began = self._clock()
-            summary = self._read(snapshot.id)
-            if summary is not None:
-                self._panels = panels_of(summary)
+            found = self._read(snapshot.id)
+            if found is not None:
+                self._panels = found.panels
                 self._n_read = snapshot.n_done
             self._next_read = self._clock() + (self._clock() - began) / READ_SHARE
         words = f"{snapshot.progress}, {duration(snapshot.seconds)}"
@@ -84,48 +91,27 @@ class PredictWindow:
         self._window.shut()
 
 
-class StoredComparisonPage(ScenesPage):
-    """A stored comparison, which is read again while another process goes on with it.
+def stored_page(
+    read: Callable[[], Comparison | None], command: str, clock: Callable[[], float] = time.monotonic
+) -> ScenesPage:
+    """Make the page of a stored comparison, which is read again while another process goes on with it.
 
     Args:
-        read: its summary; None where it cannot be read now.
+        read: what is stored by now; None where it cannot be read.
         command: the command line that shows it again.
         clock: seconds.
     """
 
-    def __init__(
-        self,
-        read: Callable[[], Mapping[str, Any] | None],
-        command: str,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        super().__init__("engram predict", command)
-        self._read = read
-        self._clock = clock
-        self._next_look = -math.inf
-        self._seen: tuple[int, str] = (-1, "")
-        self.poll()
+    def look() -> News | None:
+        found = read()
+        if found is None:
+            return None
+        progress = SceneProgress(
+            f"{found.status}, {found.step:,} of {found.steps:,} cells", found.step / max(found.steps, 1)
+        )
+        return News(found.title, _tabs(found.panels), progress, found.status in ENDED)
 
-    @property
-    def next_poll(self) -> float:  # type: ignore[override]
-        """Seconds until the next look; none is needed when it is over."""
-        return math.inf if self._seen[1] in ENDED else max(self._next_look - self._clock(), 0.0)
-
-    def poll(self) -> bool:
-        """Read it again, where it was not over and it is time to."""
-        if self.next_poll > 0.0:
-            return False
-        began = self._clock()
-        summary = self._read()
-        self._next_look = self._clock() + max(LOOK_SECONDS, (self._clock() - began) / READ_SHARE)
-        if summary is None or (summary["step"], summary["status"]) == self._seen:
-            return False
-        self._seen = (summary["step"], summary["status"])
-        self.title = f"{summary['run']}: {', '.join(summary['contestants'])} predict {summary['task']}"
-        words = f"{summary['status']}, {summary['step']:,} of {summary['steps']:,} cells"
-        share = summary["step"] / max(summary["steps"], 1)
-        self.show(_tabs(panels_of(summary)), SceneProgress(words, share))
-        return True
+    return ScenesPage("engram predict", command, look=look, clock=clock)
 
 
 def _tabs(panels: Mapping[str, Sequence[Panel]]) -> list[SceneTab]:

@@ -6,7 +6,8 @@ A page of finished panels shows what a command has computed; :class:`ScenesWindo
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -20,6 +21,8 @@ from simulator.views.window.run_window import COMPILING
 from simulator.views.window.widgets import HEIGHT, SLIDER, Focus, Slider, Tabs, is_key, is_with_modifier
 
 MOST_PANELS = 4  # side by side and below each other; more are scrolled to
+LOOK_SECONDS = 1.0  # between looks for something new
+LOOK_SHARE = 0.05  # of the time that is spent on them
 FACT_HEIGHT = 22  # units of a line of facts
 
 
@@ -45,6 +48,15 @@ class SceneProgress(NamedTuple):
     is_fault: bool = False
 
 
+class News(NamedTuple):
+    """What a page shows from now on."""
+
+    title: str
+    tabs: Sequence[SceneTab]
+    progress: SceneProgress
+    is_over: bool  # nothing will follow
+
+
 def tab_of(name: str, panels: Sequence[Panel]) -> SceneTab:
     """Return a tab of panels without moments."""
     return SceneTab(name, (SceneMoment("", panels),))
@@ -58,11 +70,19 @@ class ScenesPage:
         command: the command line that shows the same again.
         tabs: what is shown, at first.
         notes: lines below the title.
+        look: looks for something new now and then; None: nothing will be new.
+        clock: seconds.
     """
 
-    next_poll = math.inf
-
-    def __init__(self, title: str, command: str, tabs: Sequence[SceneTab] = (), notes: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        title: str,
+        command: str,
+        tabs: Sequence[SceneTab] = (),
+        notes: Sequence[str] = (),
+        look: Callable[[], News | None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.title = title
         self.progress: SceneProgress | None = None
         self._command = command
@@ -74,7 +94,17 @@ class ScenesPage:
         self._scenes: list[SceneTab] = []
         self._given: Sequence[SceneTab] | None = None
         self._focus = Focus([self._tabs])
+        self._look = look
+        self._clock = clock
+        self._next_look = -math.inf
+        self._news: SceneProgress | None = None
         self.show(tabs)
+        self.poll()
+
+    @property
+    def next_poll(self) -> float:
+        """Seconds until the next look."""
+        return math.inf if self._look is None else max(self._next_look - self._clock(), 0.0)
 
     @property
     def keys(self) -> tuple[tuple[str, str], ...]:
@@ -148,8 +178,19 @@ class ScenesPage:
         return False
 
     def poll(self) -> bool:
-        """Find nothing new."""
-        return False
+        """Look for something new, where it is time to."""
+        if self._look is None or self.next_poll > 0.0:
+            return False
+        began = self._clock()
+        news = self._look()
+        self._next_look = self._clock() + max(LOOK_SECONDS, (self._clock() - began) / LOOK_SHARE)
+        if news is None or news.progress == self._news:
+            return False
+        self._news = news.progress
+        self.title = news.title
+        self._look = None if news.is_over else self._look
+        self.show(news.tabs, news.progress)
+        return True
 
     def command(self) -> str:
         """Return the command line that shows the same again."""

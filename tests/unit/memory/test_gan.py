@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,15 @@ from hypothesis import strategies as st
 from memory import gan
 from memory.common.networks.layers_torch import subset
 from memory.common.networks.training_torch import cross_entropy, discriminator_loss, generator_loss
-from memory.gan.model_torch import GAN, cue_loss, minibatch_similarity, nearest_cross_entropy, search_codes
+from memory.gan import model_torch
+from memory.gan.model_torch import (
+    GAN,
+    cue_loss,
+    minibatch_similarity,
+    nearest_cross_entropy,
+    posterior_mean,
+    search_codes,
+)
 from simulator.core import rng
 from simulator.core.memories import PatternSpec
 from tests.helpers.patterns import patterns_of_seeds
@@ -113,6 +123,24 @@ def test_the_cue_loss_is_the_likelihood_of_the_cue():
     assert cue_loss(odds, evidence).item() == pytest.approx(-np.log(p * np.exp(0.8) + (1 - p) * np.exp(-0.8)), rel=1e-5)
 
 
+def test_the_posterior_mean_is_bayes_rule_over_the_codes_cue_by_cue():
+    logits, evidence = (rng.generators([5], "patterns")[0].standard_normal((2, n, 3)) for n in (4, 5))
+    found = posterior_mean(torch.tensor(logits), torch.tensor(evidence), None)
+    p = 1.0 / (1.0 + np.exp(-logits))[:, None]
+    heard = np.exp(evidence)[:, :, None]  # p(cue | x) of a unit, up to a constant: e for x = +1, 1 / e for -1
+    likelihood = (p * heard + (1.0 - p) / heard).prod(-1)  # [S, Q, C]
+    expected = (likelihood[..., None] * (2.0 * p - 1.0)).sum(2) / likelihood.sum(2)[..., None]
+    np.testing.assert_allclose(found, expected)
+    of_units = p * heard / (p * heard + (1.0 - p) / heard)  # given its own value too
+    expected = (likelihood[..., None] * (2.0 * of_units - 1.0)).sum(2) / likelihood.sum(2)[..., None]
+    both = posterior_mean(torch.tensor(logits), torch.tensor(evidence), torch.tensor(evidence))
+    np.testing.assert_allclose(both, expected)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model_torch, "MEAN_VALUES", 2 * logits[0].size)  # two cues at a time
+        parts = posterior_mean(torch.tensor(logits), torch.tensor(evidence), torch.tensor(evidence))
+    assert torch.equal(parts, both)
+
+
 def test_the_search_finds_the_code_behind_a_cue_in_every_seed():
     w = torch.from_numpy(rng.generators(seed_list(1), "weights")[0].standard_normal((2, 2, 30), np.float32))
     hidden = torch.tensor([[[1.0, -0.5], [-0.7, 0.9]], [[0.2, 1.1], [-1.0, -0.4]]])
@@ -151,6 +179,13 @@ def test_patterns_are_generated_and_found():
     cues = patterns.copy()
     cues[:, :, 5] *= -1
     assert (memory.recall(cues).patterns * patterns).mean() > 0.6  # chance is 0; generators are not exact
+    by_mean = gan.make(PatternSpec((4, 4)), seed_list(2), replace(config, estimate="posterior_mean"))
+    by_mean.restore(memory.state())
+    found = by_mean.recall(cues)
+    assert (found.patterns * patterns).mean() > 0.6
+    steps = list(by_mean.trajectory(1, cues[1, 0]))
+    np.testing.assert_array_equal(steps[-1].pattern, found.patterns[1, 0])
+    assert steps[-1].energy == pytest.approx(found.energy[1, 0, -1])
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_the_end_of_an_episode_joins_nothing():
     assert len(np.unique(joined[:4, 0].round(4))) == 4
     # two parts: the Laplacian has a second constant function, one number for each part
     np.testing.assert_allclose(parted[[0, 2], 0], parted[[1, 3], 0], atol=1e-6)
+    np.testing.assert_allclose([parted[:4].mean(axis=0), parted[:4].std(axis=0)], [[0.0] * 2, [1.0] * 2], atol=1e-6)
     assert not joined[4].any()  # never collected
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from envs.tasks import classes
-from envs.tasks.classes import Config, balanced, judge, make, network_torch
+from envs.tasks.classes import Config, balanced, evaluate, make, network_torch
 from memory import deep_belief
 from memory.autoencoder import Config as AutoencoderConfig
 from memory.autoencoder import make as make_autoencoder
@@ -106,7 +106,7 @@ def test_scores_are_scikit_learns():
     y = stream.integers(3, size=200)
     probs = stream.dirichlet(np.ones(3), 200) + 0.4 * np.eye(3)[y]
     probs /= probs.sum(axis=1, keepdims=True)
-    found = judge(probs, y)
+    found = evaluate(probs, y)
     assert found.accuracy == (probs.argmax(axis=1) == y).mean()
     assert found.auc == pytest.approx(roc_auc_score(y, probs, multi_class="ovr"))
     np.testing.assert_array_equal(found.confusion, confusion_matrix(y, probs.argmax(axis=1)))
@@ -144,11 +144,22 @@ def test_frozen_layers_stay_and_a_head_alone_is_a_softmax_regression():
     assert np.array_equal(layers[0].weight, np.eye(3))
 
 
+def test_pretraining_is_the_same_beside_a_fold_of_another_size():
+    """Of 1,750 different digits in four folds, fold 1 leaves 1,312 to train on and fold 2 1,313."""
+    tasks = [make(seeds, replace(QUICK, folds=4)) for seeds in ((1, 2), (2,))]
+    assert [len(fold.train) for fold in tasks[0].folds] == [1_312, 1_313]
+    seen = []
+    for task in tasks:
+        spy = Spy()
+        task._pretrained(Predictor("spy", lambda spec, seed_list, spy=spy: spy))
+        seen.append(spy.seen[-1])
+    np.testing.assert_array_equal(*seen)
+
+
 @pytest.mark.parametrize("name", ["deep_belief", "logistic_regression", "nearest"])
 def test_a_seed_is_the_same_alone(name):
-    """Of 1,797 pictures fold 1 leaves 1,437 to train on and fold 2 1,438."""
     contestant = Predictor(name, _deep_belief if name == "deep_belief" else None)
-    together, alone = (make(seeds, QUICK).play(contestant, 20.0) for seeds in ((1, 2), (2,)))
+    together, alone = (make(seeds, QUICK).play(contestant, 20.0) for seeds in ((1, 6), (6,)))
     for score, values in together.scores.items():
         np.testing.assert_array_equal(values[1], alone.scores[score][0])
     if name == "deep_belief":
@@ -179,4 +190,4 @@ def test_a_memory_without_an_encoder_is_refused():
     )
     with pytest.raises(ValueError, match=r"^nearest_neighbor: it has no encoder of dense layers"):
         make([0], QUICK).check(contestant)
-    assert classes.DEFAULT[0] == "autoencoder"
+    assert classes.DEFAULT[0] == "deep_belief"

@@ -127,7 +127,8 @@ def test_ppca_ends_at_the_maximum_of_the_likelihood_of_what_is_seen():
     """By finite differences of the density of every user's seen ratings, each a normal with W W' + s I."""
     table, seen = _normal((30, 4), 7) @ _normal((4, 4), 8), _normal((30, 4), 9) > -0.7
     rest, prior = np.where(seen, table, 0.0), 0.4
-    model = methods.fit_factors(rest, seen, 1, prior, 3_000, _stream(2))
+    model = methods.fit_factors(rest, seen, 1, prior, 300, _stream(2))
+    assert np.abs(model.loadings).max(axis=0).min() > 0.1
 
     def log_likelihood(loadings, variance):
         total = 0.0
@@ -171,7 +172,7 @@ def test_a_memory_is_given_no_rating_that_is_not_seen_and_completes_the_rest():
     assert np.abs(stored[0][seen]).max() == 1.0
 
 
-def test_users_who_rate_alike_are_neighbours():
+def test_users_who_rate_alike_are_neighbours(monkeypatch):
     stream = np.random.Generator(np.random.PCG64(2))
     taste = stream.standard_normal(20)
     table = np.stack([sign * taste for sign in (1, 1, 1, -1, -1, -1)])
@@ -179,6 +180,10 @@ def test_users_who_rate_alike_are_neighbours():
     seen[0, :5] = False
     found = methods.nearest_users(np.where(seen, table, 0.0), seen, np.zeros(table.shape), 2)
     np.testing.assert_allclose(found[0, :5], taste[:5], rtol=1e-9)
+    monkeypatch.setattr(methods, "_PAIRS", 4 * len(table))  # four users at a time, then two
+    np.testing.assert_allclose(
+        methods.nearest_users(np.where(seen, table, 0.0), seen, np.zeros(table.shape), 2), found, rtol=1e-12
+    )
 
 
 def test_fewer_seen_entries_are_a_part_of_more_and_seeds_are_alone():

@@ -129,3 +129,17 @@ def test_without_evidence_recall_equals_the_fixed_point():
     patterns = learned_patterns(1, 3, 24)
     noise_aware, fixed_point = _stored(patterns), _stored(patterns, recall_mode="fixed_point")
     np.testing.assert_array_equal(noise_aware.recall(patterns).patterns, fixed_point.recall(patterns).patterns)
+
+
+def test_recall_of_few_large_patterns_ends_without_the_evidence():
+    config = boltzmann.Config(recall=SMALL, learn=BoltzmannLearning(updates=60))
+    memory = boltzmann.make(PatternSpec((72,)), [0, 1], config)
+    patterns = learned_patterns(2, 3, 72)
+    memory.store(patterns)
+    cues = patterns.copy()
+    cues[..., :3] *= -1.0
+    stubborn = memory.recall(cues, None, 100.0 * cues)  # evidence that outweighs all couplings
+    np.testing.assert_array_equal(stubborn.patterns, patterns)
+    assert (stubborn.n_iters == SMALL.max_iters + 5).all()
+    memory.store(learned_patterns(2, 20, 72))  # more than a fourth of the units
+    assert (memory.recall(cues, None, cues).n_iters == SMALL.max_iters).all()

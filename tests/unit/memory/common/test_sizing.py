@@ -34,11 +34,14 @@ def test_what_is_given_is_taken_as_it_is():
 
 
 def test_the_likelihood_within_a_batch_counts_only_where_a_batch_holds_all_patterns():
-    few, many = learning_for(RBMLearning(), 100), learning_for(RBMLearning(), 101)
+    few, many = learning_for(RBMLearning(), 64, 100), learning_for(RBMLearning(), 64, 101)
     assert (few.updates, few.learning_rate, few.batch_likelihood_weight) == (2_000, 0.05, 1.0)
     assert (many.learning_rate, many.batch_likelihood_weight) == (0.5, 0.0)
-    assert learning_for(RBMLearning(learning_rate=0.3, updates=5), 1_000).learning_rate == 0.3
-    assert learning_for(RBMLearning(), 1_000).updates == 3_991
+    assert learning_for(RBMLearning(learning_rate=0.3, updates=5), 64, 1_000).learning_rate == 0.3
+    assert learning_for(RBMLearning(), 64, 1_000).updates == 3_991
+    plain = RBMLearning(centered=False)
+    assert learning_for(plain, 64, 1_000).learning_rate == 0.05
+    assert learning_for(plain, 256, 100).learning_rate == pytest.approx(0.05 * 4.0**0.55)
 
 
 def test_layers_of_digits_are_as_they_were_and_grow_with_the_pictures():

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from envs import rooms
 from simulator.atlas.measures import agreement, kmeans, linear_quality, neighbours_kept, steps_kept
+from simulator.atlas.sources import exact_values
 from simulator.atlas.states import rooms_at, rooms_on_map
 from simulator.core.embeddings.graph import adjacency_of, laplacian_eigenvectors
+from simulator.core.mdp.model import FiniteMDP
 from simulator.core.scene import Scene
 from tests.benchmarks import atlas_values
 from tests.benchmarks.linear_values import every_goal
@@ -27,11 +31,33 @@ def test_a_turned_map_keeps_all_neighbours_and_a_shuffled_one_does_not():
     assert neighbours_kept(points[:2], points[:2], 5) is None
 
 
-def test_places_on_a_line_keep_the_neighbours_by_steps():
-    path = np.zeros((9, 9))
-    path[np.arange(8), np.arange(1, 9)] = 1.0
-    # of two equally near states the one of lower number is nearer by steps and on the line alike
-    assert steps_kept(np.arange(9.0)[:, None], path + path.T, 2) == (1.0, 1.0)
+def test_neighbours_by_steps_by_hand():
+    path = np.diag(np.ones(4), 1)
+    # nearest on the line 2, 3, 0, 1, 3: ranks by steps 2, 3, 3, 3, 1, of 0 and 4 seen from 2 the nearer one first;
+    # nearest by steps 1, 2, 1, 4, 3: ranks on the line 2, 3, 2, 2, 1
+    found = steps_kept(np.array([0.0, 10.0, 1.0, 11.5, 13.5])[:, None], path, 1)
+    assert found == (pytest.approx(1.0 - 7.0 / 15.0), pytest.approx(1.0 - 5.0 / 15.0))
+
+
+def test_a_floor_and_a_graph_in_parts_keep_all_neighbours_by_steps():
+    floor = np.array([[row, column] for row in range(4) for column in range(5)], np.float64)
+    adjacency = np.abs(floor[:, None] - floor).sum(axis=2) == 1.0
+    for k in (2, 3, 6):  # of several states two steps away any may be the nearest
+        assert steps_kept(floor, adjacency, k) == (1.0, 1.0)
+    parts = np.diag([1.0, 1.0, 0.0, 1.0, 1.0], 1)
+    assert steps_kept(np.array([0.0, 1.0, 2.0, 9.0, 10.0, 11.0])[:, None], parts, 2) == (1.0, 1.0)
+
+
+def test_illegal_actions_are_not_chosen_and_constant_values_are_explained():
+    """Two states cost 1 and 2, and lead to the second; the first one's second action is illegal: 0 is no value."""
+    ones = np.ones((2, 2, 1))
+    reward = np.array([[[-1.0], [-1.0]], [[-2.0], [-2.0]]])
+    legal = np.array([[True, False], [True, True]])
+    mdp = FiniteMDP(ones, np.ones((2, 2, 1), np.int64), reward, 0 * ones, np.array([0.5, 0.5]), legal)
+    exact = exact_values(mdp, np.arange(2), 0.9)
+    assert linear_quality(np.eye(2), exact) == (pytest.approx(1.0), 1.0)
+    rounded = dataclasses.replace(exact, values=np.array([3.0, 3.0 + 1e-15]))
+    assert linear_quality(np.zeros((2, 1)), rounded).explained == 1.0
 
 
 def test_the_rooms_of_the_four_rooms():

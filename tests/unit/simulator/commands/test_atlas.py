@@ -66,6 +66,7 @@ def test_a_run_and_what_its_policy_carries(engram: Engram, tmp_path):
     assert (data["kind"], data["of"]) == ("run", "successor")
     assert "seed 1" in data["atlas"]
     assert len(data["values"]) == data["states"]
+    assert data["actions"].count(-1) == 1  # at the goal
     agent = ("--agent.encoder", "true_state", "--agent.encoder.laplacian", "3", "--agent.network.hidden", "4")
     engram("run", "dqn", "rooms", "--env.layout", "four", "--seeds", "1", "--steps", "300", *agent, *quiet)
     data = engram("atlas", "latest", "--steps", "60", "--method", "pca", *lab, "--json").json
@@ -104,6 +105,10 @@ def test_states_that_are_not_finitely_many(engram: Engram):
         (("rooms", "--color", "class"), "--color class: not known of"),
         (("rooms", "--of", "hidden"), "--of hidden: expected observations, successor, place"),
         (("rooms", "--perplexity", "5"), "--perplexity: not for --method laplacian, expected tsne"),
+        (
+            ("rooms", "--method", "cbow", "--objective", "softmax", "--power", "1"),
+            "--power: not with --objective softmax",
+        ),
         (("rooms", "--method", "foo"), "--method foo: expected a list"),
     ],
 )

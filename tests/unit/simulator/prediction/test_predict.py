@@ -192,12 +192,19 @@ def test_other_commands_know_it(lab, capsys):
 
 def test_a_page_watches_it_and_reads_it_again_until_it_is_over(lab):
     pytest.importorskip("pygame")
-    from simulator.views.window.predict_window import StoredComparisonPage
+    from simulator.reporting.predict_panels import panels_of
+    from simulator.views.window.predict_window import Comparison, stored_page
 
     whole = summary_of(lab, "r2")
-    answers = [{**whole, "status": "running", "step": 1, "cells": whole["cells"][:1]}, None, whole]
+    first = {**whole, "cells": whole["cells"][:1]}
+    n = whole["steps"]
+    answers = [
+        Comparison("r2", "running", 1, n, panels_of(first)),
+        None,
+        Comparison("r2", "done", n, n, panels_of(whole)),
+    ]
     now = [0.0]
-    page = StoredComparisonPage(lambda: answers.pop(0), "engram watch r2", lambda: now[0])
+    page = stored_page(lambda: answers.pop(0), "engram watch r2", lambda: now[0])
     assert page._tabs.names == ("Scores", "Confusion", "ROC")
     assert not page.poll()  # it is not time to look again
     assert len(answers) == 2

@@ -271,6 +271,7 @@ def test_a_memory_that_cannot_be_built_is_listed_with_its_reason(tmp_path, capsy
                 pass
         found = summary_of(lab)
         assert [each["memory"] for each in found["cells"]] == ["nearest_neighbor"] * 2
+        assert [each["bits_per_parameter"] is None for each in found["cells"]] == [asked is grey] * 2  # no bits
         assert [each["memory"] for each in found["refused"]] == [out] * 2
         assert all(why in each["why"] for each in found["refused"])
         recall_tables.show(found)

@@ -98,9 +98,25 @@ def test_probabilities_are_those_of_plain_sums(name):
 def test_what_is_no_distribution_says_why():
     found = inside(subject_of_vectors(entry_of("rbm", n_hidden=30), TWO, 0), InsideConfig())
     assert found.left_out["distribution"].startswith("log Z: 30 hidden units: expected at most 20")
-    assert found.left_out["states"].startswith("its recall samples")
+    assert found.left_out["states"].startswith("it is a distribution")
+    grey = dataclasses.replace(found.subject, spec=found.subject.spec._replace(is_bipolar=False))
+    with pytest.raises(ValueError, match="--what distribution: rbm: grey patterns have no probabilities"):
+        inside(grey, InsideConfig(), ["distribution"])
     with pytest.raises(ValueError, match="--what distribution: hopfield: it is no distribution"):
         inside(subject_of_vectors(entry_of("hopfield"), TWO, 0), InsideConfig(), ["distribution"])
+
+
+class _Codes:
+    """A memory whose learning diverged."""
+
+    def codes(self, patterns):
+        return np.full((*patterns.shape[:2], 3), np.nan)
+
+
+def test_a_memory_that_diverged_has_no_neighbours_by_code():
+    subject = dataclasses.replace(digits_of("nearest_neighbor"), memory=_Codes())
+    with pytest.raises(ValueError, match=r"--what nearest: nearest_neighbor: its codes are not finite$"):
+        section_of(subject, "nearest")
 
 
 class _Energies:

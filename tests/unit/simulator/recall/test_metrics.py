@@ -67,7 +67,9 @@ def test_equal_energies_are_chance():
     np.testing.assert_allclose(true, false)
 
 
-def test_retrieval_compares_with_the_nearest():
+@pytest.mark.parametrize("block_rows", [metrics.BLOCK_ROWS, 4])
+def test_retrieval_compares_with_the_nearest(block_rows, monkeypatch):
+    monkeypatch.setattr(metrics, "BLOCK_ROWS", block_rows)
     codes = np.array([[[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]]])
     labels = np.array([[0, 0, 0, 1, 1, 1]])
     # of the five nearest to 1 three are of class 0; of those nearest to 11 two

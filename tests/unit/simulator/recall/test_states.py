@@ -30,7 +30,7 @@ def test_states_are_numbered_with_unit_0_fastest():
     np.testing.assert_array_equal(states.numbers_of(states.every_state(4)), np.arange(16))
 
 
-def test_the_two_vectors_of_the_lecture_notes():
+def test_the_two_vectors_of_the_lecture_notes(monkeypatch):
     found = states.landscape(hopfield(TWO), TWO)
     assert found.is_complete
     assert (found.n_starts, found.n_unsettled) == (64, 0)
@@ -38,6 +38,8 @@ def test_the_two_vectors_of_the_lecture_notes():
     assert [point.kind.of for point in found.fixed_points] == [(1,), (2,), (-2,), (-1,)]
     assert [point.energy for point in found.fixed_points] == pytest.approx([-2.0] * 4)
     assert states.corrected(hopfield(TWO), TWO) == (12, 12)
+    monkeypatch.setattr(states, "BATCH", 6)  # a pattern at a time
+    assert states.corrected(hopfield(TWO), np.concatenate([TWO, -TWO[:1]])) == (18, 18)
 
 
 def test_with_a_diagonal_its_energy_is_lower_by_one():

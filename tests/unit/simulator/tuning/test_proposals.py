@@ -70,6 +70,16 @@ def test_levels_of_a_grid():
     assert levels_of(Dimension("a", 0.0, 1.0), 3) == [0.0, 0.5, 1.0]
     assert levels_of(Dimension("a", 1.0, 4.0, whole=True), 7) == [1, 2, 3, 4]
     assert levels_of(Dimension("a", values=("x", None)), 9) == ["x", None]
+    few = build(
+        {
+            **SMALL,
+            "search": "grid",
+            "levels": 9,
+            "trials": 3,
+            "space": {"agent": {"planning_steps": {"low": 1, "high": 3}}},
+        }
+    )
+    assert grid(few) == [{"agent.planning_steps": n} for n in (1, 2, 3)]  # nine levels of three whole numbers
     points = grid(_config(search="grid", levels=3, trials=12))
     assert len(points) == 12
     assert [point["agent.step_size"] for point in points[:4]] == [1e-3, pytest.approx(10**-1.5), 1.0, 1e-3]

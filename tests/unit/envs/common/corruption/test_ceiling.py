@@ -25,7 +25,9 @@ def _all_cues(n):
     return np.array(list(product((-1, 1), repeat=n)), np.float32)
 
 
-def test_posterior_of_two_patterns_by_hand():
+@pytest.mark.parametrize("block_rows", [module.BLOCK_ROWS, 1])
+def test_posterior_of_two_patterns_by_hand(block_rows, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK_ROWS", block_rows)
     stored = np.array([[[1, 1, 1], [-1, -1, -1]]], np.float32)
     cues = Cues(np.array([[[1, 1, -1], [-1, -1, -1]]], np.float32))
     # .8 .8 .2 against .2 .2 .8 is 4 to 1; .2^3 against .8^3 is 1 to 64

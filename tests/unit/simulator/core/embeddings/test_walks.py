@@ -65,15 +65,20 @@ def test_mutual_information_by_hand():
     # p(0) = 3/8, p(1) = 5/8
     expected = [[-np.inf, np.log(3 / 8 / (15 / 64))], [np.log(3 / 8 / (15 / 64)), np.log(2 / 8 / (25 / 64))]]
     np.testing.assert_allclose(pmi(counts), expected)
+    assert not positive_pmi(np.zeros((2, 2))).any()  # nothing was met
     np.testing.assert_allclose(positive_pmi(counts), np.maximum(expected, 0.0))
     np.testing.assert_allclose(positive_pmi(counts, 1.2), np.maximum(np.array(expected) - np.log(1.2), 0.0))
 
 
 def test_the_deepwalk_matrix_is_the_mutual_information_of_endless_walks():
-    chain = np.array([[0.2, 0.5, 0.3], [0.5, 0.1, 0.4], [0.3, 0.4, 0.3]])  # symmetric: pi is uniform
-    share = np.full(3, 1 / 3)
-    counts = expected_cooccurrence(chain, share, 20_000, 3)
-    np.testing.assert_allclose(deepwalk_matrix(chain, share, 3), positive_pmi(counts), atol=1e-3)
+    weights = np.array([[8.0, 1.0, 0.0], [1.0, 2.0, 3.0], [0.0, 3.0, 1.0]])  # reversible, with shares 9, 6, 4 of 19
+    chain = weights / weights.sum(axis=1, keepdims=True)
+    share = weights.sum(axis=1) / weights.sum()
+    counts = expected_cooccurrence(chain, share, 5_000, 3)
+    found = deepwalk_matrix(chain, share, 3)
+    assert found[2, 2] > 0.1
+    np.testing.assert_allclose(found, positive_pmi(counts), atol=1e-3)
+    np.testing.assert_allclose(deepwalk_matrix(chain, share, 3, 1.1), positive_pmi(counts, 1.1), atol=1e-3)
 
 
 def test_all_singular_vectors_give_the_matrix_back():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from simulator.core import rng
 from simulator.core.embeddings.glove import GloVe, glove
 from simulator.core.embeddings.walks import cooccurrence, pmi, visits_of
 from simulator.core.embeddings.word2vec import Word2Vec, huffman, word2vec
@@ -35,8 +36,10 @@ def _fitted(**settings):
 
 
 def test_the_softmax_comes_to_the_conditional_probabilities():
-    score = np.exp(_fitted(objective="softmax"))
-    np.testing.assert_allclose(score / score.sum(axis=1, keepdims=True), CONDITIONAL, atol=0.03)
+    score = np.exp(_fitted(objective="softmax", window=3, epochs=20))
+    counts = cooccurrence(WALKS, 4, 3)
+    expected = counts / counts.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(score / score.sum(axis=1, keepdims=True), expected, atol=0.03)
 
 
 def test_the_tree_comes_to_the_conditional_probabilities():
@@ -113,6 +116,8 @@ def test_walks_may_end_early():
 def test_too_few_states_are_refused():
     with pytest.raises(ValueError, match="1 states on walks of 3 steps"):
         word2vec(np.zeros((1, 1, 3), np.int64), 1, Word2Vec(), [0])
+    with pytest.raises(ValueError, match="no two states follow one another"):
+        word2vec(np.array([[[0, 1]], [[1, -1]]]), 2, Word2Vec(), [0, 1])
 
 
 def test_glove_comes_to_the_logarithms_of_counts():
@@ -120,6 +125,22 @@ def test_glove_comes_to_the_logarithms_of_counts():
     w, c = made.vectors[0], made.contexts[0]
     fitted = w[:, :-1] @ c[:, :-1].T + w[:, -1:] + c[:, -1]
     np.testing.assert_allclose(fitted, np.log(COUNTS), atol=0.02)
+
+
+def test_two_steps_of_glove_by_hand():
+    counts = np.zeros((1, 2, 2))
+    counts[0, 0, 1] = 16.0  # f = (16 / 81)^(3/4) = 8 / 27
+    start = (rng.generators([3], "embedding")[0].random((4, 3)) - 0.5) / 2
+    w, c = start[0], start[3]
+    squares = np.ones((2, 3))
+    for _ in range(2):
+        error = 8.0 / 27.0 * (w[:2] @ c[:2] + w[2] + c[2] - np.log(16.0))
+        gradient = error * np.array([[*c[:2], 1.0], [*w[:2], 1.0]])
+        w, c = np.array([w, c]) - 0.5 * gradient / np.sqrt(squares)
+        squares += gradient**2
+    made = glove(counts, GloVe(size=2, x_max=81.0, epochs=2, learning_rate=0.5), [3])
+    np.testing.assert_allclose(made.vectors[0], [w, start[1]])
+    np.testing.assert_allclose(made.contexts[0], [start[2], c])
 
 
 def test_glove_of_several_seeds_equals_glove_of_each():

@@ -60,7 +60,7 @@ def atlas(**changes):
 
 
 def page_of(**changes):
-    page = AtlasPage(atlas(**changes), "engram atlas rooms")
+    page = AtlasPage(atlas(**changes), "engram atlas rooms", [{"trustworthiness": "0.75"}, {}])
     draw_page(page)
     return page
 
