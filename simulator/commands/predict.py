@@ -73,6 +73,7 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
         return run(lambda: view_of(options, "predict"))
     from simulator.views.window.predict_window import PredictWindow
 
+    window.check(window.LIVE)
     return window.follow(PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale), run, "comparison")
 
 

@@ -81,6 +81,7 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
             return TuneStanding(summary(store, name), dict(zip(found, intervals, strict=True)))
         return None
 
+    window.check(window.LIVE)
     return window.follow(TuneWindow(read, window.typed(), options.scale), run, "tuning")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from simulator.views.window.app import Page
 
 OTHERWISE = "without one, --picture FILE draws the same, and --view terminal prints it"
+LIVE = "without one, --view terminal shows it here"  # of an experiment
 
 
 def typed() -> str:
@@ -22,15 +23,15 @@ def typed() -> str:
     return shlex.join(["engram", *sys.argv[1:]])
 
 
-def check() -> None:
-    """Check that there may be a display, before anything is computed.
+def check(otherwise: str = OTHERWISE) -> None:
+    """Check that there may be a display, before anything is computed; ``otherwise``: what to do without one.
 
     Raises:
         ValueError: there is none, in one line.
     """
     from simulator.views.window.app import check_display
 
-    check_display(OTHERWISE)
+    check_display(otherwise)
 
 
 class LiveWindow(Protocol):
