@@ -110,7 +110,11 @@ class Store:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: Any, trace: TracebackType | None) -> None:
+        is_refused = isinstance(value, ValueError) and not isinstance(value, StoreError)
+        is_in_vain = is_refused and self._fresh and not self.runs()
         self.close()
+        if is_in_vain:  # bad input leaves no lab behind that was made for it
+            unmake(self.lab)
 
     def close(self) -> None:
         """Release every run and close the database."""
@@ -199,6 +203,7 @@ class Store:
         if self._fresh and not self.runs():
             self._db.close()
             unmake(self.lab)
+            self._fresh = False
 
     def checkpoint(
         self,

@@ -32,6 +32,16 @@ def transaction(lab):
         writer.execute("ROLLBACK")
 
 
+def test_bad_input_leaves_no_lab_that_was_made_for_it(tmp_path):
+    for lab, is_left in ((tmp_path / "new", False), (tmp_path / "used", True)):
+        if is_left:
+            with Store(lab) as store:
+                store.begin(NEW)
+        with pytest.raises(ValueError, match="bad"), Store(lab):
+            raise ValueError("bad")
+        assert lab.exists() == is_left
+
+
 def test_a_new_run_is_recorded_before_anything_is_played(lab):
     run = lab.begin(NEW)
     record = lab.find(run)
