@@ -1,4 +1,4 @@
-"""Every kind of memory with 100 digits of 28 x 28 pixels: about ten minutes of CPU time."""
+"""Every kind of memory with 100 digits of 28 x 28 pixels: about quarter of an hour of CPU time."""
 
 from __future__ import annotations
 
