@@ -154,7 +154,6 @@ def _tables(own):
 
 @pytest.mark.slow
 def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, monkeypatch):
-    from simulator.recall import loop as recall_loop
     from simulator.store.cell_store import CellStore
     from simulator.tournaments import loop as tournament_loop
 
@@ -163,12 +162,12 @@ def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, mon
     tournament = ["tournament", "--agents", "random_walk", "--envs", "rooms", "--seeds", "2", "--steps", "300"]
     versions = {**run_records.installed(), "engram-rl": "0.0.7"}
     with monkeypatch.context() as then:
-        then.setattr(recall_loop, "installed", lambda: versions)
+        then.setattr(run_records, "installed", lambda: versions)
         then.setattr(tournament_loop, "installed", lambda: versions)
         to_recall, to_tournament = codec.to_toml, codec.to_toml
         words = {'rule = "hebb"': 'law = "hebb"', "corruption = [": "harm = ["}
-        then.setattr(recall_loop, "to_toml", lambda own: as_of_then(to_recall(own), words))
-        then.setattr(recall_loop, "settings_hash", lambda own: "of then")
+        then.setattr(run_records, "to_toml", lambda own: as_of_then(to_recall(own), words))
+        then.setattr(run_records, "settings_hash", lambda own: "of then")
         then.setattr(
             tournament_loop, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"})
         )

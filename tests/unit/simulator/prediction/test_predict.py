@@ -237,7 +237,6 @@ def test_from_python(tmp_path):
     ("words", "line"),
     [
         ([], r"expected engram predict \[METHOD\|MEMORY ...\] TASK, or --config FILE; the tasks are classes, ratings"),
-        (["ratings", "--view", "window"], "--view window: a comparison of predictions has none"),
         (["ratngs"], "unknown task 'ratngs'; did you mean ratings"),
         (["digits"], "unknown task 'digits'; it is a challenge: engram recall MEMORY digits"),
         (["alls", "ratings"], "unknown method 'alls'; did you mean als"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -99,10 +101,11 @@ def test_commands_open_a_window_and_print_their_result_when_it_is_closed(
     def stay(window):
         window.step()
         shown.append((window.page.title, window.page._tabs.names, draw_page(window.page)))
-        assert window.page.command().startswith("engram ")
+        assert window.page.command() == shlex.join(["engram", *words])
 
     monkeypatch.setattr(Window, "stay", stay)
     words = [*words.split(), "--view", "window", "--json", "--lab", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["engram", *words])
     assert main(words) == 0
     ((found, names, _),) = shown
     assert found.startswith(title)
