@@ -161,18 +161,17 @@ def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, mon
     recall = ["recall", "hopfield", "random_bits", "--seeds", "2", "--patterns", "3", "--novel", "2"]
     tournament = ["tournament", "--agents", "random_walk", "--envs", "rooms", "--seeds", "2", "--steps", "300"]
     versions = {**run_records.installed(), "engram-rl": "0.0.7"}
+    to_toml = codec.to_toml
     with monkeypatch.context() as then:
-        then.setattr(run_records, "installed", lambda: versions)
-        then.setattr(tournament_loop, "installed", lambda: versions)
-        to_recall, to_tournament = codec.to_toml, codec.to_toml
         words = {'rule = "hebb"': 'law = "hebb"', "corruption = [": "harm = ["}
-        then.setattr(run_records, "to_toml", lambda own: as_of_then(to_recall(own), words))
+        then.setattr(run_records, "installed", lambda: versions)
+        then.setattr(run_records, "to_toml", lambda own: as_of_then(to_toml(own), words))
         then.setattr(run_records, "settings_hash", lambda own: "of then")
-        then.setattr(
-            tournament_loop, "to_toml", lambda own: as_of_then(to_tournament(own), {"steps = 300": "budget = 300"})
-        )
-        then.setattr(tournament_loop, "settings_hash", lambda own: "of then")
         run = engram(*recall, *lab, "--json").json["run"]
+    with monkeypatch.context() as then:
+        then.setattr(tournament_loop, "installed", lambda: versions)
+        then.setattr(tournament_loop, "to_toml", lambda own: as_of_then(to_toml(own), {"steps = 300": "budget = 300"}))
+        then.setattr(tournament_loop, "settings_hash", lambda own: "of then")
         engram(*tournament, "--workers", "1", *lab)
     lab = lab[:2]
     assert "no such setting" in engram("show", run, *lab, "--json").json["settings_notes"][0]
