@@ -26,7 +26,8 @@ def score_panels(summary: Summary) -> list[Panel]:
     bars = _bars(summary, summary["scores"][0], summary["cells"][-1]["condition"])
     if len(conditions) < 2:
         return [*bars]
-    return [*bars, *(_curve(summary, score, conditions) for score in scores)]
+    measured = [score for score in scores if any(cell["scores"][score["name"]] for cell in summary["cells"])]
+    return [*bars, *(_curve(summary, score, conditions) for score in measured)]
 
 
 def _bars(summary: Summary, score: Mapping[str, Any], condition: float) -> list[Panel]:

@@ -48,6 +48,7 @@ MAX_PICTURE_PIXELS = 2_000_000  # of small pictures that are kept, 4 bytes each
 MANY_CURVES = 6  # from which on they are thin
 LEAST_COLUMN = 56  # units of the width of a matrix's column, where there are few
 MAX_NAMES = 0.62  # of the width of facts, for their names
+ROUNDING = 1e-12  # of the largest value, below which a number is the rounding of a zero
 MIN_NUMBER_CELL = 34  # units of a cell's width from which a matrix shows its numbers
 Pointer = tuple[int, int] | None
 
@@ -270,6 +271,7 @@ def _numbers_in(canvas: Canvas, grid: Rect, values: Array, span: tuple[float, fl
         return
     inks = ink_table(diverging=diverging)
     entries = shades(values, *span)
+    values = np.where(np.abs(values) < ROUNDING * max(map(abs, span)), 0.0, values)
     sprites = []
     for row in range(n_rows):
         y = grid.top + (row + 0.5) * height - line / 2
