@@ -102,7 +102,10 @@ def _photograph(block: str, name: str) -> None:
         if not taken:
             raise ValueError(f"{name}: the window of {shlex.join(words)} gave no picture")
         image = Image.open(taken[-1]).convert("RGB")
-        image = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        most = sorted(image.getcolors(image.width * image.height), reverse=True)[:COLOURS]  # areas keep their colours
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([part for _, colour in most for part in colour])
+        image = image.quantize(palette=palette, dither=Image.Dither.NONE)
         image.save(ROOT / "docs" / "pictures" / f"{name}.png", optimize=True)
 
 
