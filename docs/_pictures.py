@@ -39,11 +39,12 @@ WINDOWS: dict[str, str] = {  # picture: keys, after which it is taken; @x,y: a c
     "window-rooms": "%12 2 %2",
     "window-doorway": "%8 4 %1 @384,377 %3",
     "window-planning": "%8 4 %1 @384,377 %3",
-    "window-memory": "%45 2 PageDown %8",
+    "window-memory": "%45 2 PageDown %8 space r %2 n n n n n n n n %1",
     "window-hopfield": "%6",
     "window-tournament": "%70",
 }
 COLOURS = 255  # of a picture: a palette keeps it small
+EXACT_COLOURS = 64  # of them, those of the largest areas
 PATIENCE = 240.0  # seconds until a picture has to be there
 
 
@@ -102,9 +103,10 @@ def _photograph(block: str, name: str) -> None:
         if not taken:
             raise ValueError(f"{name}: the window of {shlex.join(words)} gave no picture")
         image = Image.open(taken[-1]).convert("RGB")
-        most = sorted(image.getcolors(image.width * image.height), reverse=True)[:COLOURS]  # areas keep their colours
+        most = sorted(image.getcolors(image.width * image.height), reverse=True)[:EXACT_COLOURS]
+        rest = image.quantize(COLOURS - EXACT_COLOURS, Image.Quantize.MAXCOVERAGE).getpalette()
         palette = Image.new("P", (1, 1))
-        palette.putpalette([part for _, colour in most for part in colour])
+        palette.putpalette([*(part for _, colour in most for part in colour), *rest])
         image = image.quantize(palette=palette, dither=Image.Dither.NONE)
         image.save(ROOT / "docs" / "pictures" / f"{name}.png", optimize=True)
 
