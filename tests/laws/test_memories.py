@@ -36,7 +36,7 @@ def quick(name: str, **changes):
     """Return a memory's module and its settings for a short training."""
     player = registry.load("memories", name)
     config = player.Config()
-    return player, merge(config, {**shortened(config), **changes})
+    return player, merge(merge(config, shortened(config)), changes)
 
 
 def shortened(config) -> dict:
