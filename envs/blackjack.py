@@ -194,7 +194,7 @@ def _charts(config: Config) -> Charts:
 
 
 def _render(charts: Charts, state: Array, episode_step: int) -> Scene:
-    """Give the hand's place in the chart of all hands like it, with or without a usable ace, as the book draws them."""
+    """Mark the hand in the chart of all hands with, or without, a usable ace (Sutton and Barto, figure 5.2)."""
     hard = int(state[PLAYER])
     usable = bool(state[PLAYER + HAS_ACE]) and hard <= 11
     total = hard + 10 * usable

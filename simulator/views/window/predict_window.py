@@ -17,7 +17,7 @@ READ_SHARE = 0.05  # of the time that is spent on reading what is measured
 
 
 class Comparison(NamedTuple):
-    """What is stored of a comparison."""
+    """Stored state of a comparison, as a window shows it."""
 
     title: str
     status: str

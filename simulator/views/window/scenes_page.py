@@ -49,7 +49,7 @@ class SceneProgress(NamedTuple):
 
 
 class News(NamedTuple):
-    """What a page shows from now on."""
+    """Contents of a page from now on."""
 
     title: str
     tabs: Sequence[SceneTab]
