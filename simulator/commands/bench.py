@@ -1,16 +1,19 @@
 """``engram bench``: run the measurements in a checkout's ``tests/benchmarks``, each a file with ``main(json)``.
 
 Speeds are such measurements, and so are the studies of what is learned and recalled, which take long. The manual is
-made of those that are stored (``--store``).
+made of those that are stored (``--store``). One that needs files of yours has ``NEEDS``, {environment variable: what
+it has to name}.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from simulator import console
@@ -42,11 +45,32 @@ def measure(name: str | None, as_json: bool) -> dict[str, Any]:
     if not files:
         raise ValueError(f"there are no benchmarks in {FOLDER}: expected engram bench to run from a checkout")
     if name is None:
-        return {benchmark: _run(path, as_json) for benchmark, path in files.items()}
+        measured = {}
+        for benchmark, path in files.items():
+            module = _load(path)
+            if missing := missing_file(module):
+                console.print_status(f"{benchmark}: left out, {missing}")
+            else:
+                measured[benchmark] = module.main(as_json)
+        return measured
     plain = name.replace("-", "_")
     if plain not in files:
         raise ValueError(unknown_name_message("benchmark", name, files, f"there are {', '.join(files)}"))
-    return {plain: _run(files[plain], as_json)}
+    module = _load(files[plain])
+    if missing := missing_file(module):
+        raise ValueError(missing)
+    return {plain: module.main(as_json)}
+
+
+def missing_file(module: ModuleType) -> str:
+    """Say which file a benchmark needs and does not find; empty: none."""
+    for variable, meaning in getattr(module, "NEEDS", {}).items():
+        path = os.environ.get(variable, "")
+        if not path:
+            return f"{variable} is not set: expected the path of {meaning}"
+        if not Path(path).is_file():
+            return f"{variable}: there is no file {path}, expected {meaning}"
+    return ""
 
 
 def store(measured: Mapping[str, Any]) -> None:
@@ -65,7 +89,8 @@ def show(measured: Mapping[str, Any]) -> None:
     console.print_status(f"measured: {', '.join(measured)}")
 
 
-def _run(path: Path, as_json: bool) -> Any:
+def _load(path: Path) -> ModuleType:
+    """Import the module of a benchmark."""
     if str(ROOT) not in sys.path:
         sys.path.append(str(ROOT))  # benchmarks may import shared test code
     spec = spec_from_file_location(f"benchmarks_{path.stem}", path)
@@ -74,7 +99,7 @@ def _run(path: Path, as_json: bool) -> Any:
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return module.main(as_json)
+    return module
 
 
 COMMAND = Command(act, (0, 1), ("store",), examples=("bench", "bench tabular", "bench start --json"))

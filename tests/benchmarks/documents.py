@@ -18,7 +18,7 @@ from simulator.reporting import recall
 MEMORIES = {
     "words": (
         *("identity", "nearest_neighbor", "modern_hopfield", "dense_hopfield", "hopfield", "hopfield-pseudo-inverse"),
-        *("boltzmann", "rbm", "deep_belief"),
+        *("boltzmann", "rbm", "deep_belief", "autoencoder", "vae", "vae-recall"),
     ),
     "tf-idf": ("identity", "nearest_neighbor", "modern_hopfield"),
 }

@@ -2,9 +2,9 @@
 
 Hinton and Salakhutdinov 2006 and Hinton, Osindero and Teh 2006: a memory (an autoencoder, a stack of restricted
 Boltzmann machines) learns the pictures of the training part, labels unseen; its layers begin a classifier, on top of
-which a softmax layer is put, and all of it is trained on the labelled pictures. Beside it stand a head alone on the
-memory's codes, which stay as they are, and **the same network from random weights**, trained on the same pictures, by
-the same steps, with the same dropout: what pre-training is worth is the paired difference of the two.
+which a softmax layer is put, and all of it is trained on the labelled pictures. Beside it stand a linear probe, a
+softmax on the memory's codes, which stay as they are, and **the same network from random weights**, trained on the
+same pictures, by the same steps, with the same dropout: what pre-training is worth is the paired difference of the two.
 
 Every seed is one fold of a stratified k-fold cross-validation: seed s tests on fold s modulo ``folds``, of a split that
 s // ``folds`` shuffles. Pre-training and labels come from the other folds alone. Labels are as many of each class as
@@ -130,9 +130,9 @@ class Classes:
             "labels",
             (
                 ScoreSpec("accuracy", "accuracy", **shares),
-                ScoreSpec("from_nothing", "same net from nothing", **shares),
+                ScoreSpec("from_scratch", "from scratch", **shares),
                 ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0, is_drawn=True),
-                ScoreSpec("head_only", "head alone", **shares),
+                ScoreSpec("linear_probe", "linear probe", **shares),
                 ScoreSpec("auc", "ROC AUC", **shares),
             ),
             higher_is_better=True,
@@ -190,7 +190,7 @@ class Classes:
             scores["auc"][i] = own.auc
             evaluated.append(own)
         if encoders is not None:
-            scores["gain"] = scores["accuracy"] - scores["from_nothing"]
+            scores["gain"] = scores["accuracy"] - scores["from_scratch"]
         confusion = np.sum([own.confusion for own in evaluated], axis=0)
         curves = [own.roc for own in evaluated if np.isfinite(own.auc)]  # of a seed that failed there is none
         roc = [np.linspace(0.0, 1.0, N_ROC), np.mean(curves, axis=0)] if curves else []
@@ -231,8 +231,8 @@ class Classes:
             return network.train_and_predict(layers, (x, y, test), n_classes, self._config, streams, frozen=frozen)
 
         fresh = network.random_layers(encoder, rng.generators(seed, "first")[0])
-        scores["from_nothing"][at] = accuracy(trained(fresh), truth)
-        scores["head_only"][at] = accuracy(trained(encoder, frozen=True), truth)
+        scores["from_scratch"][at] = accuracy(trained(fresh), truth)
+        scores["linear_probe"][at] = accuracy(trained(encoder, frozen=True), truth)
         return trained(encoder)
 
 

@@ -53,7 +53,7 @@ def train_and_predict(
         n_classes: number of classes C.
         config: how to train.
         streams: of the head's first weights, and of batches and dropout.
-        frozen: train the head alone.
+        frozen: train the softmax alone (a linear probe).
     """
     x, y, test = (torch.tensor(values) for values in data)
     of_head, of_training = streams

@@ -1,4 +1,4 @@
-"""Tests of classes: folds, balanced labels, the same net from nothing, and scores against scikit-learn."""
+"""Tests of classes: folds, balanced labels, the network from scratch, and scores against scikit-learn."""
 
 from __future__ import annotations
 
@@ -117,22 +117,22 @@ def test_a_seed_that_diverges_has_no_accuracy_and_no_part_in_the_curve(monkeypat
     task = make([0, 1], QUICK)
     task._kept = (contestant := Predictor("spy", lambda spec, seed_list: None), [[], []])
     monkeypatch.setattr(network_torch, "random_layers", lambda layers, stream: [])
-    calls = iter([True, False, False, False, False, True])  # fresh, head alone, encoder, of both seeds
+    calls = iter([True, False, False, False, False, True])  # fresh, linear probe, encoder, of both seeds
 
     def trained(layers, data, n_classes, *rest, **options):
         return np.full((len(data[2]), n_classes), np.nan if next(calls) else 0.1)
 
     monkeypatch.setattr(network_torch, "train_and_predict", trained)
     found = task.play(contestant, 20.0)
-    assert np.isnan(found.scores["from_nothing"]).tolist() == [True, False]
+    assert np.isnan(found.scores["from_scratch"]).tolist() == [True, False]
     assert np.isnan(found.scores["gain"]).tolist() == [True, True]
     assert np.isnan(found.scores["accuracy"]).tolist() == [False, True]
     np.testing.assert_allclose(found.facts["roc"][1], np.linspace(0.0, 1.0, classes.N_ROC))  # by chance, of seed 0
     assert np.sum(found.facts["confusion"]) == len(task.folds[0].test)
 
 
-def test_frozen_layers_stay_and_a_head_alone_is_a_softmax_regression():
-    """On codes that are the classes themselves, a head alone comes to be right."""
+def test_frozen_layers_stay_and_a_linear_probe_is_a_softmax_regression():
+    """On codes that are the classes themselves, a linear probe comes to be right."""
     code = np.eye(3, dtype=np.float32)
     x, y = np.tile(code, (10, 1)), np.tile(np.arange(3), 10)
     layers = [DenseLayer(np.eye(3, dtype=np.float32), np.zeros(3, np.float32), "linear")]
@@ -164,7 +164,7 @@ def test_a_seed_is_the_same_alone(name):
         np.testing.assert_array_equal(values[1], alone.scores[score][0])
     if name == "deep_belief":
         np.testing.assert_allclose(
-            together.scores["gain"], together.scores["accuracy"] - together.scores["from_nothing"]
+            together.scores["gain"], together.scores["accuracy"] - together.scores["from_scratch"]
         )
 
 
