@@ -14,7 +14,10 @@
 ``{{ grid NAME METRIC }}``      one metric of things that were measured at several sizes: a column for each size
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
-``{{ full_size NAME }}``        of ``engram bench NAME --store`` with large pictures; ``codes NAME``: what codes keep
+``{{ full_size NAME }}``        of ``engram bench NAME --store`` with large pictures; ``NAME codes``: what codes keep;
+                                ``mnist/K``: of K digits in ``engram bench mnist --store``
+``{{ deep_codes }}``            a deep autoencoder beside PCA, of ``engram bench mnist --store``
+``{{ capacity }}``              Hebb's rule at rising loads, of ``engram bench memories --store``
 ``{{ sizes NAME }}``            the settings of a memory that follow the size of the task, with their values
 ``{{ sequences STUDY }}``       the table of a task or a series of ``engram bench sequences --store``
 ``{{ optimizers OBJECTIVE }}``  the table of a function of ``engram bench optimizers --store``
@@ -230,7 +233,10 @@ def _methods(task: str) -> str:
 def _full_size(name: str, part: str = "") -> str:
     """Table of a study of large pictures: what is recalled and what it costs, or with ``codes`` what codes keep."""
     rows = []
+    name, _, patterns = name.partition("/")
     found = _stored(name)["measured"]
+    if patterns:
+        found = found["recall"][patterns]
     for cell in found["rows"]:
         if part == "codes":
             if cell["latent_precision"] is not None:
@@ -257,7 +263,40 @@ def _full_size(name: str, part: str = "") -> str:
 
 def _extremes(found: dict[str, Any]) -> str:
     """Mean over seeds, and the worst and the best of them."""
-    return f"{found['mean']:.3f} ({min(found['per_seed']):.3f} to {max(found['per_seed']):.3f})"
+    return _mean_and_extremes(found["per_seed"], 3)
+
+
+def _mean_and_extremes(values: list[float], digits: int) -> str:
+    mean = sum(values) / len(values)
+    return f"{mean:.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _deep_codes() -> str:
+    """Table of a deep autoencoder beside PCA with as many numbers: squared errors and neighbours, over seeds."""
+    found = _stored("mnist")["measured"]["deep_codes"]
+    rows = []
+    for pictures in dict.fromkeys(row["pictures"] for row in found):
+        seeds = [row for row in found if row["pictures"] == pictures]
+        for method, errors in {"autoencoder-deep": "squared_error", "PCA, 30 numbers": "pca_squared_error"}.items():
+            row = [f"{pictures}: {method}"]
+            row += [_mean_and_extremes([seed[errors][part] for seed in seeds], 2) for part in ("stored", "held_out")]
+            if errors == "squared_error":
+                row += [_mean_and_extremes([seed["precision"][of] for seed in seeds], 3) for of in ("code", "pixel")]
+            rows.append([*row, *[""] * (5 - len(row))])
+    return _table(("", "error, stored", "error, held out", "five nearest of the same class, by code", "by pixel"), rows)
+
+
+def _capacity() -> str:
+    """Table of Hebb's rule: overlap and share above .95 at rising loads, from cues with more and more errors."""
+    found = _stored("memories")["measured"]["capacity"]
+    cells = {tuple(re.findall(r"[\d.]+", name)): cell for name, cell in found.items()}
+    starts = list(dict.fromkeys(start for _, start in cells))
+    rows = [
+        [load, *(f"{cells[load, at]['overlap']:.3f} / {cells[load, at]['above .95']:.2f}" for at in starts)]
+        for load in dict.fromkeys(load for load, _ in cells)
+    ]
+    shares = ["from the pattern" if start == "0" else f"{float(start):.0%} flipped" for start in starts]
+    return _table(("patterns per unit", *shares), rows)
 
 
 def _spread(found: dict[str, Any]) -> str:
@@ -466,6 +505,8 @@ MACROS: dict[str, Callable[..., str]] = {
     "runs": _runs,
     "recall": _recall,
     "full_size": _full_size,
+    "deep_codes": _deep_codes,
+    "capacity": _capacity,
     "sizes": _sizes,
     "sequences": _sequences,
     "optimizers": _optimizers,
