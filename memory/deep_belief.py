@@ -20,7 +20,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from memory.common.rbm.contrastive_divergence import LEARNING_RATE_SOME
 from memory.common.rbm.memory import RBMStackConfig, RBMStackMemory
 from memory.common.sizing import REFERENCE_UNITS, SizeRule, sized
 from simulator.core.memories import PatternSpec
@@ -48,12 +47,7 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStac
     """
     hidden = sized(config, RULES, spec.n).hidden
     if spec.n > REFERENCE_UNITS:
-        learn = replace(
-            config.learn,
-            batch_likelihood_weight=0.0,
-            learning_rate=config.learn.learning_rate or LEARNING_RATE_SOME,
-        )
-        config = replace(config, learn=learn)
+        config = replace(config, learn=replace(config.learn, batch_likelihood_weight=0.0))
     return RBMStackMemory("deep_belief", spec, seed_list, lambda _: hidden, config)
 
 
