@@ -29,11 +29,7 @@ class Config(RBMStackConfig):
     """hidden units; 0: follows the number of patterns and of their units"""
 
 
-N_HIDDEN_RULES = (  # the largest of them
-    SizeRule(128, by_units=0.55),
-    SizeRule(128, by_patterns=0.3),
-    SizeRule(43, by_patterns=0.47, by_units=0.55),  # beyond 1,000 patterns
-)
+N_HIDDEN_RULES = (SizeRule(128, by_units=0.55), SizeRule(128, by_patterns=0.3))  # the larger of both
 
 
 PRESETS = {
