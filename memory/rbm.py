@@ -3,8 +3,8 @@
 Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008 (persistent chains); Hinton 2012, "A practical guide
 to training restricted Boltzmann machines". Binary visible units (-1 and +1 are 0 and 1 inside) or Gaussian ones.
 
-Departures: gradients are centred (Montavon and Mueller 2012), and beside contrastive divergence every pattern's
-likelihood among those of its batch is raised, which sampling close by cannot do; see
+Departures: gradients are centred (Montavon and Mueller 2012), and beside contrastive divergence each
+pattern's likelihood among the stored ones is raised, which sampling close by cannot do; see
 :mod:`memory.common.rbm.contrastive_divergence`. The preset ``rbm-plain`` has the textbook rule. Recall with recall_mode
 = noise_aware takes the evidence of the cue as a field on the visible units, runs several chains of annealed Gibbs
 sampling, and returns the one of lowest energy, field included; see :mod:`memory.common.rbm.recall`.
@@ -37,7 +37,7 @@ PRESETS = {
         "description": "plain contrastive divergence; passes up and down until nothing moves",
         "memory": {
             "recall_mode": "fixed_point",
-            "learn": {"centered": False, "batch_likelihood_weight": 0.0, "input_noise": 0.0},
+            "learn": {"k": 1, "centered": False, "batch_likelihood_weight": 0.0, "lr_end": 1.0, "input_noise": 0.0},
         },
     },
 }

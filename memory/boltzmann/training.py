@@ -6,9 +6,9 @@ continue from one update to the next (Tieleman 2008) or begin at the patterns ea
 ``persistent``.
 
 Departures: gradients are centred (Montavon and Mueller 2012); by sampling also each pattern's likelihood among the
-stored ones is raised (``batch_likelihood_weight``), as in :mod:`memory.common.rbm.contrastive_divergence`. There hidden
-units count as sampled in the positive phase, which is exact without hidden units, and close where a pattern determines
-them.
+stored ones, log softmax(-F), is raised (``batch_likelihood_weight``), for what
+:mod:`memory.common.rbm.contrastive_divergence` says. There hidden units count as sampled in the positive phase, which
+is exact without hidden units, and close where a pattern determines them.
 """
 
 from __future__ import annotations

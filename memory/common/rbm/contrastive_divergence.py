@@ -13,10 +13,12 @@ Departures, each switched by a setting:
 * ``centered``: the units' means are subtracted in the gradient of the weights (Montavon and Mueller 2012; Melchior,
   Fischer and Wiskott 2016), which makes learning the same whichever value of a unit is called 1.
 * ``batch_likelihood_weight``: contrastive divergence, whose chains stay near the pattern where they begin, is blind to
-  how probability is divided among distant patterns. The missing part is the gradient of every pattern's likelihood
-  among those of its batch, log softmax(-F), which needs no chain. Without it the free energies of stored patterns
-  differ by several nats, and recall prefers some of them. A batch of some of the patterns says little of that: its
-  likelihoods follow whichever patterns were drawn, and learning fails. So the term is left out there.
+  how probability is divided among distant patterns. The missing part is the gradient of each stored pattern's
+  likelihood among all K, log softmax(-F), which needs no chain: pattern k gets the weight 1 - K p_k, which is
+  F_k - mean(F) where free energies are nearly equal. That difference is taken at any distance, within 1 nat either
+  way. A batch estimates the mean of F well, but not a softmax, whose largest p_k may be anywhere: with it, learning
+  fails where a batch holds some of the patterns only. Without the term the free energies of stored patterns differ by
+  several nats, and recall prefers some of them.
 * ``input_noise``: chains begin at patterns some of whose units are flipped, which widens the basins (walkback, Bengio
   et al. 2013).
 """
@@ -60,44 +62,43 @@ class RBMLearning(PhaseLearning):
 
     updates: CountOfSize = 0
     """gradient steps, each on one batch; 0: follows the number of patterns"""
+    k: Count = 2
+    """Gibbs sweeps of each chain per update, the k of CD-k"""
     batch_size: Count = 100
     """patterns per batch; all of them where there are fewer"""
     learning_rate: RateOfSize = 0.0
     """learning rate, per mean log likelihood of a pattern; multiplied by 64 / N where a layer has N > 64 visible units,
-    as energies change by so much more, and by 0.1 where they are Gaussian; 0: 0.05 where a batch holds all patterns,
-    otherwise 0.5; 0.05 (N / 64)^0.55 where gradients are not centred"""
+    as energies change by so much more, and by 0.1 where they are Gaussian; 0: 0.2 (N / 64)^0.37, or
+    0.05 (N / 64)^0.55 where gradients are not centred"""
     batch_likelihood_weight: NonNegative = 1.0
-    """weight of each pattern's log likelihood among the stored ones, log softmax(-F), beside the two phases, where a
-    batch holds all patterns; 0: off"""
-    lr_end: Share = 1.0
+    """weight of each pattern's log likelihood among the stored ones beside the two phases, which draws their free
+    energies together; multiplied by 100 / K beyond 100 patterns; 0: off"""
+    lr_end: Share = 0.1
     """learning rate at the last update, as a fraction of learning_rate; it falls linearly"""
     persistent: bool = False
     """chains continue from the previous update (PCD) instead of beginning at the batch (CD)"""
     centered: bool = True
     """the units' means are subtracted in the gradient of the weights"""
-    input_noise: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.05
+    input_noise: Annotated[float, Meta(ge=0.0, le=0.5)] = 0.02
     """noise on the batch where chains begin: probability of flipping a binary unit, standard deviation added to a
     Gaussian one"""
 
 
 UPDATES_RULE = SizeRule(2_000, by_patterns=0.3)
-LEARNING_RATE_ALL = 0.05  # where a batch holds all patterns
-LEARNING_RATE_SOME = 0.5
+LEARNING_RATE_RULE = SizeRule(0.2, by_units=0.37)
 LEARNING_RATE_PLAIN = SizeRule(0.05, by_units=0.55)  # where gradients are not centred: 0.5 ruins learning of 64 units
+LIKELIHOOD_RULE = SizeRule(1.0, by_patterns=-1.0)  # factor of batch_likelihood_weight: as many nats for all patterns
+MAX_NATS = 1.0  # of a free energy's distance from the mean, in the gradient of likelihoods
 
 
 def learning_for(learning: RBMLearning, n_units: int, n_patterns: int) -> RBMLearning:
     """Return the settings of learning, with those filled in that follow the numbers of visible units and patterns."""
-    has_all = n_patterns <= learning.batch_size
-    if learning.centered:
-        learning_rate = LEARNING_RATE_ALL if has_all else LEARNING_RATE_SOME
-    else:
-        learning_rate = LEARNING_RATE_PLAIN.value(n_units, n_patterns)
+    learning_rate = LEARNING_RATE_RULE if learning.centered else LEARNING_RATE_PLAIN
     return replace(
         learning,
         updates=learning.updates or UPDATES_RULE.value(n_units, n_patterns),
-        learning_rate=learning.learning_rate or learning_rate,
-        batch_likelihood_weight=learning.batch_likelihood_weight if has_all else 0.0,
+        learning_rate=learning.learning_rate or learning_rate.value(n_units, n_patterns),
+        batch_likelihood_weight=learning.batch_likelihood_weight * LIKELIHOOD_RULE.value(n_units, n_patterns),
     )
 
 
@@ -135,7 +136,7 @@ class CDState(NamedTuple):
     visible: Array  # float32 [2 B, N]
     hidden_probs: Array  # float32 [2 B, H]
     hidden_sample: Array  # float32 [B, H], of the chains
-    batch_probs: Array  # float64 [B], of each pattern among those of the batch
+    free_energies: Array  # float64 [B], of the batch, then their distances from the mean
     batch_weights: Array  # float64 [B], of each pattern in the positive phase
     weighted_hidden: Array  # float32 [2 B, H], hidden_probs times the rows' weights, negative for chains
     weights_grad: Array  # float32 [H], of one visible unit's weights
@@ -166,7 +167,7 @@ def make_cd_state(n: int, m: int, n_patterns: int, batch_size: int) -> CDState:
         visible=zeros(2 * batch_size, n),
         hidden_probs=zeros(2 * batch_size, m),
         hidden_sample=zeros(batch_size, m),
-        batch_probs=np.zeros(batch_size),
+        free_energies=np.zeros(batch_size),
         batch_weights=np.zeros(batch_size),
         weighted_hidden=zeros(2 * batch_size, m),
         weights_grad=zeros(m),
@@ -285,30 +286,25 @@ def _positive_phase(params, gaussian, hyper, state):
     visible = state.visible[:batch_size]
     hidden = state.hidden_probs[:batch_size]
     binary_matmul(visible, params.weights, hidden)
+    state.batch_weights[:] = 1.0 / batch_size
     if hyper.batch_likelihood_weight > 0.0:
-        _compute_batch_probs(params, gaussian, state, visible, hidden)
-    for r in range(batch_size):
-        state.batch_weights[r] = (
-            1.0 + hyper.batch_likelihood_weight
-        ) / batch_size - hyper.batch_likelihood_weight * state.batch_probs[r]
+        for r in range(batch_size):
+            state.free_energies[r] = visible_energy(visible[r], params.visible_bias, gaussian)
+            state.free_energies[r] -= softplus_sum(hidden[r], params.hidden_bias, state.scratch)
+        _add_likelihood_weights(hyper, state)
     inputs_to_probs(hidden, params.hidden_bias, np.float32(1.0))
 
 
 @jit
-def _compute_batch_probs(params, gaussian, state, visible, hidden_inputs):
-    """Compute the probability of each pattern among those of the batch, softmax(-F)."""
-    largest = -np.inf
-    total = 0.0
-    probs = state.batch_probs
-    for r in range(len(visible)):
-        probs[r] = softplus_sum(hidden_inputs[r], params.hidden_bias, state.scratch)
-        probs[r] -= visible_energy(visible[r], params.visible_bias, gaussian)
-        largest = max(largest, probs[r])
-    for r in range(len(visible)):
-        probs[r] = np.exp(probs[r] - largest)
-        total += probs[r]
-    for r in range(len(visible)):
-        probs[r] /= total
+def _add_likelihood_weights(hyper, state):
+    """Add the weights of likelihoods: they raise patterns of high free energy and lower others, and their sum is 0."""
+    distances = state.free_energies
+    mean = distances.mean()
+    for r in range(len(distances)):
+        distances[r] = min(max(distances[r] - mean, -MAX_NATS), MAX_NATS)
+    mean = distances.mean()
+    for r in range(len(distances)):
+        state.batch_weights[r] += hyper.batch_likelihood_weight / len(distances) * (distances[r] - mean)
 
 
 @jit

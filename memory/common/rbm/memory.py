@@ -74,6 +74,7 @@ class RBMStackMemory:
         seed_list: Sequence[int],
         n_hidden_for: Callable[[int], Sequence[int]],
         config: RBMStackConfig,
+        learning_for: Callable[[int], RBMLearning] | None = None,
     ) -> None:
         """Make S stacks.
 
@@ -83,6 +84,7 @@ class RBMStackMemory:
             seed_list: seeds of the run.
             n_hidden_for: gives the units of the hidden layers, from the lowest on, for a number of stored patterns.
             config: settings.
+            learning_for: gives the settings of learning for a number of stored patterns; None: those of ``config``.
         """
         check_rule(config.learn.optimizer, f"{name}.learn.optimizer")
         self.recall_mode: str = config.recall_mode
@@ -91,6 +93,7 @@ class RBMStackMemory:
         self._spec = spec
         self._seeds = list(seed_list)
         self._config = config
+        self._learning_for = learning_for or (lambda _: config.learn)
         self._gaussian = config.visible == "gaussian" or (config.visible == "auto" and not spec.is_bipolar)
         self._set_layers(n_hidden_for(1))
         self._streams = rng.pcg64_states(self._seeds, "recall")
@@ -134,11 +137,12 @@ class RBMStackMemory:
         if stack.gaussian:
             fraction = self._config.visible_std
             stack.visible_std[:] = np.maximum(fraction * values.std(1), MIN_VISIBLE_STD) if fraction else 1.0
+        learning = self._learning_for(values.shape[1])
         data = patterns_to_visible(stack, values)
         for at, layer in enumerate(stack.layers):
             gaussian = stack.gaussian and at == 0
             init_visible_bias(layer, gaussian, data)
-            for share in train_in_pieces(layer, gaussian, data, streams, self._config.learn, n_pieces):
+            for share in train_in_pieces(layer, gaussian, data, streams, learning, n_pieces):
                 yield (at + share) / len(stack.layers)
             data = sigmoid(data @ layer.weights + layer.hidden_bias[:, None])
 

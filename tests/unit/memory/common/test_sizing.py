@@ -33,10 +33,11 @@ def test_what_is_given_is_taken_as_it_is():
     assert sized(_Config(7, (3,)), rules, 128, 200) == _Config(7, (3,))
 
 
-def test_the_likelihood_within_a_batch_counts_only_where_a_batch_holds_all_patterns():
-    few, many = learning_for(RBMLearning(), 64, 100), learning_for(RBMLearning(), 64, 101)
-    assert (few.updates, few.learning_rate, few.batch_likelihood_weight) == (2_000, 0.05, 1.0)
-    assert (many.learning_rate, many.batch_likelihood_weight) == (0.5, 0.0)
+def test_learning_of_machines_follows_the_size():
+    few, many = learning_for(RBMLearning(), 64, 100), learning_for(RBMLearning(), 64, 400)
+    assert (few.updates, few.learning_rate, few.batch_likelihood_weight) == (2_000, 0.2, 1.0)
+    assert (many.learning_rate, many.batch_likelihood_weight) == (0.2, 0.25)
+    assert learning_for(RBMLearning(), 256, 100).learning_rate == pytest.approx(0.2 * 4.0**0.37)
     assert learning_for(RBMLearning(learning_rate=0.3, updates=5), 64, 1_000).learning_rate == 0.3
     assert learning_for(RBMLearning(), 64, 1_000).updates == 3_991
     plain = RBMLearning(centered=False)

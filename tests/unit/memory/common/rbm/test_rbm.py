@@ -160,10 +160,13 @@ class _Plain:
         weights, visible, hidden = self.layer
         v, n = self.data, len(self.data)
         up = likelihood.sigmoid(v @ weights + hidden)
-        down = self._draw(likelihood.sigmoid(self._draw(up) @ weights.T + visible))
-        again = likelihood.sigmoid(down @ weights + hidden)
-        likely = -likelihood.free_energy(RBMParams(*self.layer), False, v)
-        share = (1.0 + self.balance) / n - self.balance * np.exp(likely - logsumexp(likely))
+        again = up
+        for _ in range(2):
+            down = self._draw(likelihood.sigmoid(self._draw(again) @ weights.T + visible))
+            again = likelihood.sigmoid(down @ weights + hidden)
+        energy = likelihood.free_energy(RBMParams(*self.layer), False, v)
+        distance = np.clip(energy - energy.mean(), -1.0, 1.0)
+        share = (1.0 + self.balance * (distance - distance.mean())) / n
         self.mean_hidden += 0.01 * (up.mean(0) - self.mean_hidden)
         slope = (share[:, None] * (v - self.mean)).T @ (up - self.mean_hidden)
         slope -= (down - self.mean).T @ (again - self.mean_hidden) / n
@@ -195,6 +198,7 @@ def test_training_equals_a_plain_loop(kind):
         optimizer=RuleConfig(kind, 0.8),
         weight_decay=0.01,
         batch_likelihood_weight=0.7,
+        lr_end=1.0,
         input_noise=0.0,
     )
     train(stack.layers[0], False, data, rng.pcg64_states(seed_list(1), "training"), settings)
@@ -218,7 +222,8 @@ def test_training_raises_the_exact_likelihood(gaussian, persistent):
     reached = []
     for updates in (1, 1_500):
         plain = {"batch_likelihood_weight": 0.0, "input_noise": 0.0, "optimizer": RuleConfig("momentum", 0.5)}
-        learn = RBMLearning(updates=updates, batch_size=20, learning_rate=0.02, persistent=persistent, **plain)
+        rate = {"learning_rate": 0.02, "lr_end": 1.0}
+        learn = RBMLearning(updates=updates, batch_size=20, k=1, persistent=persistent, **rate, **plain)
         train(stack.layers[0], gaussian, data, rng.pcg64_states(seed_list(2), "training"), learn)
         layers = [seed_params(stack, i)[0] for i in range(2)]
         z = [likelihood.exact_log_z(layer, gaussian) for layer in layers]
