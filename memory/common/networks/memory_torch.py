@@ -128,6 +128,16 @@ def restoration_of(iterations: Iterator[Iteration]) -> Restoration:
     return Restoration(iteration.patterns, torch.stack(energies, -1), n_iters)
 
 
+def _tensor(values: Array) -> Tensor:
+    """Copy an array to the run's device."""
+    return torch.tensor(values, device=device())
+
+
+def _cue_batch(values: Array, known: Array, evidence: Array | None) -> CueBatch:
+    """Copy cues to the run's device."""
+    return CueBatch(_tensor(values), _tensor(known), None if evidence is None else _tensor(evidence))
+
+
 class NetworkMemory:
     """S memories around stacked networks; see :class:`simulator.core.memories.Memory`.
 
@@ -221,9 +231,14 @@ class NetworkMemory:
         """Restore cues [S, Q, N]; patterns are bipolar where the stored ones are."""
         values = self._check(cues, "cue")
         mask = check_known(known, values)
-        batch = self._batch(values, mask, evidence)
+        used_evidence = self._evidence_for(values, evidence)
         blocks: list[Restoration] = [
-            self._network.recall(self._weights, block, self._recall_streams()) for block in self._cue_blocks(batch)
+            self._network.recall(
+                self._weights,
+                _cue_batch(values[:, at], mask[:, at], None if used_evidence is None else used_evidence[:, at]),
+                self._recall_streams(),
+            )
+            for at in self._blocks(values.shape[1])
         ]
         restored = self._in_domain(torch.cat([block.patterns for block in blocks], 1).cpu().numpy())
         patterns = np.where(mask, values, restored).astype(np.float32)
@@ -239,16 +254,11 @@ class NetworkMemory:
         size = max(1, BLOCK_VALUES // self._spec.n)
         return (slice(first, first + size) for first in range(0, n, size))
 
-    def _cue_blocks(self, batch: CueBatch) -> Iterator[CueBatch]:
-        for at in self._blocks(batch.values.shape[1]):
-            evidence = None if batch.evidence is None else batch.evidence[:, at]
-            yield CueBatch(batch.values[:, at], batch.known[:, at], evidence)
-
-    def _batch(self, values: Array, mask: Array, evidence: Array | None) -> CueBatch:
-        used_evidence = None
-        if self.recall_mode == "noise_aware" and evidence is not None:
-            used_evidence = torch.tensor(check_evidence(evidence, values, self._name), device=device())
-        return CueBatch(torch.tensor(values, device=device()), torch.tensor(mask, device=device()), used_evidence)
+    def _evidence_for(self, values: Array, evidence: Array | None) -> Array | None:
+        """Return the checked evidence, or None where recall does not use it."""
+        if self.recall_mode != "noise_aware" or evidence is None:
+            return None
+        return check_evidence(evidence, values, self._name)
 
     def trajectory(
         self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
@@ -259,7 +269,7 @@ class NetworkMemory:
         values = check(np.asarray(cue)[None, None], 1, self._spec, "cue")
         mask = check_known(one_cue(known), values)
         weights = {name: weight[index : index + 1] for name, weight in self._weights.items()}
-        batch = self._batch(values, mask, one_cue(evidence))
+        batch = _cue_batch(values, mask, self._evidence_for(values, one_cue(evidence)))
         n_iters = 0
         pattern, energy = values[0, 0], nan
         for n, iteration in enumerate(
@@ -274,18 +284,19 @@ class NetworkMemory:
 
     def energy(self, patterns: Array) -> Array:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""
-        x = torch.tensor(self._check(patterns, "pattern"), device=device())
+        x = self._check(patterns, "pattern")
         with torch.no_grad():
             energies: list[Tensor] = [
-                self._network.energy(self._weights, x[:, at], self._recall_streams()) for at in self._blocks(x.shape[1])
+                self._network.energy(self._weights, _tensor(x[:, at]), self._recall_streams())
+                for at in self._blocks(x.shape[1])
             ]
         return torch.cat(energies, 1).cpu().numpy().astype(np.float64)
 
     def _codes(self, patterns: Array) -> Array:
         """Compute the latent codes [S, Q, H] of patterns [S, Q, N]."""
-        x = torch.tensor(self._check(patterns, "pattern"), device=device())
+        x = self._check(patterns, "pattern")
         with torch.no_grad():
-            codes = [self._network.codes(self._weights, x[:, at]) for at in self._blocks(x.shape[1])]
+            codes = [self._network.codes(self._weights, _tensor(x[:, at])) for at in self._blocks(x.shape[1])]
         return np.asarray(torch.cat(codes, 1).cpu().numpy())
 
     def _decode(self, codes: Array) -> Array:
