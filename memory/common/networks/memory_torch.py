@@ -148,7 +148,7 @@ class NetworkMemory:
         spec: shape and domain of a pattern.
         seed_list: seeds of the run.
         recall_mode: as in the settings.
-        make_network: makes a :class:`MemoryNetwork` for a number of stored patterns; its layers do not depend on it.
+        make_network: makes a :class:`MemoryNetwork` for a number of stored patterns; 1 before any is stored.
     """
 
     domain = "continuous"
@@ -167,6 +167,7 @@ class NetworkMemory:
         self._spec = spec
         self._seeds = list(seed_list)
         self._make_network = make_network
+        self._n_stored = 1  # patterns that the network's layers are made for
         self._network = network = make_network(1)
         self._weights: Weights = network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = False
@@ -186,6 +187,13 @@ class NetworkMemory:
             self.decode = self._decode
             self.code_size: int = network.code_size
 
+    def _make_network_for(self, n_patterns: int) -> None:
+        """Make the network, without weights, for so many stored patterns: its layers may follow their number."""
+        self._n_stored = n_patterns
+        self._network = self._make_network(n_patterns)
+        if hasattr(self, "code_size"):
+            self.code_size = self._network.code_size
+
     @property
     def n_parameters(self) -> int:
         """Weights and biases per seed."""
@@ -196,7 +204,7 @@ class NetworkMemory:
         n_seeds = len(self._seeds)
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, n_seeds, self._spec, "pattern", domain=domain)
-        self._network = self._make_network(stored.shape[1])
+        self._make_network_for(stored.shape[1])
         initial: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         streams = rng.generators(self._seeds, "training")
         trained: dict[int, Weights] = {}
@@ -217,7 +225,7 @@ class NetworkMemory:
         """Train on patterns [S, P, N] as :meth:`store` does, in one thread, some updates at a time."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
-        self._network = self._make_network(stored.shape[1])
+        self._make_network_for(stored.shape[1])
         weights: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = True
         shown = 0.0
@@ -358,10 +366,12 @@ class NetworkMemory:
     def state(self) -> State:
         """Return the weights and the streams of generation."""
         weights = {name: weight.cpu().numpy().copy() for name, weight in self._weights.items()}
-        return {"weights": weights, "stored": self._is_stored, "streams": self._generate_states.copy()}
+        streams = self._generate_states.copy()
+        return {"weights": weights, "stored": self._is_stored, "n_stored": self._n_stored, "streams": streams}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+        self._make_network_for(int(state["n_stored"]))
         self._weights = {name: torch.tensor(state["weights"][name], device=device()) for name in self._weights}
         self._is_stored = bool(state["stored"])
         self._generate_states = np.array(state["streams"], np.uint64)
