@@ -167,10 +167,11 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
             batch = min(left, max(1, _CHUNK // width))
             patterns = make(stream.random((batch, width)), n_tried)
             new = fresh(patterns, seen)
-            out[n - left : n - left + int(new.sum())] = patterns[new]
+            n_new = int(new.sum())
+            out[n - left : n - left + n_new] = patterns[new]
             numbers.append(n_tried + np.flatnonzero(new))
             n_tried = n_tried + batch
-            left = left - int(new.sum())
+            left = left - n_new
         number = np.concatenate(numbers)
         return number % n_labels if n_labels else np.full(n, -1)
 
