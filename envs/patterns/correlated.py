@@ -69,14 +69,14 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
         like[:, 0] = signs(draws[:, 0], 0.5)
         return np.cumprod(like, axis=1, dtype=np.float32)
 
-    def hierarchical(stream: np.random.Generator, n_patterns: int) -> tuple[Array, Array]:
+    def hierarchical(stream: np.random.Generator, out: Array) -> Array:
         ancestors = signs(stream.random((config.families, n)), 0.5)
 
         def children(draws: Array, first: int) -> Array:
             family = (first + np.arange(len(draws))) % config.families
             return ancestors[family] * signs(draws, (1.0 + root) / 2.0)
 
-        return endless("correlated", n, children, config.families)(stream, n_patterns)
+        return endless("correlated", n, children, config.families)(stream, out)
 
     rows = {"biased": endless("correlated", n, biased), "ising": endless("correlated", n, ising)}
     return Patterns("correlated", PatternSpec((n,)), None, seed_list, rows.get(config.kind, hierarchical))

@@ -66,8 +66,9 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
     view_list = view_of_state.ravel().tolist()
     next_state = grid.next_state.tolist()
 
-    def row(stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        return views[_walk(stream, n, config.walk, view_list, next_state)], np.full(n, -1)
+    def row(stream: np.random.Generator, out: Array) -> Array:
+        out[:] = views[_walk(stream, len(out), config.walk, view_list, next_state)]
+        return np.full(len(out), -1)
 
     return Patterns("rooms_seen", PatternSpec((config.window, config.window)), len(views), seed_list, row)
 

@@ -37,7 +37,7 @@ class Config(DenoisingConfig):
 
     hidden: tuple[LayerWidth, ...] = ()
     """units of the layers from the pattern to the code, which is the last; the layers back mirror them; (): two, whose
-    widths follow the number of units"""
+    widths follow the number of units, and beyond 2,000 stored patterns theirs"""
     hidden_growth: NonNegative = 0.0
     """power of N / 64 by which widths given as `hidden` grow where a pattern has N > 64 units; 0: they do not"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"
@@ -63,7 +63,10 @@ class Config(DenoisingConfig):
     """gradient updates of every pretrained layer"""
 
 
-RULES = TRAINING_RULES | {"learning_rate": SizeRule(8e-3, by_units=-0.5), "hidden": SizeRule((192, 192), by_units=0.4)}
+RULES = TRAINING_RULES | {
+    "learning_rate": SizeRule(8e-3, by_units=-0.5),
+    "hidden": SizeRule((192, 192), by_units=0.4, by_patterns=0.42, from_patterns=2_000),
+}
 
 _ONE_LAYER = {"hidden": [256], "activation": "sigmoid", "noise": "none"}
 PRESETS = {

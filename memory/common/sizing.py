@@ -26,15 +26,19 @@ class Rule(Protocol):
 
 
 class SizeRule(NamedTuple):
-    """A setting for up to 100 patterns of up to 64 units, and the powers of K / 100 and N / 64 it grows by beyond."""
+    """A setting for up to 100 patterns of up to 64 units, and the powers of K / 100 and N / 64 it grows by beyond.
+
+    With ``from_patterns`` it grows from that number of patterns on instead of 100.
+    """
 
     base: int | float | tuple[int, ...]
     by_patterns: float = 0.0
     by_units: float = 0.0
+    from_patterns: int = REFERENCE_PATTERNS
 
     def value(self, n_units: int, n_patterns: int) -> Any:
         """Return the setting: a float as it is, a count rounded, widths rounded to multiples of 16 where they grow."""
-        factor = max(1.0, n_patterns / REFERENCE_PATTERNS) ** self.by_patterns
+        factor = max(1.0, n_patterns / self.from_patterns) ** self.by_patterns
         factor *= max(1.0, n_units / REFERENCE_UNITS) ** self.by_units
         if isinstance(self.base, float):
             return self.base * factor

@@ -9,6 +9,8 @@ import numpy as np
 from simulator.core.memories import PatternSpec
 from simulator.core.protocols import Array
 
+BLOCK_VALUES = 1 << 20  # units that are checked at a time
+
 
 def check(values: Any, n_seeds: int, spec: PatternSpec, what: str, *, domain: str = "continuous") -> Array:
     """Check patterns or cues [S, Q, N], and return them as contiguous float32.
@@ -26,11 +28,16 @@ def check(values: Any, n_seeds: int, spec: PatternSpec, what: str, *, domain: st
     checked = np.ascontiguousarray(values, np.float32)
     if checked.ndim != 3 or checked.shape[0] != n_seeds or checked.shape[2] != spec.n or not checked.shape[1]:
         raise ValueError(f"{what}s of shape {checked.shape}: expected ({n_seeds} seeds, some {what}s, {spec.n} units)")
-    is_valid = _is_in_domain(checked, domain)
-    if not is_valid.all():
-        i, q, unit = np.argwhere(~is_valid)[0]
-        expected = {"bipolar": "-1 or +1", "cue": "-1, 0 or +1", "continuous": "a number from -1 to 1"}[domain]
-        raise ValueError(f"{what} {q} of seed number {i}: unit {unit} is {checked[i, q, unit]:g}, expected {expected}")
+    rows = checked.reshape(-1, spec.n)
+    step = max(1, BLOCK_VALUES // spec.n)
+    for first in range(0, len(rows), step):
+        is_valid = _is_in_domain(rows[first : first + step], domain)
+        if not is_valid.all():
+            row, unit = np.argwhere(~is_valid)[0]
+            i, q = divmod(first + row, checked.shape[1])
+            expected = {"bipolar": "-1 or +1", "cue": "-1, 0 or +1", "continuous": "a number from -1 to 1"}[domain]
+            found = f"{what} {q} of seed number {i}: unit {unit} is {rows[first + row, unit]:g}"
+            raise ValueError(f"{found}, expected {expected}")
     return checked
 
 

@@ -37,8 +37,8 @@ def main(json: bool) -> dict[str, Any]:
         rows = []
         commands = {}
         for memory in memories:
-            words = ["recall", memory, *pictures, "--patterns", str(patterns), "--novel", str(novel), *FLIPS]
-            words += ["--seeds", str(seeds)]
+            words = ["recall", memory, *pictures, "--patterns", str(patterns), *FLIPS, "--seeds", str(seeds)]
+            words += ["--novel", str(novel)] if novel else []
             commands[memory] = " ".join(["engram", *words]).replace(f"--challenge.path {path}", named)
             rows.append(recalled(words, json))
         recall[str(patterns)] = {"seeds": seeds, "cues": CUES, "commands": commands, "rows": rows}

@@ -6,7 +6,7 @@ asked for, and its beginning does not depend on how much of it is asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +17,8 @@ from simulator.core.notices import notice
 from simulator.core.protocols import Array
 from simulator.core.stopping import raise_if_stopped
 
-Row = Callable[[np.random.Generator, int], tuple[Array, Array]]  # (stream, n) -> patterns [n, N], labels [n]
-_CHUNK = 1 << 22  # numbers drawn at a time
+Row = Callable[[np.random.Generator, Array], Array]  # (stream, out [n, N]) -> labels [n]; writes the patterns to out
+_CHUNK = 1 << 22  # numbers that are drawn or converted at a time
 
 
 class Patterns:
@@ -29,7 +29,7 @@ class Patterns:
         spec: shape and domain of a pattern.
         max_patterns: number of patterns in all; None: unlimited.
         seed_list: one row for each.
-        row: makes the first n patterns of a row from a fresh stream, and their labels.
+        row: writes the first patterns of a row from a fresh stream, and returns their labels.
         retrieval: how patterns are looked up; None: they are not.
     """
 
@@ -72,7 +72,7 @@ class Patterns:
             ) from None
         labels = np.empty((len(self._seeds), n), np.int64)
         for i, stream in enumerate(rng.generators(self._seeds, "patterns")):
-            patterns[i], labels[i] = self._row(stream, n)
+            labels[i] = self._row(stream, patterns[i])
         return PatternSplit(
             stored=np.ascontiguousarray(patterns[:, :n_stored]),
             held_out=np.ascontiguousarray(patterns[:, n_stored:]),
@@ -96,21 +96,28 @@ class Pool(NamedTuple):
             return np.where(self.values[at] > self.threshold, np.float32(1), np.float32(-1))
         return (self.values[at] / np.float32(self.top / 2.0) - np.float32(1.0)).astype(np.float32)
 
-    def row(self, stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        """Return the first n of a random order."""
-        at = stream.permutation(len(self.values))[:n]
-        return self.patterns(at), self.labels[at]
+    def row(self, stream: np.random.Generator, out: Array) -> Array:
+        """Write the first of a random order to ``out`` [n, N], and return their labels."""
+        at = stream.permutation(len(self.values))[: len(out)]
+        for rows in blocks(len(at), out.shape[1]):
+            out[rows] = self.patterns(at[rows])
+        return np.asarray(self.labels[at])
+
+
+def blocks(n: int, width: int) -> Iterator[slice]:
+    """Split n rows of so many numbers into blocks that are small beside all of many rows."""
+    step = max(1, _CHUNK // max(1, width))
+    return (slice(first, min(first + step, n)) for first in range(0, n, step))
 
 
 def make_pool(pool: Pool) -> Pool:
     """Remove pictures whose patterns equal an earlier one."""
     is_distinct = np.zeros(len(pool.values), np.bool_)
     seen = set[bytes]()
-    step = max(1, _CHUNK // max(1, pool.values.shape[1]))
-    for first in range(0, len(is_distinct), step):
+    for rows in blocks(*pool.values.shape):
         raise_if_stopped()
-        at = np.arange(first, min(first + step, len(is_distinct)))
-        is_distinct[at] = fresh(pool.patterns(at), seen, is_bipolar=pool.levels == "two")
+        patterns = pool.patterns(np.arange(rows.start, rows.stop))
+        is_distinct[rows] = fresh(patterns, seen, is_bipolar=pool.levels == "two")
     return pool._replace(values=pool.values[is_distinct], labels=pool.labels[is_distinct])
 
 
@@ -146,8 +153,8 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
         n_labels: the k-th pattern made is of class k modulo this; 0: there are no classes.
     """
 
-    def row(stream: np.random.Generator, n: int) -> tuple[Array, Array]:
-        rows = []
+    def row(stream: np.random.Generator, out: Array) -> Array:
+        n = len(out)
         numbers = []
         seen = set[bytes]()
         n_tried = 0
@@ -160,12 +167,13 @@ def endless(name: str, width: int, make: Callable[[Array, int], Array], n_labels
             batch = min(left, max(1, _CHUNK // width))
             patterns = make(stream.random((batch, width)), n_tried)
             new = fresh(patterns, seen)
-            rows.append(patterns[new])
+            n_new = int(new.sum())
+            out[n - left : n - left + n_new] = patterns[new]
             numbers.append(n_tried + np.flatnonzero(new))
             n_tried = n_tried + batch
-            left = left - int(new.sum())
+            left = left - n_new
         number = np.concatenate(numbers)
-        return np.concatenate(rows), number % n_labels if n_labels else np.full(n, -1)
+        return number % n_labels if n_labels else np.full(n, -1)
 
     return row
 

@@ -128,6 +128,16 @@ def restoration_of(iterations: Iterator[Iteration]) -> Restoration:
     return Restoration(iteration.patterns, torch.stack(energies, -1), n_iters)
 
 
+def _tensor(values: Array) -> Tensor:
+    """Copy an array to the run's device."""
+    return torch.tensor(values, device=device())
+
+
+def _cue_batch(values: Array, known: Array, evidence: Array | None) -> CueBatch:
+    """Copy cues to the run's device."""
+    return CueBatch(_tensor(values), _tensor(known), None if evidence is None else _tensor(evidence))
+
+
 class NetworkMemory:
     """S memories around stacked networks; see :class:`simulator.core.memories.Memory`.
 
@@ -138,7 +148,7 @@ class NetworkMemory:
         spec: shape and domain of a pattern.
         seed_list: seeds of the run.
         recall_mode: as in the settings.
-        make_network: makes a :class:`MemoryNetwork` for a number of stored patterns; its layers do not depend on it.
+        make_network: makes a :class:`MemoryNetwork` for a number of stored patterns; 1 before any is stored.
     """
 
     domain = "continuous"
@@ -157,6 +167,7 @@ class NetworkMemory:
         self._spec = spec
         self._seeds = list(seed_list)
         self._make_network = make_network
+        self._n_stored = 1  # patterns that the network's layers are made for
         self._network = network = make_network(1)
         self._weights: Weights = network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = False
@@ -176,6 +187,13 @@ class NetworkMemory:
             self.decode = self._decode
             self.code_size: int = network.code_size
 
+    def _make_network_for(self, n_patterns: int) -> None:
+        """Make the network, without weights, for so many stored patterns: its layers may follow their number."""
+        self._n_stored = n_patterns
+        self._network = self._make_network(n_patterns)
+        if hasattr(self, "code_size"):
+            self.code_size = self._network.code_size
+
     @property
     def n_parameters(self) -> int:
         """Weights and biases per seed."""
@@ -186,7 +204,7 @@ class NetworkMemory:
         n_seeds = len(self._seeds)
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, n_seeds, self._spec, "pattern", domain=domain)
-        self._network = self._make_network(stored.shape[1])
+        self._make_network_for(stored.shape[1])
         initial: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         streams = rng.generators(self._seeds, "training")
         trained: dict[int, Weights] = {}
@@ -207,7 +225,7 @@ class NetworkMemory:
         """Train on patterns [S, P, N] as :meth:`store` does, in one thread, some updates at a time."""
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         stored = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
-        self._network = self._make_network(stored.shape[1])
+        self._make_network_for(stored.shape[1])
         weights: Weights = self._network.init_weights(rng.generators(self._seeds, "weights"))
         self._is_stored = True
         shown = 0.0
@@ -221,9 +239,14 @@ class NetworkMemory:
         """Restore cues [S, Q, N]; patterns are bipolar where the stored ones are."""
         values = self._check(cues, "cue")
         mask = check_known(known, values)
-        batch = self._batch(values, mask, evidence)
+        used_evidence = self._evidence_for(values, evidence)
         blocks: list[Restoration] = [
-            self._network.recall(self._weights, block, self._recall_streams()) for block in self._cue_blocks(batch)
+            self._network.recall(
+                self._weights,
+                _cue_batch(values[:, at], mask[:, at], None if used_evidence is None else used_evidence[:, at]),
+                self._recall_streams(),
+            )
+            for at in self._blocks(values.shape[1])
         ]
         restored = self._in_domain(torch.cat([block.patterns for block in blocks], 1).cpu().numpy())
         patterns = np.where(mask, values, restored).astype(np.float32)
@@ -239,16 +262,11 @@ class NetworkMemory:
         size = max(1, BLOCK_VALUES // self._spec.n)
         return (slice(first, first + size) for first in range(0, n, size))
 
-    def _cue_blocks(self, batch: CueBatch) -> Iterator[CueBatch]:
-        for at in self._blocks(batch.values.shape[1]):
-            evidence = None if batch.evidence is None else batch.evidence[:, at]
-            yield CueBatch(batch.values[:, at], batch.known[:, at], evidence)
-
-    def _batch(self, values: Array, mask: Array, evidence: Array | None) -> CueBatch:
-        used_evidence = None
-        if self.recall_mode == "noise_aware" and evidence is not None:
-            used_evidence = torch.tensor(check_evidence(evidence, values, self._name), device=device())
-        return CueBatch(torch.tensor(values, device=device()), torch.tensor(mask, device=device()), used_evidence)
+    def _evidence_for(self, values: Array, evidence: Array | None) -> Array | None:
+        """Return the checked evidence, or None where recall does not use it."""
+        if self.recall_mode != "noise_aware" or evidence is None:
+            return None
+        return check_evidence(evidence, values, self._name)
 
     def trajectory(
         self, index: int, cue: Array, known: Array | None = None, evidence: Array | None = None
@@ -259,7 +277,7 @@ class NetworkMemory:
         values = check(np.asarray(cue)[None, None], 1, self._spec, "cue")
         mask = check_known(one_cue(known), values)
         weights = {name: weight[index : index + 1] for name, weight in self._weights.items()}
-        batch = self._batch(values, mask, one_cue(evidence))
+        batch = _cue_batch(values, mask, self._evidence_for(values, one_cue(evidence)))
         n_iters = 0
         pattern, energy = values[0, 0], nan
         for n, iteration in enumerate(
@@ -274,18 +292,19 @@ class NetworkMemory:
 
     def energy(self, patterns: Array) -> Array:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""
-        x = torch.tensor(self._check(patterns, "pattern"), device=device())
+        x = self._check(patterns, "pattern")
         with torch.no_grad():
             energies: list[Tensor] = [
-                self._network.energy(self._weights, x[:, at], self._recall_streams()) for at in self._blocks(x.shape[1])
+                self._network.energy(self._weights, _tensor(x[:, at]), self._recall_streams())
+                for at in self._blocks(x.shape[1])
             ]
         return torch.cat(energies, 1).cpu().numpy().astype(np.float64)
 
     def _codes(self, patterns: Array) -> Array:
         """Compute the latent codes [S, Q, H] of patterns [S, Q, N]."""
-        x = torch.tensor(self._check(patterns, "pattern"), device=device())
+        x = self._check(patterns, "pattern")
         with torch.no_grad():
-            codes = [self._network.codes(self._weights, x[:, at]) for at in self._blocks(x.shape[1])]
+            codes = [self._network.codes(self._weights, _tensor(x[:, at])) for at in self._blocks(x.shape[1])]
         return np.asarray(torch.cat(codes, 1).cpu().numpy())
 
     def _decode(self, codes: Array) -> Array:
@@ -347,10 +366,12 @@ class NetworkMemory:
     def state(self) -> State:
         """Return the weights and the streams of generation."""
         weights = {name: weight.cpu().numpy().copy() for name, weight in self._weights.items()}
-        return {"weights": weights, "stored": self._is_stored, "streams": self._generate_states.copy()}
+        streams = self._generate_states.copy()
+        return {"weights": weights, "stored": self._is_stored, "n_stored": self._n_stored, "streams": streams}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
+        self._make_network_for(int(state["n_stored"]))
         self._weights = {name: torch.tensor(state["weights"][name], device=device()) for name in self._weights}
         self._is_stored = bool(state["stored"])
         self._generate_states = np.array(state["streams"], np.uint64)

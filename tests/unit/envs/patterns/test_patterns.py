@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from envs.common.patterns import sampling
-from envs.common.patterns.sampling import Pool, fresh, make_pool
+from envs.common.patterns.sampling import Patterns, Pool, fresh, make_pool
 from envs.patterns import correlated, digits, documents, enlarged_digits, glyphs, random_bits, rooms_seen
 from envs.patterns.glyphs import NAMES, bitmaps
-from simulator.core import registry
+from simulator.core import registry, rng
+from simulator.core.memories import PatternSpec
 
 SETTINGS = [
     (random_bits, {"n_units": 30}),
@@ -251,6 +253,22 @@ def test_a_pool_keeps_the_first_of_equal_pictures(rows):
         first = sorted(np.unique(key, axis=0, return_index=True)[1])
         assert pool.labels.tolist() == list(first)
         np.testing.assert_array_equal(pool.patterns(np.arange(len(first))), _levelled(key[first], levels))
+
+
+def test_patterns_of_a_pool_are_drawn_without_a_copy_of_them_all(monkeypatch):
+    values = rng.generators([4], "patterns")[0].integers(0, 256, (4_000, 64), np.uint8)
+    row = make_pool(Pool(values, np.arange(4_000), "two", 127.5, 255.0)).row
+    challenge = Patterns("pictures", PatternSpec((8, 8)), 4_000, [3, 5], row)
+    at_once = challenge.draw(3_000, 1_000)
+    monkeypatch.setattr(sampling, "_CHUNK", 64 * 100)
+    tracemalloc.start()
+    in_blocks = challenge.draw(4_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(in_blocks.stored[:, :3_000], at_once.stored)
+    np.testing.assert_array_equal(in_blocks.stored[:, 3_000:], at_once.held_out)
+    np.testing.assert_array_equal(in_blocks.labels, np.concatenate([at_once.labels, at_once.held_out_labels], 1))
+    assert peak < 1.25 * in_blocks.stored.nbytes
 
 
 def _levelled(values, levels):

@@ -19,6 +19,9 @@ def test_settings_grow_by_their_powers_beyond_the_reference():
     assert SizeRule(5e-3, by_units=-0.5).value(256, 9_999) == pytest.approx(2.5e-3)
     assert SizeRule((192, 30), by_units=0.5).value(256, 1) == (384, 64)
     assert SizeRule((191, 3)).value(64, 1) == (191, 3)
+    late = SizeRule((192,), by_patterns=0.5, by_units=0.5, from_patterns=2_000)
+    assert [late.value(64, k) for k in (100, 2_000, 8_000)] == [(192,), (192,), (384,)]
+    assert late.value(256, 8_000) == (768,)
 
 
 @dataclass(frozen=True)

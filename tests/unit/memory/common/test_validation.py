@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from memory.common import validation
 from memory.common.validation import check, check_evidence, check_known, hold
 from simulator.core.memories import PatternSpec
 
@@ -16,7 +17,9 @@ def test_a_stored_vector_with_a_zero_is_refused_with_its_entry():
         check([[[1, 0, -1, 0, 1]]], 1, UNITS, "pattern", domain="bipolar")
 
 
-def test_the_first_bad_entry_is_named():
+@pytest.mark.parametrize("block", [1, 10, 1 << 20])
+def test_the_first_bad_entry_is_named_whatever_is_checked_at_a_time(block, monkeypatch):
+    monkeypatch.setattr(validation, "BLOCK_VALUES", block)
     cues = np.ones((2, 3, 5))
     cues[1, 2, 3] = 0.5
     with pytest.raises(ValueError, match=r"cue 2 of seed number 1: unit 3 is 0.5, expected -1, 0 or \+1"):

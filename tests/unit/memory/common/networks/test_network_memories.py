@@ -111,6 +111,19 @@ def test_the_same_again_and_after_a_restore(case):
         np.testing.assert_array_equal(part, _weights(memory)[name])
 
 
+def test_layers_follow_the_number_of_stored_patterns_and_come_back_with_the_state():
+    config = autoencoder.Config(updates=1, batch_size=8)
+    memory, other = (autoencoder.make(UNITS, [1], config) for _ in range(2))
+    assert memory.code_size == 192
+    memory.store(np.ones((1, 2_400, 16), np.float32))
+    cues = _patterns([7])
+    assert memory.code_size == memory.codes(cues).shape[2] == 208  # 192 (2,400 / 2,000)^.42 in steps of 16
+    other.restore(memory.state())
+    assert other.code_size == 208
+    np.testing.assert_array_equal(memory.decode(memory.codes(cues)), other.decode(other.codes(cues)))
+    np.testing.assert_array_equal(memory.recall(cues).patterns, other.recall(cues).patterns)
+
+
 def test_recall_returns_signs_holds_known_units_and_reports_its_iterations(case):
     memory = _made(case, [1, 2])
     cues = _patterns([7, 9], 6)
