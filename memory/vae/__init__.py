@@ -49,7 +49,7 @@ PRESETS = {
     "vae-plain": {"description": "is trained without noise", "memory": {"noise": "none"}},
     "vae-recall": {
         "description": "recalls more and generates worse: a larger code, which need not be normal",
-        "memory": {"beta": 0.1, "latent_dim": 32, "hidden": [256, 256], "hidden_growth": 0.3, "updates": 6_000},
+        "memory": {"beta": 0.02, "latent_dim": 32, "hidden": [256, 256], "hidden_growth": 0.3, "updates": 9_000},
     },
     "vae-fixed-point": {
         "description": "knows nothing of the corruption",

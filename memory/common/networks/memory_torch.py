@@ -292,27 +292,31 @@ class NetworkMemory:
 
     def energy(self, patterns: Array) -> Array:
         """Compute the energy [S, Q] of patterns [S, Q, N]."""
-        x = self._check(patterns, "pattern")
-        with torch.no_grad():
-            energies: list[Tensor] = [
-                self._network.energy(self._weights, _tensor(x[:, at]), self._recall_streams())
-                for at in self._blocks(x.shape[1])
-            ]
-        return torch.cat(energies, 1).cpu().numpy().astype(np.float64)
+        return self._by_blocks(
+            lambda x: self._network.energy(self._weights, x, self._recall_streams()), self._check(patterns, "pattern")
+        ).astype(np.float64)
 
     def _codes(self, patterns: Array) -> Array:
         """Compute the latent codes [S, Q, H] of patterns [S, Q, N]."""
-        x = self._check(patterns, "pattern")
-        with torch.no_grad():
-            codes = [self._network.codes(self._weights, _tensor(x[:, at])) for at in self._blocks(x.shape[1])]
-        return np.asarray(torch.cat(codes, 1).cpu().numpy())
+        return self._by_blocks(lambda x: self._network.codes(self._weights, x), self._check(patterns, "pattern"))
 
     def _decode(self, codes: Array) -> Array:
         """Compute the mean patterns [S, Q, N] of latent codes [S, Q, H]."""
+        return np.clip(self._by_blocks(lambda rows: self._network.decoded(self._weights, rows), codes), -1.0, 1.0)
+
+    def _by_blocks(self, compute: Callable[[Tensor], Tensor], values: Array) -> Array:
+        """Compute numbers [S, Q, ...] of values [S, Q, ...] block by block.
+
+        They are written to one array: what is kept of each block would keep the heap from being used again.
+        """
+        results: list[Array] = []
         with torch.no_grad():
-            rows = torch.tensor(codes, device=device())
-            decoded = [self._network.decoded(self._weights, rows[:, at]) for at in self._blocks(rows.shape[1])]
-        return np.asarray(np.clip(torch.cat(decoded, 1).cpu().numpy(), -1.0, 1.0))
+            for at in self._blocks(values.shape[1]):
+                block = compute(_tensor(values[:, at])).cpu().numpy()
+                if not results:
+                    results.append(np.empty((*values.shape[:2], *block.shape[2:]), block.dtype))
+                results[0][:, at] = block
+        return results[0]
 
     def _generate(self, n: int) -> Array:
         """Generate patterns [S, n, N]; every call goes on with each seed's stream."""
