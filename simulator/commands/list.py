@@ -14,6 +14,7 @@ from simulator.config import presets
 from simulator.config.sockets import sockets_in_file
 from simulator.core import registry
 from simulator.core.experiment_kinds import TOURNAMENT, TUNE
+from simulator.core.wording import plural
 
 KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "tunings", "presets")
 WORDS = {  # other words for kinds
@@ -270,7 +271,7 @@ def _cell(run: Mapping[str, Any], column: str) -> Any:
         several = _SEVERAL[run["kind"]]
         return run["agent"] if several in run["agent"] else f"{len(run['agent'].split())} {several}"
     if column == "steps" and run["kind"] == "play":
-        return f"{run['step']:,} episode{'s' * (run['step'] != 1)}"
+        return plural(run["step"], "episode")
     if column == "steps":
         done = run["step"] == run["steps"]
         return f"{run['steps']:,}" if done else f"{run['step']:,} of {run['steps']:,}"

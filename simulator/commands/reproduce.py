@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -278,7 +279,7 @@ def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
         record = store.find(store.id_of(name))
         config = of_record(TournamentConfig, record)
         with CellStore(folder) as other:
-            for last in loop.play(config, other, lambda n: workers_of(workers, n)):
+            for last in loop.play(config, other, partial(workers_of, workers)):
                 new_id = last.id
             theirs = _cells(other, other.find(new_id).plan)
         mine = _cells(store, record.plan)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from simulator import console
 from simulator.core.protocols import Array
+from simulator.core.wording import plural
 from simulator.views.atlas_groups import Groups, groups_of, shown_as
 from simulator.views.grid import SHADES
 from simulator.views.style import TerminalStyle, beside, fit, flow, number
@@ -145,7 +146,7 @@ def _tree(found: Mapping[str, Any], inks: Sequence[str], width: int, look: Termi
         states = leaves(tree, node)
         cluster = int(labels[states[0]])
         ink = inks[cluster] if inks else ""
-        count = f"cluster {cluster + 1}, {len(states)} state{'s' * (len(states) != 1)}"
+        count = f"cluster {cluster + 1}, {plural(len(states), 'state')}"
         lines.append(Text.assemble((lead + own, "dim"), (count, ink)))
 
     draw(n_states + len(tree) - 1, "", "")

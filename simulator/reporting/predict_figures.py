@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from simulator.core.files.escaping import one_line
+from simulator.core.wording import plural
 from simulator.reporting import predict
 from simulator.reporting.figures import (
     INK,
@@ -23,7 +24,7 @@ from simulator.reporting.figures import (
     line_groups,
     numbers,
 )
-from simulator.reporting.tables import plural, shortened
+from simulator.reporting.tables import shortened
 from simulator.views.style import number
 
 KINDS = ("scores", "confusion", "roc")

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
-from simulator.reporting.tables import Row, Table, interval_columns, plural, print_latex, print_markdown, print_tables
+from simulator.core.wording import plural
+from simulator.reporting.tables import Row, Table, interval_columns, print_latex, print_markdown, print_tables
 
 Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
 Mean = Mapping[str, Any] | None  # mean, low, high

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from simulator import console
 from simulator.core.files.escaping import checked_name, visible
+from simulator.core.wording import plural
 from simulator.store import checkpoints, journal
 from simulator.store import rows as tables
 from simulator.store.checkpoints import Damaged, Written, file_of, sync_folder
@@ -211,7 +212,7 @@ def _run(number: int, folder: Path, row: ExperimentRow | None, run_tables: Mappi
     begun = row or (ExperimentRow(**run_journal.run) if run_journal.run else None)
     if begun is None:
         n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0
-        beside = f", beside {n_files} checkpoint{'s' * (n_files != 1)} without a record of them" if n_files else ""
+        beside = f", beside {plural(n_files, 'checkpoint')} without a record of them" if n_files else ""
         raise _Lost(f"its settings were in the database only{beside}" if n_files or any(run_tables.values()) else "")
     return _anew(begun, folder, run_tables, records)
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.core.snapshots import Standing, TournamentSnapshot
+from simulator.core.wording import plural
 from simulator.reporting.tables import shortened
 from simulator.reporting.tournament import PLURALS
 from simulator.views.live import LiveView
@@ -61,7 +62,7 @@ def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalS
 def header(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> list[Text]:
     """Return lines with the tournament and its progress."""
     n = len({row.contestant for row in snapshot.rows})
-    contestants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
+    contestants: list[Part] = [(plural(n, "contestant"), "")] if n else []
     title: Part = (clean(snapshot.id), "bold")
     counts: list[Part] = [(f"{snapshot.done:,} done", "green"), (f"{snapshot.running:,} running", "")]
     counts += [(f"{snapshot.failed:,} failed", "red")] if snapshot.failed else []

@@ -54,9 +54,6 @@ class Outcome(NamedTuple):
     code: int  # the exit code
 
 
-MakeView = Callable[[], View[Any] | None]
-
-
 class _Screen(Generic[S]):
     """A view, and the keyboard of its terminal; either may be missing, and the terminal may go away."""
 
@@ -204,6 +201,12 @@ def telling(wait: Wait) -> Iterator[None]:
     finally:
         over.set()
         teller.join()
+
+
+def announce(snapshot: Snapshot, what: str) -> None:
+    """Print what begins, under its id, and the warnings of an experiment that continues."""
+    for line in (what, *snapshot.warnings):
+        print_status(f"{snapshot.id}: {line}")
 
 
 def outcome_of(driven: Driven[S], lab: object, finish: Callable[[S], Outcome]) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -122,17 +123,19 @@ def _energy_panel(picture: RecallPicture) -> CurvePanel:
 
 
 class RecallWindow:
-    """View of a benchmark in a window, which stays open for what follows; see :class:`simulator.core.snapshots.View`.
+    """View of a benchmark in a window, which shows its memories at last; see :class:`simulator.core.snapshots.View`.
 
     Args:
-        scale: pixels of a unit of length: auto or a number.
+        page_of: makes the page of a measured benchmark's memories, by its id.
         typed: the command line that began the benchmark, to be copied.
+        scale: pixels of a unit of length: auto or a number.
 
     Raises:
         ValueError: there is no display.
     """
 
-    def __init__(self, scale: str = "auto", typed: str = "") -> None:
+    def __init__(self, page_of: Callable[[str], Page], typed: str = "", scale: str = "auto") -> None:
+        self._page_of = page_of
         self._page = LiveRecallPage(typed)
         self._window = Window(self._page, scale=scale)
         self._compiling = ExitStack()
@@ -154,9 +157,10 @@ class RecallWindow:
         self._window.redraw()
         self._window.step()
 
-    def go_on(self, page: Page) -> None:
-        """Show another page until the window is closed, by Ctrl-C too."""
-        self._window.show(page)
+    def stay(self) -> None:
+        """Let the memories be played with until the window is closed, by Ctrl-C too."""
+        if self._page.snapshot is not None:
+            self._window.show(self._page_of(self._page.snapshot.id))
         self._window.stay()
 
     def shut(self) -> None:

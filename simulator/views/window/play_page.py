@@ -17,6 +17,7 @@ import numpy as np
 from simulator.core.protocols import AgentView
 from simulator.core.scene import BarPanel, Scene
 from simulator.core.snapshots import ActionKey, PlaySnapshot
+from simulator.core.wording import plural
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, CHOSEN, FAINT, INK, ORANGE, PAPER, RULE
 from simulator.views.drawing.environment import GridFrame, draw_environment
@@ -262,7 +263,7 @@ class PlayPage:
         shown = [f"return {number(snapshot.total)}"]
         if snapshot.second is not None:
             shown.append(f"the other side {number(snapshot.second)}")
-        shown.append(f"{snapshot.steps:,} step{'s' * (snapshot.steps != 1)}")
+        shown.append(plural(snapshot.steps, "step"))
         x = rect.left + canvas.text((rect.left, y), "    ".join(shown), SIZE, INK, face="bold", width=rect.width)
         if snapshot.last_reward is not None:
             reward = snapshot.last_reward

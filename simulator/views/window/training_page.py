@@ -16,6 +16,7 @@ import numpy as np
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import BarPanel, CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import ENDED, RunSnapshot, Shown
+from simulator.core.wording import plural
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, RULE
 from simulator.views.drawing.environment import draw_environment
@@ -315,7 +316,7 @@ class TrainingPage:
         """Draw the run, its status and its progress; return what is left."""
         snapshot = self.source.snapshot
         n_seeds = len(snapshot.seeds)
-        words = f"{snapshot.id}  {snapshot.agent} in {snapshot.env}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+        words = f"{snapshot.id}  {snapshot.agent} in {snapshot.env}, {plural(n_seeds, 'seed')}"
         wide = canvas.text(rect.topleft, words, TITLE, face="bold", width=rect.width)
         room = rect.width - wide - canvas.px(16)
         y = rect.top + canvas.px(1)
