@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -129,11 +130,8 @@ def _act_on_sequences(args: ParsedArgs) -> CommandResult:
     seed_list = range(first, first + args.settings.get("seeds", 8))
     cells = cells_of(args)
     announce_compiling()
-    bar = ProgressBar(f"recall --sequence {options.sequence}")
-    try:
+    with closing(ProgressBar(f"recall --sequence {options.sequence}")) as bar:
         result = sequence_study.study(options.sequence, cells, config, seed_list, bar.update)
-    finally:
-        bar.close()
     if options.picture:
         save_pictures(sequences.pictures_of(result), Path(options.picture), force=options.force)
     return CommandResult(result, sequences.show)

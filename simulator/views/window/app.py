@@ -36,7 +36,6 @@ WAITING_SECONDS = 0.1  # between two drawings while the process does something e
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
 TIP_SECONDS = 5.0  # after which words about what lies under a pointer that rests are gone
-SCALES = ("auto", "1", "1.5", "2")
 STEPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # that Ctrl + and - go through
 WINDOW_SIZE = (1280, 800)  # units
 SMALLEST = (480, 320)
