@@ -96,7 +96,7 @@ def run(
     with Store(lab) as store:
         snapshots = loop.run(config, store, label=label, keep_replay=keep_replay)
         try:
-            name = _drive(snapshots, progress, _both(writer and writer.show, callback))
+            name = _drive(snapshots, progress, _both(None if writer is None else writer.show, callback))
         finally:
             if writer is not None:
                 writer.close()

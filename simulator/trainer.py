@@ -151,12 +151,11 @@ class Trainer:
                 before = _totals(session)
                 session.play(stop - session.step)
                 self._history.append(_Part.between(before, _totals(session), session.step))
-                snapshot = self._snapshot(end) if callback or writer or bar else None
                 if writer is not None:
-                    writer.show(snapshot)
+                    writer.show(self._snapshot(end))
                 if bar is not None:
                     bar.update(session.step, end, "steps")
-                if callback is not None and callback(snapshot) is False:
+                if callback is not None and callback(self._snapshot(end)) is False:
                     break
                 if session.over:
                     break

@@ -126,8 +126,8 @@ def _show_players(kind: str, entries: list[dict[str, Any]]) -> None:
         console.print_table(kind, ("name", "sockets", "about"), rows)
         console.print_result("engram run AGENT ENV --agent.SOCKET NAME puts one into a socket of the agent")
     else:
-        rows = [(entry["name"], entry["description"]) for entry in entries]
-        console.print_table(kind, ("name", "description"), rows)
+        described = [(entry["name"], entry["description"]) for entry in entries]
+        console.print_table(kind, ("name", "description"), described)
 
 
 def _memory_presets() -> list[dict[str, Any]]:
@@ -189,7 +189,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     from simulator.reporting.tables import Table, print_tables
 
     labelled = ("label",) if any(run["label"] for run in runs) else ()
-    columns = ("run", "kind", *labelled, "agent", "env", "seeds", "status", "steps", "created", "size")
+    columns = ["run", "kind", *labelled, "agent", "env", "seeds", "status", "steps", "created", "size"]
     rows = [[console.format_cell(_cell(run, column)) for column in columns] for run in runs]
     droppable = ("created", "seeds", "kind", "label")
     print_tables([Table("", columns, rows, droppable=droppable, labels=("label", "agent", "env"))])

@@ -234,9 +234,9 @@ def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
         config = of_record(RunConfig, record)
         for change in record.extended:  # one part after the other, as it was trained
             part = dataclasses.replace(config, steps=change["from"], changes=until(config.changes, change["from"]))
-            for snapshot in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
-                run = snapshot.id
-                wait.last = snapshot
+            for trained in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
+                run = trained.id
+                wait.last = trained
             extend(other, str(run), change["to"])
             part = dataclasses.replace(config, steps=change["to"], changes=until(config.changes, change["to"]))
             other.take(str(run))

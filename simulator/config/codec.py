@@ -62,9 +62,17 @@ class Format(NamedTuple):
 class StoredConfig(Protocol):
     """A record of the store that holds a config."""
 
-    settings: str  # TOML
-    settings_hash: str
-    versions: dict[str, str]  # of the distributions that it was stored with
+    @property
+    def settings(self) -> str:
+        """TOML."""
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of everything that the result depends on."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the distributions that it was stored with."""
 
     @property
     def name(self) -> str:
@@ -445,7 +453,8 @@ def outline(kind: type[Config], record: StoredConfig) -> Config:
     entries = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables[contestants].items()]
     values = {setting.name: tables[setting.name] for setting in own_settings(kind)}
     own = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    return kind(str(tables[place].get("name")), tuple(entries), **own)
+    make: Callable[..., Config] = kind
+    return make(str(tables[place].get("name")), tuple(entries), **own)
 
 
 def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:

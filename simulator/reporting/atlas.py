@@ -108,7 +108,7 @@ def _rooms(data: Mapping[str, Any], groups: Groups, inks: Sequence[str], look: T
     walls = np.asarray(data["map"]["walls"], np.bool_)
     if len(walls) > MAX_MAP_LINES:
         return []
-    group_at = {}
+    group_at: dict[tuple[int, ...], int] = {}
     for place, group in zip(np.asarray(data["places"]), groups.of_state, strict=True):
         group_at.setdefault((int(place[0]), int(place[1])), int(group))
     wall = "#" if look.ascii else "█"

@@ -94,8 +94,8 @@ def _score_painter(
             best = {cell["condition"]: cell["scores"][summary["ceiling"]] for cell in summary["cells"]}
             points = [(condition, value["mean"]) for condition, value in sorted(best.items()) if value]
             if points:
-                x, y = zip(*points, strict=True)
-                ax.plot(x, y, "_", color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=5)
+                at, means = zip(*points, strict=True)
+                ax.plot(at, means, "_", color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=5)
         conditions = sorted(set(summary["conditions"]))
         if len(conditions) > 1 and conditions[-1] >= 8 * conditions[0] > 0:
             ax.set_xscale("log")

@@ -238,8 +238,9 @@ def _row(cell: Cell, difference: Mean) -> Row:
 
 def _recall_mode(cell: Cell) -> str:
     """Name the recall procedure; of a noise-aware one, say where there was no evidence."""
-    mode = RECALL_MODES.get(cell["recall_mode"], cell["recall_mode"])
-    return f"{mode}, no evidence" if cell["recall_mode"] == "noise_aware" and not cell["used_evidence"] else mode
+    mode: str = cell["recall_mode"]
+    shown = RECALL_MODES.get(mode, mode)
+    return f"{shown}, no evidence" if mode == "noise_aware" and not cell["used_evidence"] else shown
 
 
 def _seeds_left(cell: Cell) -> str:

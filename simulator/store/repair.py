@@ -34,7 +34,7 @@ from simulator.store.rows import COUNTED, CheckpointRow, ExperimentRow, Tourname
 from simulator.store.run_store import KEEP
 from simulator.store.salvage import Row, Salvaged, salvage
 
-_N_BEGUN = ExperimentRow._fields.index("step")  # columns of a run's row that identify it
+_BEGUN = ExperimentRow._fields[: ExperimentRow._fields.index("step")]  # columns of a run's row that identify it
 
 
 @dataclass
@@ -361,7 +361,8 @@ def _anew(
     """Recover a run of which only the settings are left; it starts again at step 0."""
     facts = json.loads(begun.result) or {}
     result = json.dumps({name: facts[name] for name in ("label", "keep_replay", "files") if facts.get(name)} or None)
-    row = ExperimentRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
+    identity: dict[str, Any] = {column: getattr(begun, column) for column in _BEGUN}
+    row = ExperimentRow(**identity)._replace(status="interrupted", result=result)
     recovered = _Found(row, source="settings")
     rows = sum(len(run_tables[table]) for table in COUNTED)
     n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0

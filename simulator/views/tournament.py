@@ -159,7 +159,7 @@ def _line(texts: Sequence[str], columns: Sequence[BoardColumn], style: str | Non
 
 def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str]:
     """Draw every strength with its interval as a line of characters, all of them on one scale."""
-    ends, line, middle = ("[]", "-", "*") if look.ascii else ("├┤", "─", "●")
+    first, last, line, middle = ("[", "]", "-", "*") if look.ascii else ("├", "┤", "─", "●")
     spans = [(row.strength_low, row.strength, row.strength_high) for row in rows]
     finite = [value for span in spans for value in span if math.isfinite(value)]
     low = min(finite, default=0.0)
@@ -173,7 +173,8 @@ def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str
         start, at, stop = places
         if start is not None and stop is not None:
             signs[start : stop + 1] = line * (stop - start + 1)
-            signs[start], signs[stop] = ends
+            signs[start] = first
+            signs[stop] = last
         if at is not None:
             signs[at] = middle
         bars.append("".join(signs))

@@ -21,7 +21,7 @@ from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
 
 if TYPE_CHECKING:
-    from simulator.commands.live.keyboard import Keyboard
+    from simulator.commands.live.keyboard import KeySource
     from simulator.commands.live.playback import Playback
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 class _Screen(Generic[S]):
     """A view, and the keyboard of its terminal; either may be missing, and the terminal may go away."""
 
-    def __init__(self, view: View[S] | None, keyboard: Keyboard | None) -> None:
+    def __init__(self, view: View[S] | None, keyboard: KeySource | None) -> None:
         self._view = view
         self._keyboard = keyboard
 

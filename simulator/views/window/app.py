@@ -61,17 +61,19 @@ class WindowClosed(Exception):  # noqa: N818 - it is no error
 
 
 class Page(Protocol):
-    """Content of a window.
+    """Content of a window."""
 
-    Attributes:
-        title: of the window.
-        keys: (key, what it does), for F1.
-        next_poll: seconds until ``poll`` shall be called again; infinity: not before an event.
-    """
+    @property
+    def title(self) -> str:
+        """Title of the window."""
 
-    title: str
-    keys: Sequence[tuple[str, str]]
-    next_poll: float
+    @property
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """(key, what it does), for F1."""
+
+    @property
+    def next_poll(self) -> float:
+        """Seconds until ``poll`` shall be called again; infinity: not before an event."""
 
     def draw(self, canvas: Canvas, rect: Any) -> None:
         """Draw into a rectangle; what lies under the canvas's pointer may be told in its ``tip``."""
