@@ -48,21 +48,35 @@ if TYPE_CHECKING:
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
+    from simulator.prediction import loop
+
     sources = _sources(args)
     if not named_players(sources, ("task",)):
         tasks = ", ".join(registry.names("tasks"))
         raise ValueError(f"expected engram predict [METHOD|MEMORY ...] TASK, or --config FILE; the tasks are {tasks}")
     config = assemble(PredictConfig, sources)
     lab = lab_of(args.options)
-    return _viewed(args.options, lab, lambda view: begin(config, lab, view, args.options.label))
+
+    def begin(view: View[Any] | None) -> Outcome:
+        with Store(lab) as store:
+            return _play(loop.predict(config, store, label=args.options.label), store, view)
+
+    return _viewed(args.options, lab, begin)
 
 
-def _resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-    return _viewed(args.options, lab, lambda view: resume(name, lab, view))
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    from simulator.prediction import loop
+
+    def go_on(view: View[Any] | None) -> Outcome:
+        with Store(existing(lab)) as store:
+            record = store.find(name)
+            return _play(loop.predict(of_record(PredictConfig, record), store, record.run), store, view)
+
+    return _viewed(args.options, lab, go_on)
 
 
 def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
-    """Run a comparison with the view that the options ask for; ``run``: see ``begin`` and ``resume``."""
+    """Run a comparison with the view that the options ask for."""
     from simulator.reporting import predict
 
     def make_window() -> PredictWindow:
@@ -122,31 +136,6 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     ]
 
 
-def begin(config: PredictConfig, lab: str, view: View[Any] | None, label: str = "") -> Outcome:
-    """Run a new comparison; its summary and 0, or None and the code of an interruption.
-
-    Raises:
-        ValueError: the task cannot be made, a contestant cannot predict, or the lab cannot be used.
-    """
-    from simulator.prediction import loop
-
-    with Store(lab) as store:
-        return _play(loop.predict(config, store, label=label), store, view)
-
-
-def resume(run: str, lab: str, view: View[Any] | None) -> Outcome:
-    """Run what is missing of a stored comparison; see ``begin``.
-
-    Raises:
-        ValueError: it cannot be continued.
-    """
-    from simulator.prediction import loop
-
-    with Store(existing(lab)) as store:
-        record = store.find(run)
-        return _play(loop.predict(of_record(PredictConfig, record), store, record.run), store, view)
-
-
 def _play(snapshots: Generator[PredictSnapshot, None, None], store: Store, view: View[Any] | None) -> Outcome:
     """Run a comparison to its end, or until Ctrl-C; the code is 1 where every seed of every contestant failed."""
 
@@ -173,7 +162,7 @@ def stored_kind() -> StoredKind:
     from simulator.prediction import summary
     from simulator.reporting import predict
 
-    return StoredKind(PredictConfig, summary.summary, predict.show, _resume_command, ("view", "scale"))
+    return StoredKind(PredictConfig, summary.summary, predict.show, _resume, ("view", "scale"))
 
 
 COMMAND = Command(

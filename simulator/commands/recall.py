@@ -63,6 +63,8 @@ ALL = {  # settings of --all
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the benchmark that the words describe."""
+    from simulator.recall import loop
+
     if args.options.sequence:
         return _act_on_sequences(args)
     if "patterns_from" in args.given:
@@ -85,15 +87,27 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
     config = assemble(RecallConfig, sources)
     lab = lab_of(args.options)
-    return _viewed(args.options, lab, lambda view: begin(config, lab, view, args.options.label))
+
+    def begin(view: View[Any] | None) -> Outcome:
+        with Store(lab) as store:
+            return _play(loop.recall(config, store, label=args.options.label), store, view)
+
+    return _viewed(args.options, lab, begin)
 
 
-def _resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-    return _viewed(args.options, lab, lambda view: resume(name, lab, view))
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    from simulator.recall import loop
+
+    def go_on(view: View[Any] | None) -> Outcome:
+        with Store(existing(lab)) as store:
+            record = store.find(name)
+            return _play(loop.recall(of_record(RecallConfig, record), store, record.run), store, view)
+
+    return _viewed(args.options, lab, go_on)
 
 
 def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
-    """Run a benchmark with the view that the options ask for; ``run``: see ``begin`` and ``resume``."""
+    """Run a benchmark with the view that the options ask for."""
     from simulator.reporting import recall
 
     def make_window() -> RecallWindow:
@@ -213,31 +227,6 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     ]
 
 
-def begin(config: RecallConfig, lab: str, view: View[Any] | None, label: str = "") -> Outcome:
-    """Run a new benchmark; its summary and 0, or None and the code of an interruption.
-
-    Raises:
-        ValueError: the players cannot be built, a memory cannot store its patterns, or the lab cannot be used.
-    """
-    from simulator.recall import loop
-
-    with Store(lab) as store:
-        return _play(loop.recall(config, store, label=label), store, view)
-
-
-def resume(run: str, lab: str, view: View[Any] | None) -> Outcome:
-    """Run what is missing of a stored benchmark; see ``begin``.
-
-    Raises:
-        ValueError: it cannot be continued.
-    """
-    from simulator.recall import loop
-
-    with Store(existing(lab)) as store:
-        record = store.find(run)
-        return _play(loop.recall(of_record(RecallConfig, record), store, record.run), store, view)
-
-
 def _play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: View[Any] | None) -> Outcome:
     """Run a benchmark to its end, or until Ctrl-C; the code is 1 where every seed of every memory failed."""
 
@@ -264,7 +253,7 @@ def stored_kind() -> StoredKind:
     from simulator.recall import summary
     from simulator.reporting import recall
 
-    return StoredKind(RecallConfig, summary.summary, recall.show, _resume_command, ("view", "scale"))
+    return StoredKind(RecallConfig, summary.summary, recall.show, _resume, ("view", "scale"))
 
 
 COMMAND = Command(

@@ -194,7 +194,7 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
         return _play(snapshots, store, watching)
 
 
-def _resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
     data, code = resume(name, lab, args.options, args.settings.get("steps"))
     return CommandResult(data, show_summary, code)
 
@@ -349,7 +349,7 @@ def stored_kind() -> StoredKind:
     from simulator.training import summary
 
     used = ("view", "scale", "slow", "tensorboard", "steps", "keep_replay")
-    return StoredKind(RunConfig, summary.summary, show_facts, _resume_command, used)
+    return StoredKind(RunConfig, summary.summary, show_facts, _resume, used)
 
 
 COMMAND = Command(

@@ -58,11 +58,24 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("--force: nothing is replaced, expected --init beside it")
     config = assemble(TournamentConfig, config_sources(args))
     lab = lab_of(options)
-    return _viewed(options, lab, lambda view: begin(config, lab, view, options))
+
+    def begin(view: View[Any] | None) -> Outcome:
+        check_place(options.workers)
+        with cell_store.made_for(lab) as store:
+            return _play(config, store, view, options)
+
+    return _viewed(options, lab, begin)
 
 
-def _resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-    return _viewed(args.options, lab, lambda view: resume(name, lab, view, args.options))
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    def go_on(view: View[Any] | None) -> Outcome:
+        check_place(args.options.workers)
+        with CellStore(existing(lab)) as store:
+            record = store.find(store.id_of(name))
+            config = of_record(TournamentConfig, record)
+            return _play(config, store, view, args.options, record.settings_hash)
+
+    return _viewed(args.options, lab, go_on)
 
 
 def config_sources(args: ParsedArgs) -> list[ConfigSource]:
@@ -109,7 +122,7 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
 
 
 def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
-    """Run a tournament with the view that the options ask for; ``run``: see ``begin`` and ``resume``."""
+    """Run a tournament with the view that the options ask for."""
     from simulator.reporting import tournament
 
     def make_window() -> TournamentWindow:
@@ -135,26 +148,6 @@ def stored_page(name: str, lab: str) -> TournamentPage:
     watched = WatchedTournament(lab, name)
     watched.begin()
     return TournamentPage(watched, panels_of_cell, play_cell, lab, partial(recipe, lab, watched.name))
-
-
-def begin(config: TournamentConfig, lab: str, view: View[Any] | None, options: Options) -> Outcome:
-    """Run what is missing of a tournament; its summary and 0, 1 where a cell failed, or None and an interruption.
-
-    Raises:
-        ValueError: players that cannot be built, or a lab that cannot be used.
-    """
-    check_place(options.workers)
-    with cell_store.made_for(lab) as store:
-        return _play(config, store, view, options)
-
-
-def resume(name: str, lab: str, view: View[Any] | None, options: Options) -> Outcome:
-    """Run what is missing of a stored tournament; see ``begin``."""
-    check_place(options.workers)
-    with CellStore(existing(lab)) as store:
-        record = store.find(store.id_of(name))
-        config = of_record(TournamentConfig, record)
-        return _play(config, store, view, options, record.settings_hash)
 
 
 def _play(
@@ -213,7 +206,7 @@ def stored_kind() -> StoredKind:
     from simulator.tournaments import summary
 
     used = ("view", "scale", "workers", "trust_files", "retry")
-    return StoredKind(TournamentConfig, summary.summary, tournament.show, _resume_command, used)
+    return StoredKind(TournamentConfig, summary.summary, tournament.show, _resume, used)
 
 
 COMMAND = Command(

@@ -52,18 +52,31 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("--force: nothing is written, expected -o FILE beside it")
     config = assemble(TuneConfig, sources_of(args))
     lab = lab_of(options)
-    return _viewed(options, lab, lambda view: begin(config, lab, view, options))
+
+    def begin(view: View[Any] | None) -> Outcome:
+        check_place(options.workers)
+        with cell_store.made_for(lab) as store:
+            return _tune(config, store, view, options)
+
+    return _viewed(options, lab, begin)
 
 
-def _resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
     options = args.options
     if options.output:
         check_output(options.output, options.force)
-    return _viewed(options, lab, lambda view: resume(name, lab, view, options))
+
+    def go_on(view: View[Any] | None) -> Outcome:
+        check_place(options.workers)
+        with CellStore(existing(lab)) as store:
+            record = store.find(store.id_of(name, TUNE))
+            return _tune(of_record(TuneConfig, record), store, view, options, record.settings_hash)
+
+    return _viewed(options, lab, go_on)
 
 
 def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
-    """Run a tuning with the view that the options ask for; ``run``: see ``begin`` and ``resume``."""
+    """Run a tuning with the view that the options ask for, and write the best settings."""
     from simulator.reporting import tune
 
     data, code = window.viewed(options, TUNE, run, lambda: _window(lab, options.scale))
@@ -100,25 +113,6 @@ def sources_of(args: ParsedArgs) -> list[ConfigSource]:
     if len(files) > 1 or len(players) not in (0, 2) or not args.names:
         raise ValueError("expected engram tune FILE.toml, engram tune AGENT ENV, or engram tune MEMORY CHALLENGE")
     return [*files, *args.sources(named(*players) if players else {})]
-
-
-def begin(config: TuneConfig, lab: str, view: View[Any] | None, options: Options) -> Outcome:
-    """Search what is missing of a tuning; its summary and 0, 1 where there is no best, or None and an interruption.
-
-    Raises:
-        ValueError: players that cannot be built, or a lab that cannot be used.
-    """
-    check_place(options.workers)
-    with cell_store.made_for(lab) as store:
-        return _tune(config, store, view, options)
-
-
-def resume(name: str, lab: str, view: View[Any] | None, options: Options) -> Outcome:
-    """Search what is missing of a stored tuning; see ``begin``."""
-    check_place(options.workers)
-    with CellStore(existing(lab)) as store:
-        record = store.find(store.id_of(name, TUNE))
-        return _tune(of_record(TuneConfig, record), store, view, options, record.settings_hash)
 
 
 def _tune(
@@ -182,7 +176,7 @@ def stored_kind() -> StoredKind:
     from simulator.tuning import summary
 
     used = ("view", "scale", "workers", "trust_files", "retry", "output", "force")
-    return StoredKind(TuneConfig, summary.summary, tune.show, _resume_command, used)
+    return StoredKind(TuneConfig, summary.summary, tune.show, _resume, used)
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:
