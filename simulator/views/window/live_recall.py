@@ -19,6 +19,7 @@ from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration
 from simulator.views.window.app import Page, Window
 from simulator.views.window.run_window import COMPILING
+from simulator.views.window.widgets import columns_of, rows_of
 
 SCORES = ("overlap", "exact", "familiarity", "spurious", "latent_precision")
 CEILINGS = {"overlap": "ceiling_overlap", "exact": "ceiling_exact"}
@@ -65,14 +66,10 @@ class LiveRecallPage:
         y += canvas.line_height(SIZE) + canvas.px(10)
         body = rect.copy()
         body.top, body.height = y, max(rect.bottom - y, 0)
-        left, right = body.copy(), body.copy()
-        left.width = int(body.width * 0.52)
-        right.left, right.width = left.right + canvas.px(24), body.right - left.right - canvas.px(24)
+        left, right = columns_of(body, int(body.width * 0.52), canvas.px(24))
         if self._picture is not None:
             draw_panel(canvas, left, _cues_panel(self._picture))
-        upper, lower = right.copy(), right.copy()
-        upper.height = int(right.height * 0.5)
-        lower.top, lower.height = upper.bottom + canvas.px(12), right.bottom - upper.bottom - canvas.px(12)
+        upper, lower = rows_of(right, int(right.height * 0.5), canvas.px(12))
         if snapshot.scores:
             draw_panel(canvas, upper, _scores_panel(snapshot))
         if self._picture is not None and np.isfinite(self._picture.energy).any():

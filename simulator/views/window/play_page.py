@@ -23,7 +23,7 @@ from simulator.views.drawing.colours import BLUE, CHOSEN, FAINT, INK, ORANGE, PA
 from simulator.views.drawing.environment import GridFrame, draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
-from simulator.views.window.widgets import HEIGHT, Button, Focus, is_key, is_with_modifier, row_of
+from simulator.views.window.widgets import HEIGHT, Button, Focus, columns_of, is_key, is_with_modifier, row_of, rows_of
 
 KEYS = (
     ("arrows, digits", "the actions, as the buttons say"),
@@ -231,15 +231,10 @@ class PlayPage:
         """Draw the moment, the actions, and the comparison."""
         rect = self._draw_head(canvas, rect)
         gap = canvas.px(18)
-        left, right = rect.copy(), rect.copy()
         if rect.width >= canvas.px(NARROW):
-            left.width = int(rect.width * 0.64) - gap
-            right.left = left.right + gap
-            right.width = rect.right - right.left
+            left, right = columns_of(rect, int(rect.width * 0.64) - gap, gap)
         else:
-            left.height = int(rect.height * 0.66) - gap
-            right.top = left.bottom + gap
-            right.height = rect.bottom - right.top
+            left, right = rows_of(rect, int(rect.height * 0.66) - gap, gap)
         foot = self._place_buttons(canvas, left)
         body = left.copy()
         body.height = max(foot - left.top - canvas.px(10), 1)

@@ -23,7 +23,18 @@ from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
 from simulator.views.window.change_tab import ChangeableSource, ChangeTab
-from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, is_with_modifier, row_of
+from simulator.views.window.widgets import (
+    HEIGHT,
+    Button,
+    Focus,
+    Tabs,
+    columns_of,
+    is_click,
+    is_key,
+    is_with_modifier,
+    row_of,
+    rows_of,
+)
 
 TABS = ("Curves", "Inside", "Settings")
 CURVES, INSIDE, SETTINGS, CHANGE = range(4)
@@ -215,15 +226,10 @@ class TrainingPage:
         gap = canvas.px(18)
         body = rect.copy()
         body.height -= canvas.px(HEIGHT + 12)
-        left, right = body.copy(), body.copy()
         if rect.width >= canvas.px(NARROW):
-            left.width = int(body.width * 0.56) - gap
-            right.left = left.right + gap
-            right.width = body.right - right.left
+            left, right = columns_of(body, int(body.width * 0.56) - gap, gap)
         else:
-            left.height = int(body.height * 0.5) - gap
-            right.top = left.bottom + gap
-            right.height = body.bottom - right.top
+            left, right = rows_of(body, int(body.height * 0.5) - gap, gap)
         self.source.inside = self.tabs.chosen == INSIDE
         shown = self._last = self.source.shown or self._last
         changes = self._change if self.tabs.chosen == CHANGE else None

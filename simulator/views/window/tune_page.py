@@ -19,7 +19,7 @@ from simulator.views.window.app import Window
 from simulator.views.window.intervals import ValueInterval, axis_of, draw_interval
 from simulator.views.window.scenes_page import draw_progress
 from simulator.views.window.stored_reader import StoredReader
-from simulator.views.window.widgets import HEIGHT, Focus, Tabs, is_key, is_with_modifier
+from simulator.views.window.widgets import HEIGHT, Focus, Tabs, columns_of, is_key, is_with_modifier
 
 ROW = 24  # units of a line of a trial
 JUDGED_LINES = 5  # of the judgement, below the trials
@@ -113,10 +113,7 @@ class TunePage:
         if self._standing is None or not self._trials:
             canvas.text(body.topleft, "no trial has begun yet", SIZE, FAINT)
             return
-        left, right = body.copy(), body.copy()
-        left.width = int(body.width * 0.52)
-        right.left = left.right + canvas.px(28)
-        right.width = body.right - right.left
+        left, right = columns_of(body, int(body.width * 0.52), canvas.px(28))
         judged = left.copy()
         judged.height = canvas.px(JUDGED_LINES * ROW)
         judged.bottom = body.bottom

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from simulator.views.drawing.canvas import SIZE, SMALL, Canvas, pygame_module
 from simulator.views.drawing.colours import BACKGROUND, BLUE, CHOSEN, FAINT, FOCUS, INK, PAPER, RULE
@@ -27,6 +27,31 @@ class Widget(Protocol):
 
     def handle(self, event: Any, focused: bool) -> bool:
         """Take an event; True: it was meant for this widget."""
+
+
+class Parts(NamedTuple):
+    """The two parts that a rectangle is divided into."""
+
+    first: Any  # on the left, or above
+    second: Any
+
+
+def columns_of(rect: Any, width: int, gap: int) -> Parts:
+    """Divide a rectangle into a left part of ``width`` pixels and what is right of it, behind a gap."""
+    left, right = rect.copy(), rect.copy()
+    left.width = width
+    right.left = left.right + gap
+    right.width = rect.right - right.left
+    return Parts(left, right)
+
+
+def rows_of(rect: Any, height: int, gap: int) -> Parts:
+    """Divide a rectangle into an upper part of ``height`` pixels and what is below it, behind a gap."""
+    upper, lower = rect.copy(), rect.copy()
+    upper.height = height
+    lower.top = upper.bottom + gap
+    lower.height = rect.bottom - lower.top
+    return Parts(upper, lower)
 
 
 def no_rect() -> Any:
