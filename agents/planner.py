@@ -159,7 +159,7 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Planner:
         raise ValueError(f"planner on {spec.id}: the observation leaves the state open, expected one that shows it")
     horizon = mdp.max_steps
     stationary = value_iteration(mdp, discount(spec, config.gamma))
-    if config.criterion == "finite" and 0 < (horizon or 0) * mdp.legal.size <= MAX_PLAN_ENTRIES:
+    if config.criterion == "finite" and horizon and horizon * mdp.legal.size <= MAX_PLAN_ENTRIES:
         best = finite_horizon(mdp, horizon)
         return Planner(_Plan(greedy_policy(best), state_of, best.start_value, stationary.q), list(seed_list))
     probs = greedy_policy(stationary)

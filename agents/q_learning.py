@@ -921,7 +921,7 @@ class QLearning:
         elif self._features.activations is not None:
             title, name = "weights of features, the first of a constant", "feature"
         title += "" if len(tables) == 1 else ", mean of both tables"
-        panels = [table_panel(title, q, rows, legal=legal, row_name=name)]
+        panels: list[Panel] = [table_panel(title, q, rows, legal=legal, row_name=name)]
         last = self.last_update(index)
         if last is not None and is_table:
             exists = self._legal[last.obs if len(self._legal) > 1 else 0]
@@ -1001,12 +1001,13 @@ class QLearning:
             "planning_steps": (0, most),
         }
         value = checked("q_learning", self.changeable(), name, value, *bounds.get(name, (0, 0)))
-        if name == "planning_steps":
+        if name == "planning_steps" and not isinstance(planning, NoPlanning):
             if value != int(value):
                 raise ValueError(f"q_learning: planning_steps {value:g}: expected a whole number")
             self._additions = self._additions._replace(planning=planning._replace(n_steps=int(value)))
         elif name in ("step_size", "gamma"):
-            self._hyper = self._hyper._replace(**{name: value})
+            changed: dict[str, Any] = {name: value}
+            self._hyper = self._hyper._replace(**changed)
             self.gamma = self._hyper.gamma
         else:
             self._hyper = self._hyper._replace(explore=constant_exploration(explore, value))
@@ -1068,7 +1069,9 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> QLearning |
     return made
 
 
-def _behind(spec: EnvSpec, seed_list: Sequence[int], config: Config, layers: FirstLayers | None) -> QLearning:
+def _behind(
+    spec: EnvSpec, seed_list: Sequence[int], config: Config, layers: FirstLayers | None
+) -> QLearning | CuriousAgent:
     """Make learners whose observations are an encoder's features.
 
     Raises:

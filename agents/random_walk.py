@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -84,7 +85,7 @@ class RandomWalk:
 class RandomMotion:
     """S random agents with any other action space (boxes, several switches)."""
 
-    def __init__(self, space: spaces.Space, seed_list: list[int], purpose: str = "exploration") -> None:
+    def __init__(self, space: spaces.Space[Any], seed_list: list[int], purpose: str = "exploration") -> None:
         self._space = space
         self._seeds = seed_list
         self._generators = rng.generators(seed_list, purpose)
@@ -130,7 +131,7 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> RandomWalk 
     raise ValueError(f"random_walk on {spec.id}: action space {spec.action}, expected a discrete or box space")
 
 
-def _sample(space: spaces.Space, generator: np.random.Generator) -> Array:
+def _sample(space: spaces.Space[Any], generator: np.random.Generator) -> Array:
     """Sample uniformly, by doubles only: so a stream is its 128-bit state and nothing buffered beside it."""
     draw = generator.random(space.shape)
     if isinstance(space, spaces.Box):

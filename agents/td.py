@@ -19,7 +19,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,7 @@ class TDTrainState(NamedTuple):
     trace: Array  # float64 [S, N]; [S, 1] where lambda is 0
     visits: Array  # int64 [S, N], updates of each state
     successor: Array  # int32 [S, N, A, K], -1 where none is known
-    count: Array  # int32 [S, N, A, K]
+    count: Array  # type: ignore[assignment]  # int32 [S, N, A, K]
     reward_sum: Array  # float64 [S, N, A]
     overflow: Array  # int64 [S], 1 + the first state that had more than K successors, or 0
     env_steps: Array  # int64 [S]
@@ -364,7 +364,7 @@ class TD:
         rows = learned_rows(v[:, None], hyper.init_value)
         title = "values of states"
         shown = v[rows, None]
-        columns = ("V",)
+        columns: tuple[str, ...] = ("V",)
         if hyper.control:
             title += ", and of actions by look-ahead"
             n_actions = state.reward_sum.shape[2]
@@ -442,7 +442,8 @@ class TD:
         }
         value = checked("td", self.changeable(), name, value, *bounds.get(name, (0, 0)))
         if name in ("step_size", "gamma"):
-            self._hyper = self._hyper._replace(**{name: value})
+            changed: dict[str, Any] = {name: value}
+            self._hyper = self._hyper._replace(**changed)
             self.gamma = self._hyper.gamma
         else:
             self._hyper = self._hyper._replace(explore=constant_exploration(explore, value))

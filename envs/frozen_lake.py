@@ -60,7 +60,10 @@ def make(seed_list: Sequence[int], config: Config) -> Env:
     Raises:
         ValueError: never, for settings within their ranges.
     """
-    kwargs = {"is_slippery": config.is_slippery, "success_rate": config.success_rate}
+    kwargs: dict[str, bool | int | float | str] = {
+        "is_slippery": config.is_slippery,
+        "success_rate": config.success_rate,
+    }
     settings = adapter.Config(kwargs=kwargs, max_steps=config.max_steps)
     return adapter.make(IDS[config.map_name], seed_list, settings, "frozen_lake")
 

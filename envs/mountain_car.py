@@ -141,7 +141,7 @@ def _render(observed: tuple[str, ...], state: Array, episode_step: int) -> Scene
     position, velocity = state
     ground = np.linspace(MIN_POSITION, MAX_POSITION, 41)
     hills = np.stack([ground[:-1], _height(ground[:-1]), ground[1:], _height(ground[1:])], axis=1)
-    flag = [GOAL_POSITION, _height(GOAL_POSITION), GOAL_POSITION, _height(GOAL_POSITION) + 0.15]
+    flag = np.array([GOAL_POSITION, _height(GOAL_POSITION), GOAL_POSITION, _height(GOAL_POSITION) + 0.15])
     ends_of_car = np.array([position - 0.05, position + 0.05])
     car = np.stack([ends_of_car, _height(ends_of_car) + 0.04], axis=1).ravel()
     lines = (np.vstack([hills, flag, car]) - [MIN_POSITION, 0, MIN_POSITION, 0]) / (MAX_POSITION - MIN_POSITION)

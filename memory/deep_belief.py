@@ -10,13 +10,15 @@ centred gradients and, of patterns of up to 64 units that fit one batch, raise e
 units, and of several annealed chains the one of lowest energy, field included, is returned, where the energy is the
 variational bound of their section 4. That likelihood is a layer's and not the network's: of larger
 patterns it restored fewer, and codes learned with it from many patterns tell classes apart less well. There it is left
-out, and the learning rate is 0.5.
+out, and the learning rate is 0.5. One Gibbs sweep an update and more noise than in a single machine give codes that
+tell classes apart better (by .03 of accuracy with 20 labels), and restore as many.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Annotated
 
 from msgspec import Meta
@@ -36,6 +38,8 @@ class Config(RBMStackConfig):
     hidden: tuple[LayerWidth, ...] = ()
     """hidden units of each layer, from the lowest on; (): two layers, whose widths follow the number of units of a
     pattern"""
+    learn: RBMLearning = field(default_factory=partial(RBMLearning, k=1, input_noise=0.05))
+    """learning of each machine"""
 
 
 RULES = {"hidden": SizeRule((64, 64), by_units=0.82)}

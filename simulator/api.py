@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def run(
     with Store(lab) as store:
         snapshots = loop.run(config, store, label=label, keep_replay=keep_replay)
         try:
-            name = _drive(snapshots, progress, _both(writer and writer.show, callback))
+            name = _drive(snapshots, progress, _both(None if writer is None else writer.show, callback))
         finally:
             if writer is not None:
                 writer.close()
@@ -249,7 +250,7 @@ def tournament(
             tables[table] = {**tables.get(table, {}), **several(table, given[table])}
     config = tournament_config.build(tables)
     with CellStore(lab) as store:
-        snapshots = tournament_loop.play(config, store, lambda n: workers_of(str(workers), n), label=label)
+        snapshots = tournament_loop.play(config, store, partial(workers_of, str(workers)), label=label)
         name = _drive(snapshots, progress, callback)
     return TournamentResult(lab, name)
 
@@ -297,7 +298,7 @@ def tune(
     nested = tune_config.nested_space({f"{table}.{name}": entry for name, entry in space.items()})
     config = tune_config.build({**settings, table: one(table, player), of_place: one(of_place, place), "space": nested})
     with CellStore(lab) as store:
-        snapshots = tune_loop.tune(config, store, lambda n: workers_of(str(workers), n), label=label)
+        snapshots = tune_loop.tune(config, store, partial(workers_of, str(workers)), label=label)
         name = _drive(snapshots, progress, callback)
     return TuneResult(lab, name)
 

@@ -10,9 +10,9 @@ import base64
 import html
 import io
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -54,9 +54,8 @@ class RunResult:
 
     def __init__(self, lab: str | Path, run: str = "latest") -> None:
         self._lab = _lab_of(lab)
-        with Store(self._lab) as store:
-            self.run = store.find(run).run
-            self.summary = run_summary.summary(store, self.run)
+        self.summary = _summary_in(self._lab, run, run_summary.summary)
+        self.run = str(self.summary["run"])
 
     @property
     def evaluation(self) -> Array:
@@ -232,11 +231,28 @@ class RunResult:
 class SummaryResult(Mapping[str, Any]):
     """A result that can be used as its summary: ``result["cells"]``, ``dict(result)``."""
 
+    kind: ClassVar[str]  # one of :mod:`simulator.core.experiment_kinds`
     summary: dict[str, Any]
 
     @abstractmethod
     def records(self) -> Records:
         """Return the numbers of the summary as a list of dicts, a row each."""
+
+    def plot(self, what: str = "all") -> Any:
+        """Return a figure of matplotlib.
+
+        Args:
+            what: one of the pictures that ``engram plot --what`` draws of such an experiment; "all": those that it
+                draws by default, on one sheet.
+
+        Raises:
+            ValueError: an unknown kind of picture, or nothing to draw yet.
+        """
+        from matplotlib import pyplot  # noqa: F401 - once it is loaded, notebooks know how to show the figure
+
+        from simulator.reporting import plot
+
+        return plot.figure_of(plot.drawing_of(self.kind, self.summary, () if what == "all" else (what,)))
 
     def to_pandas(self) -> Any:
         """Return :meth:`records` as a ``pandas.DataFrame``.
@@ -267,29 +283,19 @@ class PredictResult(SummaryResult):
         ValueError: there is no such lab or comparison; nothing is created.
     """
 
+    kind = PREDICT
+
     def __init__(self, lab: str | Path, run: str = "latest") -> None:
         from simulator.prediction import summary
 
-        self._lab = _lab_of(lab)
-        with Store(self._lab) as store:
-            self.run = store.find(run).run
-            self.summary = summary.summary(store, self.run)
+        self.summary = _summary_in(_lab_of(lab), run, summary.summary)
+        self.run = str(self.summary["run"])
 
     def records(self) -> Records:
         """Return the scores of every cell and seed as a list of dicts."""
         from simulator.reporting import predict
 
         return list(predict.records(self.summary))
-
-    def plot(self) -> Any:
-        """Return a figure of matplotlib: the first score against the condition.
-
-        Raises:
-            ValueError: nothing is predicted yet.
-        """
-        from simulator.reporting import plot
-
-        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(PREDICT, self.summary)))
 
     def __repr__(self) -> str:
         seeds = f"{len(self.summary['seeds'])} seeds, {len(self.summary['cells'])} cells"
@@ -307,29 +313,20 @@ class RecallResult(SummaryResult):
         ValueError: there is no such lab or benchmark; nothing is created.
     """
 
+    kind = RECALL
+
     def __init__(self, lab: str | Path, run: str = "latest") -> None:
         from simulator.recall import summary
 
         self._lab = _lab_of(lab)
-        with Store(self._lab) as store:
-            self.run = store.find(run).run
-            self.summary = summary.summary(store, self.run)
+        self.summary = _summary_in(self._lab, run, summary.summary)
+        self.run = str(self.summary["run"])
 
     def records(self) -> Records:
         """Return the scores of every cell and seed as a list of dicts."""
         from simulator.reporting import recall
 
         return list(recall.records(self.summary))
-
-    def plot(self) -> Any:
-        """Return a figure of matplotlib: recall against the number of patterns and the amount of corruption.
-
-        Raises:
-            ValueError: no curve has two points.
-        """
-        from simulator.reporting import plot
-
-        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(RECALL, self.summary)))
 
     def export(self, path: str | Path, *, seed: int | None = None, force: bool = False) -> None:
         """Write the states of its memories as arrays; see :mod:`simulator.training.export`.
@@ -370,6 +367,8 @@ class TournamentResult(SummaryResult):
         ValueError: there is no such lab or tournament; nothing is created.
     """
 
+    kind = TOURNAMENT
+
     def __init__(self, lab: str | Path, name: str = "latest") -> None:
         from simulator.store.cell_store import CellStore
         from simulator.tournaments import summary
@@ -383,20 +382,6 @@ class TournamentResult(SummaryResult):
         from simulator.reporting import tournament
 
         return list(tournament.records(self.summary))
-
-    def plot(self, what: str = "all") -> Any:
-        """Return a figure of matplotlib.
-
-        Args:
-            what: "tiers", "profiles", "pairs", "curves", "solved", or "all": the first four on one sheet.
-
-        Raises:
-            ValueError: an unknown kind, or nothing to draw.
-        """
-        from simulator.reporting import plot
-
-        kinds = () if what == "all" else (what,)
-        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TOURNAMENT, self.summary, kinds)))
 
     def _repr_html_(self) -> str:
         rows = []
@@ -424,6 +409,8 @@ class TuneResult(SummaryResult):
         ValueError: there is no such lab or search; nothing is created.
     """
 
+    kind = TUNE
+
     def __init__(self, lab: str | Path, name: str = "latest") -> None:
         from simulator.store.cell_store import CellStore
         from simulator.tuning import summary
@@ -437,17 +424,6 @@ class TuneResult(SummaryResult):
         from simulator.reporting import tune
 
         return list(tune.records(self.summary))
-
-    def plot(self, what: str = "all") -> Any:
-        """Return a figure of matplotlib; ``what``: "trials", "settings", or "all", both on one sheet.
-
-        Raises:
-            ValueError: an unknown kind, or nothing to draw.
-        """
-        from simulator.reporting import plot
-
-        kinds = () if what == "all" else (what,)
-        return _shown_in_notebooks(plot.figure_of(plot.drawing_of(TUNE, self.summary, kinds)))
 
     def _repr_html_(self) -> str:
         from simulator.reporting import tune
@@ -473,6 +449,11 @@ def _lab_of(lab: str | Path) -> Path:
     return folder
 
 
+def _summary_in(lab: Path, run: str, summarise: Callable[[Store, str], dict[str, Any]]) -> dict[str, Any]:
+    with Store(lab) as store:
+        return summarise(store, store.find(run).run)
+
+
 def _mean(value: Mapping[str, Any] | None) -> str:
     return "-" if value is None else interval(value["mean"], value["low"], value["high"])
 
@@ -484,13 +465,6 @@ def _data_frame(records: Records) -> Any:
         advice = "to_pandas needs pandas: pip install pandas (records() gives the same rows as dicts)"
         raise ModuleNotFoundError(advice, name="pandas") from None
     return pandas.DataFrame(records)
-
-
-def _shown_in_notebooks(figure: Any) -> Any:
-    """Return the figure; pyplot, once it is loaded, tells notebooks how to show it."""
-    from matplotlib import pyplot  # noqa: F401
-
-    return figure
 
 
 def _figure(size: tuple[float, float]) -> Any:

@@ -26,6 +26,7 @@ from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import label_of
 from simulator.core.protocols import Array, CarryingPolicy, Curve, Failure, Policy
 from simulator.core.snapshots import RunSnapshot
+from simulator.core.wording import plural
 from simulator.external import env_objects
 from simulator.progress import ProgressBar
 from simulator.store import checkpoints
@@ -150,12 +151,11 @@ class Trainer:
                 before = _totals(session)
                 session.play(stop - session.step)
                 self._history.append(_Part.between(before, _totals(session), session.step))
-                snapshot = self._snapshot(end) if callback or writer or bar else None
                 if writer is not None:
-                    writer.show(snapshot)
+                    writer.show(self._snapshot(end))
                 if bar is not None:
                     bar.update(session.step, end, "steps")
-                if callback is not None and callback(snapshot) is False:
+                if callback is not None and callback(self._snapshot(end)) is False:
                     break
                 if session.over:
                     break
@@ -449,7 +449,7 @@ class Trainer:
     def __repr__(self) -> str:
         config = self._session.config
         n = len(self.seeds)
-        seeds = f"{n} seed{'s' * (n > 1)}"
+        seeds = plural(n, "seed")
         failed = f", {len(self.failed)} failed" if self.failed else ""
         return f"<Trainer: {config.agent} in {config.env}, {seeds}, {self.num_timesteps:,} steps trained{failed}>"
 

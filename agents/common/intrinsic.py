@@ -167,8 +167,9 @@ class CuriousAgent:
         """Change one of them; see :class:`simulator.core.protocols.Changeable`."""
         if not isinstance(self._agent, Changeable):
             raise ValueError(f"{name}: the agent has no settings that can be changed while it learns")
-        self._agent.change(name, value)
-        self.gamma = self._agent.gamma
+        agent: Any = self._agent
+        agent.change(name, value)
+        self.gamma = agent.gamma
 
     @property
     def has_memory(self) -> bool:

@@ -101,9 +101,9 @@ class GreedyTable:
         if self._features.activations is not None:
             n_numbers = self._q.shape[1] - 1
             weights = {"network.0.weight": self._q[:, 1:].transpose(0, 2, 1), "network.0.bias": self._q[:, 0]}
-            numbers = {"encoding": "vector", "offset": np.zeros(n_numbers), "factor": np.ones(n_numbers)}
-            how = {"output": "argmax", "activation": "relu", "legal": self._legal}
-            return PolicyArrays("network", weights, {**numbers, **how})
+            how: dict[str, Array | str] = {"output": "argmax", "activation": "relu", "legal": self._legal}
+            how |= {"encoding": "vector", "offset": np.zeros(n_numbers), "factor": np.ones(n_numbers)}
+            return PolicyArrays("network", weights, how)
         return PolicyArrays("table", {"q": self._q}, {"legal": self._legal, **self._features.arrays})
 
     def _legal_at(self, active: Array) -> Array:

@@ -157,7 +157,7 @@ class GenerativeTransitions:
     def _decoded(self, patterns: Array) -> TransitionBatch:
         """Read patterns [S, n, N] as transitions."""
         n_seeds, n_rows = patterns.shape[:2]
-        is_finite = np.isfinite(patterns).all(axis=-1)
+        is_finite = np.all(np.isfinite(patterns), axis=-1)
         patterns = np.where(is_finite[..., None], patterns, np.float32(0.0))
         n = self._adapter.n
         first = n + self._n_actions

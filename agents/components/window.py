@@ -83,9 +83,9 @@ class ObservationWindow:
         low, high = _bounds(spec, adapter.n_inputs)
         if config.standardize:
             low, high = np.full(self._n_obs, -np.inf), np.full(self._n_obs, np.inf)
-        block = [np.concatenate([bound, np.full(self._n_actions, edge)]) for bound, edge in ((low, -1.0), (high, 1.0))]
-        bounds = [np.tile(bound, config.k).astype(np.float32) for bound in block]
-        self.space = spaces.Box(*bounds, dtype=np.float32)
+        low = np.tile(np.concatenate([low, np.full(self._n_actions, -1.0)]), config.k)
+        high = np.tile(np.concatenate([high, np.full(self._n_actions, 1.0)]), config.k)
+        self.space = spaces.Box(low.astype(np.float32), high.astype(np.float32), dtype=np.float32)
 
     def make_carry(self) -> Carry:
         """Make the windows [S, k, D] before a first observation, and the last actions [S, A]."""

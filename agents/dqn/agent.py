@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -203,8 +204,8 @@ class DQN:
         self.gamma = learner.state.replay.gamma
         self.failed_at = learner.state.failed_at
         self._learning_starts = learner.state.hyper.learning_starts
-        if learner.plays_rollouts and not imagination:
-            self.rollout = self._rollout
+        if isinstance(learner, CompiledLearner) and learner.plays_rollouts and not imagination:
+            self.rollout = partial(self._rollout, learner)
             self.max_rollout_steps = learner.max_rollout_steps
 
     def act(self, obs: Array) -> Array:
@@ -225,9 +226,9 @@ class DQN:
             self._imagination.learn(obs, actions, step, self._clock)
         return self._metrics
 
-    def _rollout(self, env_batch: VectorBatch, n: int) -> Rollout:
+    def _rollout(self, learner: CompiledLearner, env_batch: VectorBatch, n: int) -> Rollout:
         """Play and learn for n steps in one compiled call."""
-        buffers = self._learner.rollout(env_batch, n, self._clock)
+        buffers = learner.rollout(env_batch, n, self._clock)
         if buffers.broken_at.any():
             broken = int(np.argmin(np.where(buffers.broken_at > 0, buffers.broken_at, n + 1)))
             self._refuse(broken, env_batch.step, self._clock + int(buffers.broken_at[broken]))
@@ -387,7 +388,7 @@ class DQNPolicy:
         sampler = learner.state.sampler
         shapes = (sampler.inputs.shape[1], sampler.outputs.shape[1], sampler.q.shape[1])
         self._learner: Any = learner
-        self._net = learner.frozen()
+        self._net: Any = learner.frozen()
         self._store: Any = learner.store.for_evaluation()
         self._hyper = learner.state.hyper._replace(explore=GREEDY, max_action_repeat=1)
         carry = Carry(*map(np.zeros_like, sampler.carry))

@@ -58,8 +58,6 @@ class TorchLearner:
         first_layers: of an encoder, before the network of vectors.
     """
 
-    plays_rollouts = False
-
     def __init__(
         self,
         spec: EnvSpec,

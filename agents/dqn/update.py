@@ -111,7 +111,7 @@ class TrainState(NamedTuple):
     target_net: Any
     eval_net: Any  # running average of the online weights, or the online networks themselves
     optimizer: Any  # of the compiled backend; torch's networks hold their own
-    replay: ReplayBuffer
+    replay: Any  # ReplayBuffer; of recurrent networks SequenceReplay
     priorities: Priorities
     sample_stream: Array  # uint64 [S, 4]
     observations: Any  # a store of observations, or its ``VectorEncoding`` with the compiled backend

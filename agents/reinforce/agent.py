@@ -122,7 +122,7 @@ class Reinforce:
         }
         n_seeds = len(seed_list)
         self._actions = np.zeros((n_seeds, learner.actions.action_dim), np.float32)  # as sampled
-        obs = np.zeros((n_seeds, learner.store.n_stored), learner.store.dtype)
+        obs: Array = np.zeros((n_seeds, learner.store.n_stored), learner.store.dtype)
         reward = np.zeros(n_seeds, np.float32)
         ended = np.zeros(n_seeds, np.bool_)
         self._record_step = specialize(
@@ -190,7 +190,8 @@ class Reinforce:
         value = checked("reinforce", self.changeable(), name, value, 0.0, high)
         if name in ("gamma", "ent_coef"):
             state = self.learner.state
-            self.learner.state = state._replace(hyper=state.hyper._replace(**{name: value}))
+            changed: dict[str, Any] = {name: value}
+            self.learner.state = state._replace(hyper=state.hyper._replace(**changed))
             self.gamma = self.learner.state.hyper.gamma
         else:  # the end of a schedule that is over
             which = "optimizer" if name == "learning_rate" else "value_optimizer"

@@ -235,7 +235,7 @@ def _compile(dynamics: Dynamics, n_actions: int, n_features: int = 0, *, rollout
     """
     names = {**globals(), **dynamics._asdict(), "n_actions": n_actions, "n_features": n_features}
 
-    def bind(loop: FunctionType) -> FunctionType:
+    def bind(loop: Any) -> FunctionType:
         transition = dynamics.transition.py_func
         bound = FunctionType(loop.__code__.replace(co_filename=transition.__code__.co_filename), names, loop.__name__)
         bound.__module__ = transition.__module__

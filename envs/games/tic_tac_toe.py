@@ -126,8 +126,8 @@ def tree() -> GameTree:
                     next_node[square] = next_layer.setdefault(after, first + len(next_layer))
             nodes.append(_Node(code(squares, side), side, depth, next_node, reward))
         layer = next_layer
-    obs, side, depth, next_node, reward = (np.array(column) for column in zip(*nodes, strict=True))
-    return GameTree(obs, side, depth, next_node, reward, legal_moves()[obs])
+    columns = [np.array(column) for column in zip(*nodes, strict=True)]
+    return GameTree._make([*columns, legal_moves()[columns[0]]])
 
 
 def _text(obs: int) -> str:

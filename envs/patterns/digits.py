@@ -43,7 +43,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
 @lru_cache(maxsize=8)
 def _pool(levels: str, threshold: float) -> Pool:
     try:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # takes a second
+        from sklearn.datasets import load_digits  # takes a second
     except ImportError as error:
         raise ValueError(f"digits: {error}: expected scikit-learn, which has the pictures, to be installed") from error
     pixels, classes = load_digits(return_X_y=True)

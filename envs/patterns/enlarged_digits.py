@@ -62,7 +62,7 @@ def make(seed_list: Sequence[int], config: Config) -> Patterns:
 @lru_cache(maxsize=2)
 def _pool(config: Config) -> Pool:
     try:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # takes a second
+        from sklearn.datasets import load_digits  # takes a second
     except ImportError as error:
         raise ValueError(
             f"enlarged_digits: {error}: expected scikit-learn, which has the pictures, to be installed"

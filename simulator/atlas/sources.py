@@ -205,7 +205,7 @@ def exact_values(mdp: FiniteMDP, met: Array, gamma: float) -> ExactValues | None
         reward=np.where(mdp.legal, expected_reward(mdp), -np.inf)[met],
         following=transitions(mdp, (TERMINATES,))[rows][:, met],
         gamma=gamma,
-        judged=mdp.legal.any(axis=1)[met],
+        judged=np.any(mdp.legal, axis=1)[met],
     )
 
 
@@ -367,8 +367,8 @@ def _known(moments: list[Moment], names: tuple[str, ...], spec: EnvSpec) -> dict
             q = np.where(spec.legal_actions[[int(moment.obs) for moment in moments]], q, -np.inf)
         is_over = np.array([moment.ended and not moment.truncated for moment in moments])
         known |= {"values": np.where(is_over, 0.0, q.max(axis=1)), "actions": np.where(is_over, -1, q.argmax(axis=1))}
-    elif all(moment.probs is not None for moment in moments):
-        known["actions"] = np.array([np.argmax(moment.probs) for moment in moments])
+    elif len(probs := [moment.probs for moment in moments if moment.probs is not None]) == len(moments):
+        known["actions"] = np.array([np.argmax(each) for each in probs])
     elif names:  # of a policy that remembers: what it does
         known["actions"] = np.array([-1 if moment.action is None else int(moment.action) for moment in moments])
     return known

@@ -76,7 +76,7 @@ class ExactValues:
 class Visits(NamedTuple):
     """Visits of N states on walks."""
 
-    count: Array  # int64 [N]
+    count: Array  # type: ignore[assignment]  # int64 [N]
     mean_step: Array  # float64 [N], mean time step of the episode; NaN where a state was not met
 
 

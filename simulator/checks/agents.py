@@ -94,7 +94,7 @@ def policy_is_the_same_each_time(make: MakeSession) -> None:
     probs = None if seen is None else session.agent.policy().probs(seen)
     if seen is None or probs is None:
         return
-    shape = (4, len(seen), session.env.spec.action.n)  # type: ignore[attr-defined]
+    shape = (4, len(seen), session.env.spec.action.n)
     if probs.shape != shape or not np.allclose(probs.sum(axis=-1), 1.0):
         expected = f"expected {shape}, which add up to 1 over actions"
         raise LawBroken("policy().probs", f"probabilities of shape {probs.shape}, {expected}")
@@ -131,7 +131,7 @@ def poisoned_rewards_leave_the_others_alone(make: MakeSession) -> None:
         step.reward[1] = 1e6
         return step
 
-    dirty.env.step = poisoned  # type: ignore[method-assign]
+    dirty.env.step = poisoned
     states = [_trained(session).agent.state() for session in (clean, dirty)]
     for i in (0, 2):
         one, two = (state_of_seed(state, i, 3) for state in states)

@@ -43,7 +43,7 @@ def check_player(name: str, env: str | None = None, kind: str | None = None, giv
         ValueError: the file cannot be loaded, or its kind is not clear; one line.
     """
     found_kind = KINDS[kind] if kind else registry.kind_of(name)
-    if found_kind not in KINDS.values():
+    if found_kind is None or found_kind not in KINDS.values():
         if is_path(name):
             _check_can_be_imported(name)
         expected = (

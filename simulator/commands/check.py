@@ -20,13 +20,13 @@ def act(args: ParsedArgs) -> CommandResult:
     given = {table: values for table, values in args.players.items() if values}
     if len(given) > 1 or (kind and given and kind not in given):
         raise ValueError(f"--{next(iter(given))}.*: expected settings of the {kind or 'checked player'} alone")
-    kind = kind or next(iter(given), None)
-    assert kind is None or kind in KINDS
+    named: str | None = kind or next(iter(given), None)
+    assert named is None or named in KINDS
     files, env = _files_and_env(args.names)
     if len(files) == 1:
-        checked = check_player(files[0], env, kind, given.get(kind or ""))
+        checked = check_player(files[0], env, named, given.get(named or ""))
         return CommandResult(checked, _show, 0 if checked["passed"] else 1)
-    results = [_checked(file, env, kind, given.get(kind or "")) for file in files]
+    results = [_checked(file, env, named, given.get(named or "")) for file in files]
     passed = all(result["passed"] for result in results)
     return CommandResult({"passed": passed, "files": results}, _show_all, 0 if passed else 1)
 

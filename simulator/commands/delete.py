@@ -12,6 +12,7 @@ from simulator.commands.parsing.command import Command, CommandResult, ParsedArg
 from simulator.commands.tune import what_of
 from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import visible
+from simulator.core.wording import plural
 from simulator.store.cell_store import OF_CELLS, CellStore, TournamentRecord, kind_of
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
@@ -62,7 +63,7 @@ def _doomed(names: Sequence[str], lab: str, store: Store, cells: CellStore) -> l
             found[record.name] = _Doomed(record.name, kind, _described(record), size)
         else:
             run = store.find(name)
-            seeds = f"{len(run.seeds)} seed{'s' * (len(run.seeds) != 1)}"
+            seeds = plural(len(run.seeds), "seed")
             described = f"{run.agent} in {run.env}, {seeds}, {run.step:,} of {run.steps:,}"
             found[run.run] = _Doomed(run.run, run.kind, described, store.size_of(run.run))
     return list(found.values())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.commands.live import window
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, check_kinds
@@ -17,6 +18,9 @@ from simulator.config.generation import GenerationConfig
 from simulator.config.presets import find_memory
 from simulator.config.recall import RecallConfig
 from simulator.config.validation import ConfigSource, merge, settings
+
+if TYPE_CHECKING:
+    from simulator.commands.live.generation_window import GenerationWindow
 
 
 def act(args: ParsedArgs) -> CommandResult:
@@ -37,38 +41,36 @@ def act(args: ParsedArgs) -> CommandResult:
         check_place(Path(options.picture), force=options.force)
     if options.codes:
         config = replace(config, moments=1)
-    view = None
-    if options.view == "window":
-        from simulator.commands.live.generation_window import GenerationWindow
-
-        window.check()
-        view = GenerationWindow(f"{', '.join(args.names[:-1])} generate {args.names[-1]}", options.scale)
-    announce_compiling()
-    bar = ProgressBar("generate")
     challenge = PlayerEntry(recalled.challenge, recalled.challenge, recalled.challenge_settings)
-    try:
-        found = study(
-            config, recalled.contestants, challenge, codes_only=options.codes, progress=bar.update, watcher=view
-        )
-    except BaseException:
+    with _window(args) as view:
+        announce_compiling()
+        with closing(ProgressBar("generate")) as bar:
+            found = study(
+                config, recalled.contestants, challenge, codes_only=options.codes, progress=bar.update, watcher=view
+            )
+        shown = generation.panels_of(found)
+        if options.picture:
+            bands = "" if options.codes else "Bands are 95 % confidence intervals over seeds. "
+            note = f"{bands}Pictures are of seed {found.seeds[0]}."
+            save_pictures(panels.pictures_of(shown, note), Path(options.picture), force=options.force)
         if view is not None:
-            view.shut()
-        raise
-    finally:
-        bar.close()
-    shown = generation.panels_of(found)
-    if options.picture:
-        bands = "" if options.codes else "Bands are 95 % confidence intervals over seeds. "
-        note = f"{bands}Pictures are of seed {found.seeds[0]}."
-        save_pictures(panels.pictures_of(shown, note), Path(options.picture), force=options.force)
-
-    if view is not None:
-        view.stay()
+            view.stay()
 
     def show(data: Mapping[str, Any]) -> None:
         generation.show(data, shown)
 
     return CommandResult(generation.entry_of(found), show)
+
+
+def _window(args: ParsedArgs) -> AbstractContextManager[GenerationWindow | None]:
+    """Open the window that the options ask for, until the end of the block; None: they ask for none."""
+    if args.options.view != "window":
+        return nullcontext()
+    from simulator.commands.live.generation_window import GenerationWindow
+
+    window.check()
+    title = f"{', '.join(args.names[:-1])} generate {args.names[-1]}"
+    return closing(GenerationWindow(title, args.options.scale))
 
 
 def _sources(args: ParsedArgs) -> list[ConfigSource]:

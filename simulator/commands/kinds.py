@@ -24,6 +24,7 @@ class StoredKind(NamedTuple):
     summary: Callable[[Any, str], dict[str, Any]]  # the JSON object, of its store and its id
     show: Callable[[Mapping[str, Any]], None]  # prints the summary for people
     resume: Callable[[str, str, ParsedArgs], CommandResult]  # ``engram resume``, of a name and a lab
+    resume_options: tuple[str, ...] = ()  # those that mean something for it
 
 
 def load(kind: str) -> StoredKind:

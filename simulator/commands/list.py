@@ -14,6 +14,7 @@ from simulator.config import presets
 from simulator.config.sockets import sockets_in_file
 from simulator.core import registry
 from simulator.core.experiment_kinds import TOURNAMENT, TUNE
+from simulator.core.wording import plural
 
 KINDS = (*registry.FOLDERS, "gymnasium", "runs", "tournaments", "tunings", "presets")
 WORDS = {  # other words for kinds
@@ -125,8 +126,8 @@ def _show_players(kind: str, entries: list[dict[str, Any]]) -> None:
         console.print_table(kind, ("name", "sockets", "about"), rows)
         console.print_result("engram run AGENT ENV --agent.SOCKET NAME puts one into a socket of the agent")
     else:
-        rows = [(entry["name"], entry["description"]) for entry in entries]
-        console.print_table(kind, ("name", "description"), rows)
+        described = [(entry["name"], entry["description"]) for entry in entries]
+        console.print_table(kind, ("name", "description"), described)
 
 
 def _memory_presets() -> list[dict[str, Any]]:
@@ -188,7 +189,7 @@ def _show_runs(runs: list[dict[str, Any]]) -> None:
     from simulator.reporting.tables import Table, print_tables
 
     labelled = ("label",) if any(run["label"] for run in runs) else ()
-    columns = ("run", "kind", *labelled, "agent", "env", "seeds", "status", "steps", "created", "size")
+    columns = ["run", "kind", *labelled, "agent", "env", "seeds", "status", "steps", "created", "size"]
     rows = [[console.format_cell(_cell(run, column)) for column in columns] for run in runs]
     droppable = ("created", "seeds", "kind", "label")
     print_tables([Table("", columns, rows, droppable=droppable, labels=("label", "agent", "env"))])
@@ -270,7 +271,7 @@ def _cell(run: Mapping[str, Any], column: str) -> Any:
         several = _SEVERAL[run["kind"]]
         return run["agent"] if several in run["agent"] else f"{len(run['agent'].split())} {several}"
     if column == "steps" and run["kind"] == "play":
-        return f"{run['step']:,} episode{'s' * (run['step'] != 1)}"
+        return plural(run["step"], "episode")
     if column == "steps":
         done = run["step"] == run["steps"]
         return f"{run['steps']:,}" if done else f"{run['step']:,} of {run['steps']:,}"

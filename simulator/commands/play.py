@@ -441,10 +441,11 @@ def stored_kind() -> StoredKind:
     from simulator.play import log
     from simulator.reporting import play
 
-    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play ENV records more of it)")
+    return StoredKind(PlayConfig, log.summary, play.show, _refuse_to_resume)
 
-    return StoredKind(PlayConfig, log.summary, play.show, resume_command)
+
+def _refuse_to_resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    raise ValueError(f"{name} is recorded play, which is over, expected a run (engram play ENV records more of it)")
 
 
 COMMAND = Command(

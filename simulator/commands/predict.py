@@ -17,7 +17,7 @@ from simulator import console
 from simulator.commands import kinds
 from simulator.commands.kinds import StoredKind
 from simulator.commands.live import window
-from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
+from simulator.commands.live.driver import Outcome, announce, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
@@ -27,8 +27,6 @@ from simulator.commands.parsing.command import (
     lab_of,
     labelled_names,
     named_players,
-    refuse_unused,
-    view_of,
 )
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.config.codec import assemble, of_record, own_settings, read
@@ -36,45 +34,58 @@ from simulator.config.predict import PredictConfig
 from simulator.config.presets import find_memory
 from simulator.config.validation import ConfigSource
 from simulator.core import registry
+from simulator.core.experiment_kinds import PREDICT
 from simulator.core.snapshots import PredictSnapshot, View
+from simulator.core.wording import plural
 from simulator.store.lab import existing
 from simulator.store.records import StoreError, StoreFailure
 from simulator.store.run_store import Store
 
 if TYPE_CHECKING:
-    from simulator.views.window.predict_window import Comparison
+    from simulator.views.window.predict_window import Comparison, PredictWindow
     from simulator.views.window.scenes_page import ScenesPage
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the comparison that the words describe."""
-    from simulator.reporting import predict
+    from simulator.prediction import loop
 
     sources = _sources(args)
     if not named_players(sources, ("task",)):
         tasks = ", ".join(registry.names("tasks"))
         raise ValueError(f"expected engram predict [METHOD|MEMORY ...] TASK, or --config FILE; the tasks are {tasks}")
     config = assemble(PredictConfig, sources)
-    options = args.options
-    lab = lab_of(options)
-    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options.label))
+    lab = lab_of(args.options)
+
+    def begin(view: View[Any] | None) -> Outcome:
+        with Store(lab) as store:
+            return _play(loop.predict(config, store, label=args.options.label), store, view)
+
+    return _viewed(args.options, lab, begin)
+
+
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    from simulator.prediction import loop
+
+    def go_on(view: View[Any] | None) -> Outcome:
+        with Store(existing(lab)) as store:
+            record = store.find(name)
+            return _play(loop.predict(of_record(PredictConfig, record), store, record.run), store, view)
+
+    return _viewed(args.options, lab, go_on)
+
+
+def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
+    """Run a comparison with the view that the options ask for."""
+    from simulator.reporting import predict
+
+    def make_window() -> PredictWindow:
+        from simulator.views.window.predict_window import PredictWindow
+
+        return PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale)
+
+    data, code = window.viewed(options, PREDICT, run, make_window)
     return CommandResult(data, predict.show, code)
-
-
-def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
-    """Run a comparison with the view that the options ask for; a window shows the result until it is closed.
-
-    Args:
-        options: ``view`` and ``scale`` of them.
-        lab: where it is stored.
-        run: runs it with a view; see ``begin`` and ``resume``.
-    """
-    if options.view != "window":
-        return run(lambda: view_of(options, "predict"))
-    from simulator.views.window.predict_window import PredictWindow
-
-    window.check(window.LIVE)
-    return window.follow(PredictWindow(partial(_read_now, lab=lab), window.typed(), options.scale), run, "comparison")
 
 
 def stored_page(run: str, lab: str) -> ScenesPage:
@@ -125,31 +136,6 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     ]
 
 
-def begin(config: PredictConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
-    """Run a new comparison; its summary and 0, or None and the code of an interruption.
-
-    Raises:
-        ValueError: the task cannot be made, a contestant cannot predict, or the lab cannot be used.
-    """
-    from simulator.prediction import loop
-
-    with Store(lab) as store:
-        return _play(loop.predict(config, store, label=label), store, make_view())
-
-
-def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
-    """Run what is missing of a stored comparison; see ``begin``.
-
-    Raises:
-        ValueError: it cannot be continued.
-    """
-    from simulator.prediction import loop
-
-    with Store(existing(lab)) as store:
-        record = store.find(run)
-        return _play(loop.predict(of_record(PredictConfig, record), store, record.run), store, make_view())
-
-
 def _play(snapshots: Generator[PredictSnapshot, None, None], store: Store, view: View[Any] | None) -> Outcome:
     """Run a comparison to its end, or until Ctrl-C; the code is 1 where every seed of every contestant failed."""
 
@@ -167,11 +153,8 @@ def _play(snapshots: Generator[PredictSnapshot, None, None], store: Store, view:
 
 
 def _begun(snapshot: PredictSnapshot) -> None:
-    seeds = f"{len(snapshot.seeds):,} seed{'s' * (len(snapshot.seeds) > 1)}"
-    methods = ", ".join(snapshot.contestants)
-    console.print_status(f"{snapshot.id}: {methods} predict {snapshot.task}, {seeds}, {snapshot.n_cells:,} cells")
-    for line in snapshot.warnings:
-        console.print_status(f"{snapshot.id}: {line}")
+    amount = f"{plural(len(snapshot.seeds), 'seed')}, {plural(snapshot.n_cells, 'cell')}"
+    announce(snapshot, f"{', '.join(snapshot.contestants)} predict {snapshot.task}, {amount}")
 
 
 def stored_kind() -> StoredKind:
@@ -179,12 +162,7 @@ def stored_kind() -> StoredKind:
     from simulator.prediction import summary
     from simulator.reporting import predict
 
-    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        refuse_unused(args, "resume", "a comparison of predictions", ("view", "scale"))
-        data, code = viewed(args.options, lab, lambda make_view: resume(name, lab, make_view))
-        return CommandResult(data, predict.show, code)
-
-    return StoredKind(PredictConfig, summary.summary, predict.show, resume_command)
+    return StoredKind(PredictConfig, summary.summary, predict.show, _resume, ("view", "scale"))
 
 
 COMMAND = Command(

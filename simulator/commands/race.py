@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs
@@ -24,11 +25,8 @@ def act(args: ParsedArgs) -> CommandResult:
     if options.picture:
         check_ending(picture)
         check_place(picture, force=options.force)
-    bar = ProgressBar("race")
-    try:
+    with closing(ProgressBar("race")) as bar:
         result = race(rules, config, bar.update)
-    finally:
-        bar.close()
     if options.picture:
         save_pictures(reporting.pictures_of(result), picture, force=options.force)
         result["picture"] = options.picture

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
-import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
-from typing import Any
+from contextlib import closing
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.kinds import StoredKind
-from simulator.commands.live.driver import MakeView, Outcome, announce_compiling, drive, outcome_of
+from simulator.commands.live import window
+from simulator.commands.live.driver import Outcome, announce, announce_compiling, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
@@ -22,7 +23,6 @@ from simulator.commands.parsing.command import (
     labelled_names,
     named_players,
     refuse_unused,
-    view_of,
 )
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.commands.parsing.parser import option_of
@@ -32,10 +32,15 @@ from simulator.config.recall import RecallConfig
 from simulator.config.sequences import SequenceConfig
 from simulator.config.validation import ConfigSource, check, merge, settings
 from simulator.core import registry
+from simulator.core.experiment_kinds import RECALL
 from simulator.core.snapshots import RecallSnapshot, View
+from simulator.core.wording import plural
 from simulator.progress import ProgressBar
 from simulator.store.lab import existing
 from simulator.store.run_store import Store
+
+if TYPE_CHECKING:
+    from simulator.views.window.live_recall import RecallWindow
 
 CELLS = ("window", "elman", "gru", "lstm")  # that compete in sequences by default
 _OF_SEQUENCES = {*SequenceConfig.__dataclass_fields__, "picture", "force"}
@@ -58,7 +63,7 @@ ALL = {  # settings of --all
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run the benchmark that the words describe."""
-    from simulator.reporting import recall
+    from simulator.recall import loop
 
     if args.options.sequence:
         return _act_on_sequences(args)
@@ -81,36 +86,38 @@ def act(args: ParsedArgs) -> CommandResult:
             raise ValueError(f"{names[0]} is a memory, expected a challenge after it: engram recall {names[0]} digits")
         raise ValueError("expected engram recall MEMORY ... CHALLENGE, or --all CHALLENGE, or --config FILE")
     config = assemble(RecallConfig, sources)
-    options = args.options
-    lab = lab_of(options)
-    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options.label))
+    lab = lab_of(args.options)
+
+    def begin(view: View[Any] | None) -> Outcome:
+        with Store(lab) as store:
+            return _play(loop.recall(config, store, label=args.options.label), store, view)
+
+    return _viewed(args.options, lab, begin)
+
+
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    from simulator.recall import loop
+
+    def go_on(view: View[Any] | None) -> Outcome:
+        with Store(existing(lab)) as store:
+            record = store.find(name)
+            return _play(loop.recall(of_record(RecallConfig, record), store, record.run), store, view)
+
+    return _viewed(args.options, lab, go_on)
+
+
+def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
+    """Run a benchmark with the view that the options ask for."""
+    from simulator.reporting import recall
+
+    def make_window() -> RecallWindow:
+        from simulator.commands.live.recall_window import stored_page
+        from simulator.views.window.live_recall import RecallWindow
+
+        return RecallWindow(partial(stored_page, lab=lab), window.typed(), options.scale)
+
+    data, code = window.viewed(options, RECALL, run, make_window)
     return CommandResult(data, recall.show, code)
-
-
-def viewed(options: Options, lab: str, measure: Callable[[MakeView], Outcome]) -> Outcome:
-    """Run a benchmark with the view that the options ask for.
-
-    A window keeps the memories to be played with until it is closed.
-
-    Args:
-        options: ``view`` and ``scale`` of them.
-        lab: where it is stored.
-        measure: runs it with a view; see ``begin`` and ``resume``.
-    """
-    if options.view != "window":
-        return measure(lambda: view_of(options, "recall"))
-    from simulator.commands.live.recall_window import stored_page
-    from simulator.views.window.live_recall import RecallWindow
-
-    window = RecallWindow(options.scale, shlex.join(["engram", *sys.argv[1:]]))
-    try:
-        outcome = measure(lambda: window)
-        if outcome.summary is not None and window.is_open:
-            console.print_status("the benchmark is over; the window stays open until it is closed (q)")
-            window.go_on(stored_page(outcome.summary["run"], lab))
-    finally:
-        window.shut()
-    return outcome
 
 
 def _act_on_sequences(args: ParsedArgs) -> CommandResult:
@@ -137,11 +144,8 @@ def _act_on_sequences(args: ParsedArgs) -> CommandResult:
     seed_list = range(first, first + args.settings.get("seeds", 8))
     cells = cells_of(args)
     announce_compiling()
-    bar = ProgressBar(f"recall --sequence {options.sequence}")
-    try:
+    with closing(ProgressBar(f"recall --sequence {options.sequence}")) as bar:
         result = sequence_study.study(options.sequence, cells, config, seed_list, bar.update)
-    finally:
-        bar.close()
     if options.picture:
         save_pictures(sequences.pictures_of(result), Path(options.picture), force=options.force)
     return CommandResult(result, sequences.show)
@@ -223,31 +227,6 @@ def _players(args: ParsedArgs) -> list[PlayerHelp]:
     ]
 
 
-def begin(config: RecallConfig, lab: str, make_view: MakeView, label: str = "") -> Outcome:
-    """Run a new benchmark; its summary and 0, or None and the code of an interruption.
-
-    Raises:
-        ValueError: the players cannot be built, a memory cannot store its patterns, or the lab cannot be used.
-    """
-    from simulator.recall import loop
-
-    with Store(lab) as store:
-        return _play(loop.recall(config, store, label=label), store, make_view())
-
-
-def resume(run: str, lab: str, make_view: MakeView) -> Outcome:
-    """Run what is missing of a stored benchmark; see ``begin``.
-
-    Raises:
-        ValueError: it cannot be continued.
-    """
-    from simulator.recall import loop
-
-    with Store(existing(lab)) as store:
-        record = store.find(run)
-        return _play(loop.recall(of_record(RecallConfig, record), store, record.run), store, make_view())
-
-
 def _play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: View[Any] | None) -> Outcome:
     """Run a benchmark to its end, or until Ctrl-C; the code is 1 where every seed of every memory failed."""
 
@@ -265,11 +244,8 @@ def _play(snapshots: Generator[RecallSnapshot, None, None], store: Store, view: 
 
 
 def _begun(snapshot: RecallSnapshot) -> None:
-    seeds = f"{len(snapshot.seeds):,} seed{'s' * (len(snapshot.seeds) > 1)}"
-    memories = ", ".join(snapshot.contestants)
-    console.print_status(f"{snapshot.id}: {memories} recall {snapshot.challenge}, {seeds}, {snapshot.n_cells:,} cells")
-    for line in snapshot.warnings:
-        console.print_status(f"{snapshot.id}: {line}")
+    amount = f"{plural(len(snapshot.seeds), 'seed')}, {plural(snapshot.n_cells, 'cell')}"
+    announce(snapshot, f"{', '.join(snapshot.contestants)} recall {snapshot.challenge}, {amount}")
 
 
 def stored_kind() -> StoredKind:
@@ -277,12 +253,7 @@ def stored_kind() -> StoredKind:
     from simulator.recall import summary
     from simulator.reporting import recall
 
-    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        refuse_unused(args, "resume", "a recall benchmark", ("view", "scale"))
-        data, code = viewed(args.options, lab, lambda make_view: resume(name, lab, make_view))
-        return CommandResult(data, recall.show, code)
-
-    return StoredKind(RecallConfig, summary.summary, recall.show, resume_command)
+    return StoredKind(RecallConfig, summary.summary, recall.show, _resume, ("view", "scale"))
 
 
 COMMAND = Command(

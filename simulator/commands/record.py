@@ -21,6 +21,7 @@ from simulator.commands.parsing.command import Command, CommandResult, Options, 
 from simulator.console import format_bytes, print_result, print_status
 from simulator.core.files.escaping import visible
 from simulator.core.stopping import Stopped
+from simulator.core.wording import plural
 
 if TYPE_CHECKING:
     from simulator.core.protocols import AgentView
@@ -55,7 +56,7 @@ def act(args: ParsedArgs) -> CommandResult:
 def show(data: Mapping[str, Any]) -> None:
     """Say what is written."""
     n = data["episodes"]
-    what = f"{n} episode{'s' * (n != 1)} of {data['run']}, seed {data['seed']}"
+    what = f"{plural(n, 'episode')} of {data['run']}, seed {data['seed']}"
     returns = f"return {', '.join(f'{value:g}' for value in data['returns'])}; " if data["returns"] else ""
     size = " x ".join(map(str, data["size"]))
     print_result(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Generator, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -233,9 +234,9 @@ def _play_parts(record: RunRecord, other: Store, wait: Wait) -> str:
         config = of_record(RunConfig, record)
         for change in record.extended:  # one part after the other, as it was trained
             part = dataclasses.replace(config, steps=change["from"], changes=until(config.changes, change["from"]))
-            for snapshot in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
-                run = snapshot.id
-                wait.last = snapshot
+            for trained in engine.run(part, other, run, keep_replay=change["replay_kept"], stop_at=change["step"]):
+                run = trained.id
+                wait.last = trained
             extend(other, str(run), change["to"])
             part = dataclasses.replace(config, steps=change["to"], changes=until(config.changes, change["to"]))
             other.take(str(run))
@@ -278,7 +279,7 @@ def tournament_again(name: str, lab: str, workers: str = "0") -> dict[str, Any]:
         record = store.find(store.id_of(name))
         config = of_record(TournamentConfig, record)
         with CellStore(folder) as other:
-            for last in loop.play(config, other, lambda n: workers_of(workers, n)):
+            for last in loop.play(config, other, partial(workers_of, workers)):
                 new_id = last.id
             theirs = _cells(other, other.find(new_id).plan)
         mine = _cells(store, record.plan)

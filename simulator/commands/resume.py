@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from simulator.commands import kinds
-from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of
+from simulator.commands.parsing.command import Command, CommandResult, ParsedArgs, lab_of, refuse_unused
 from simulator.config.codec import own_settings
 from simulator.config.run import RunConfig
 from simulator.config.validation import Setting
-from simulator.core.experiment_kinds import RUN
+from simulator.core.experiment_kinds import RUN, noun_of
 from simulator.store.cell_store import kind_of
 
 
@@ -15,7 +15,10 @@ def act(args: ParsedArgs) -> CommandResult:
     """Continue what is named."""
     (name,) = args.names
     lab = lab_of(args.options)
-    return kinds.load(kind_of(lab, name) or RUN).resume(name, lab, args)  # of an unknown name it says so
+    kind = kind_of(lab, name) or RUN  # of an unknown name it says so
+    described = kinds.load(kind)
+    refuse_unused(args, "resume", f"a {noun_of(kind)}", described.resume_options)
+    return described.resume(name, lab, args)
 
 
 def _settings() -> list[Setting]:

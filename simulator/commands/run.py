@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.commands.kinds import StoredKind
-from simulator.commands.live.driver import Outcome, drive, outcome_of
+from simulator.commands.live.driver import Outcome, announce, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
@@ -20,7 +20,6 @@ from simulator.commands.parsing.command import (
     check_kinds,
     lab_of,
     named_players,
-    refuse_unused,
     view_of,
     with_event_files,
 )
@@ -33,6 +32,7 @@ from simulator.console import interval, print_next, print_result, print_status, 
 from simulator.core import registry
 from simulator.core.files.escaping import visible
 from simulator.core.files.reading import is_path
+from simulator.core.wording import plural
 
 if TYPE_CHECKING:
     from simulator.commands.live.playback import Playback
@@ -194,6 +194,11 @@ def resume(run: str, lab: str, options: Options, steps: int | None = None) -> Ou
         return _play(snapshots, store, watching)
 
 
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    data, code = resume(name, lab, args.options, args.settings.get("steps"))
+    return CommandResult(data, show_summary, code)
+
+
 def show_summary(summary: Mapping[str, Any]) -> None:
     """Print the summary of a run for people, and what to type next."""
     show_facts(summary)
@@ -274,11 +279,8 @@ def _play(snapshots: Generator[RunSnapshot, None, None], store: Store, watching:
 
 def begun(snapshot: RunSnapshot) -> None:
     """Print what begins, and the warnings of a run that continues."""
-    n_seeds = len(snapshot.seeds)
-    seeds = f"{n_seeds:,} seed{'s' * (n_seeds > 1)}"
-    print_status(f"{snapshot.id}: {snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
-    for line in snapshot.warnings:
-        print_status(f"{snapshot.id}: {line}")
+    seeds = plural(len(snapshot.seeds), "seed")
+    announce(snapshot, f"{snapshot.agent} in {snapshot.env}, {seeds}, {snapshot.steps:,} steps per seed")
 
 
 def _returns(evaluation: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -346,12 +348,8 @@ def stored_kind() -> StoredKind:
     """Describe training runs; see :mod:`simulator.commands.kinds`."""
     from simulator.training import summary
 
-    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        refuse_unused(args, "resume", "a run", ("view", "scale", "slow", "tensorboard", "steps", "keep_replay"))
-        data, code = resume(name, lab, args.options, args.settings.get("steps"))
-        return CommandResult(data, show_summary, code)
-
-    return StoredKind(RunConfig, summary.summary, show_facts, resume_command)
+    used = ("view", "scale", "slow", "tensorboard", "steps", "keep_replay")
+    return StoredKind(RunConfig, summary.summary, show_facts, _resume, used)
 
 
 COMMAND = Command(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from simulator import console
 from simulator.commands.kinds import StoredKind
 from simulator.commands.live import window
-from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
+from simulator.commands.live.driver import Outcome, announce, drive, outcome_of
 from simulator.commands.parsing.command import (
     DASH,
     Command,
@@ -20,23 +20,24 @@ from simulator.commands.parsing.command import (
     ParsedArgs,
     lab_of,
     refuse_unused,
-    view_of,
 )
 from simulator.config import presets
 from simulator.config.codec import assemble, of_record, own_settings, read
 from simulator.config.tournament import SIDES, TournamentConfig, preset
 from simulator.config.validation import ConfigSource
+from simulator.core.experiment_kinds import TOURNAMENT
 from simulator.core.files.escaping import checked_name, visible
 from simulator.core.files.writing import write_file
 from simulator.core.foreign.python_files import is_path, label_of
-from simulator.core.snapshots import TournamentSnapshot
+from simulator.core.snapshots import TournamentSnapshot, View
+from simulator.core.wording import plural
 from simulator.store import cell_store
 from simulator.store.cell_store import CellStore
 from simulator.store.lab import existing
 from simulator.tournaments.workers.local import check_place
 
 if TYPE_CHECKING:
-    from simulator.views.window.tournament_page import TournamentPage
+    from simulator.views.window.tournament_page import TournamentPage, TournamentWindow
 
 ENTRIES = {"agents": "agent", "envs": "env", "memories": "memory", "challenges": "challenge"} | {
     "players": "player",
@@ -46,8 +47,6 @@ ENTRIES = {"agents": "agent", "envs": "env", "memories": "memory", "challenges":
 
 def act(args: ParsedArgs) -> CommandResult:
     """Run what is missing of the tournament that the words describe, or write an example of one."""
-    from simulator.reporting import tournament
-
     options = args.options
     if options.init:
         if args.players or args.given & ENTRIES.keys() or options.preset:
@@ -59,8 +58,24 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("--force: nothing is replaced, expected --init beside it")
     config = assemble(TournamentConfig, config_sources(args))
     lab = lab_of(options)
-    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options))
-    return CommandResult(data, tournament.show, code)
+
+    def begin(view: View[Any] | None) -> Outcome:
+        check_place(options.workers)
+        with cell_store.made_for(lab) as store:
+            return _play(config, store, view, options)
+
+    return _viewed(options, lab, begin)
+
+
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    def go_on(view: View[Any] | None) -> Outcome:
+        check_place(args.options.workers)
+        with CellStore(existing(lab)) as store:
+            record = store.find(store.id_of(name))
+            config = of_record(TournamentConfig, record)
+            return _play(config, store, view, args.options, record.settings_hash)
+
+    return _viewed(args.options, lab, go_on)
 
 
 def config_sources(args: ParsedArgs) -> list[ConfigSource]:
@@ -106,21 +121,18 @@ def init(names: Sequence[str], force: bool = False) -> dict[str, Any]:
     return {"file": str(path)}
 
 
-def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
-    """Run a tournament with the view that the options ask for; a window shows the last standing until it is closed.
+def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
+    """Run a tournament with the view that the options ask for."""
+    from simulator.reporting import tournament
 
-    Args:
-        options: ``view`` and ``scale`` of them.
-        lab: where it is stored.
-        run: runs it with a view; see ``begin`` and ``resume``.
-    """
-    if options.view != "window":
-        return run(lambda: view_of(options, "tournament"))
-    from simulator.tournaments.watching import cells_in, panels_of_cell, play_cell
-    from simulator.views.window.tournament_page import TournamentWindow
+    def make_window() -> TournamentWindow:
+        from simulator.tournaments.watching import cells_in, panels_of_cell, play_cell
+        from simulator.views.window.tournament_page import TournamentWindow
 
-    view = TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
-    return window.follow(view, run, "tournament")
+        return TournamentWindow(panels_of_cell, partial(cells_in, lab), play_cell, options.scale)
+
+    data, code = window.viewed(options, TOURNAMENT, run, make_window)
+    return CommandResult(data, tournament.show, code)
 
 
 def stored_page(name: str, lab: str) -> TournamentPage:
@@ -138,28 +150,8 @@ def stored_page(name: str, lab: str) -> TournamentPage:
     return TournamentPage(watched, panels_of_cell, play_cell, lab, partial(recipe, lab, watched.name))
 
 
-def begin(config: TournamentConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
-    """Run what is missing of a tournament; its summary and 0, 1 where a cell failed, or None and an interruption.
-
-    Raises:
-        ValueError: players that cannot be built, or a lab that cannot be used.
-    """
-    check_place(options.workers)
-    with cell_store.made_for(lab) as store:
-        return _play(config, store, make_view, options)
-
-
-def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:
-    """Run what is missing of a stored tournament; see ``begin``."""
-    check_place(options.workers)
-    with CellStore(existing(lab)) as store:
-        record = store.find(store.id_of(name))
-        config = of_record(TournamentConfig, record)
-        return _play(config, store, make_view, options, record.settings_hash)
-
-
 def _play(
-    config: TournamentConfig, store: CellStore, make_view: MakeView, options: Options, identity: str = ""
+    config: TournamentConfig, store: CellStore, view: View[Any] | None, options: Options, identity: str = ""
 ) -> Outcome:
     from simulator.tournaments import loop as tournament
     from simulator.tournaments import summary
@@ -168,7 +160,7 @@ def _play(
     snapshots = tournament.play(
         config,
         store,
-        lambda n: workers_of(options.workers, n),
+        partial(workers_of, options.workers),
         label=options.label,
         retry=options.retry,
         identity=identity,
@@ -179,12 +171,12 @@ def _play(
         result = summary.summary(store, last.id)
         return Outcome(result, 1 if result["cells"]["failed"] else 0)
 
-    return outcome_of(drive(snapshots, make_view(), _begun), store.lab, finish)
+    return outcome_of(drive(snapshots, view, _begun), store.lab, finish)
 
 
 def _begun(snapshot: TournamentSnapshot) -> None:
     there = f", {snapshot.done:,} of them stored already" if snapshot.done else ""
-    console.print_status(f"{snapshot.id}: {snapshot.planned:,} cell{'s' * (snapshot.planned != 1)}{there}")
+    announce(snapshot, f"{plural(snapshot.planned, 'cell')}{there}")
 
 
 def stored(name: str, lab: str, *, smooth: int = 1, with_seeds: bool = False) -> dict[str, Any]:
@@ -213,13 +205,8 @@ def stored_kind() -> StoredKind:
     from simulator.reporting import tournament
     from simulator.tournaments import summary
 
-    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        refuse_unused(args, "resume", "a tournament", ("view", "scale", "workers", "trust_files", "retry"))
-        options = args.options
-        data, code = viewed(options, lab, lambda make_view: resume(name, lab, make_view, options))
-        return CommandResult(data, tournament.show, code)
-
-    return StoredKind(TournamentConfig, summary.summary, tournament.show, resume_command)
+    used = ("view", "scale", "workers", "trust_files", "retry")
+    return StoredKind(TournamentConfig, summary.summary, tournament.show, _resume, used)
 
 
 COMMAND = Command(

@@ -7,20 +7,18 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator import console
 from simulator.commands.kinds import StoredKind
 from simulator.commands.live import window
-from simulator.commands.live.driver import MakeView, Outcome, drive, outcome_of
+from simulator.commands.live.driver import Outcome, announce, drive, outcome_of
 from simulator.commands.parsing.command import (
     Command,
     CommandResult,
     Options,
     ParsedArgs,
     lab_of,
-    refuse_unused,
-    view_of,
 )
 from simulator.commands.parsing.help import PlayerHelp, player_help
 from simulator.config.codec import assemble, of_record, own_settings, read
@@ -31,20 +29,22 @@ from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import visible
 from simulator.core.files.writing import check_place as check_file
 from simulator.core.files.writing import write_file
-from simulator.core.snapshots import TuneSnapshot
+from simulator.core.snapshots import TuneSnapshot, View
+from simulator.core.wording import plural
 from simulator.store import cell_store
 from simulator.store.cell_store import CellStore
 from simulator.store.lab import existing
 from simulator.store.records import StoreError, StoreFailure
 from simulator.tournaments.workers.local import check_place
 
+if TYPE_CHECKING:
+    from simulator.views.window.tune_page import TuneWindow
+
 TABLES = ("agent", "env", "memory", "challenge", "space")
 
 
 def act(args: ParsedArgs) -> CommandResult:
     """Search the space that the words describe."""
-    from simulator.reporting import tune
-
     options = args.options
     if options.output:
         check_output(options.output, options.force)
@@ -52,21 +52,39 @@ def act(args: ParsedArgs) -> CommandResult:
         raise ValueError("--force: nothing is written, expected -o FILE beside it")
     config = assemble(TuneConfig, sources_of(args))
     lab = lab_of(options)
-    data, code = viewed(options, lab, lambda make_view: begin(config, lab, make_view, options))
+
+    def begin(view: View[Any] | None) -> Outcome:
+        check_place(options.workers)
+        with cell_store.made_for(lab) as store:
+            return _tune(config, store, view, options)
+
+    return _viewed(options, lab, begin)
+
+
+def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
+    options = args.options
+    if options.output:
+        check_output(options.output, options.force)
+
+    def go_on(view: View[Any] | None) -> Outcome:
+        check_place(options.workers)
+        with CellStore(existing(lab)) as store:
+            record = store.find(store.id_of(name, TUNE))
+            return _tune(of_record(TuneConfig, record), store, view, options, record.settings_hash)
+
+    return _viewed(options, lab, go_on)
+
+
+def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
+    """Run a tuning with the view that the options ask for, and write the best settings."""
+    from simulator.reporting import tune
+
+    data, code = window.viewed(options, TUNE, run, lambda: _window(lab, options.scale))
     write_best(data, options)
     return CommandResult(data, partial(tune.show, written=options.output), code)
 
 
-def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Outcome:
-    """Run a tuning with the view that the options ask for; a window shows the judgement until it is closed.
-
-    Args:
-        options: ``view`` and ``scale`` of them.
-        lab: where it is stored.
-        run: runs it with a view; see ``begin`` and ``resume``.
-    """
-    if options.view != "window":
-        return run(lambda: view_of(options, "tune"))
+def _window(lab: str, scale: str) -> TuneWindow:
     from simulator.tuning.summary import summary, trial_estimates
     from simulator.views.window.intervals import ValueInterval
     from simulator.views.window.tune_page import TuneStanding, TuneWindow
@@ -81,8 +99,7 @@ def viewed(options: Options, lab: str, run: Callable[[MakeView], Outcome]) -> Ou
             return TuneStanding(summary(store, name), dict(zip(found, intervals, strict=True)))
         return None
 
-    window.check(window.LIVE)
-    return window.follow(TuneWindow(read, window.typed(), options.scale), run, "tuning")
+    return TuneWindow(read, window.typed(), scale)
 
 
 def sources_of(args: ParsedArgs) -> list[ConfigSource]:
@@ -98,37 +115,16 @@ def sources_of(args: ParsedArgs) -> list[ConfigSource]:
     return [*files, *args.sources(named(*players) if players else {})]
 
 
-def begin(config: TuneConfig, lab: str, make_view: MakeView, options: Options) -> Outcome:
-    """Search what is missing of a tuning; its summary and 0, 1 where there is no best, or None and an interruption.
-
-    Raises:
-        ValueError: players that cannot be built, or a lab that cannot be used.
-    """
-    check_place(options.workers)
-    with cell_store.made_for(lab) as store:
-        return _tune(config, store, make_view, options)
-
-
-def resume(name: str, lab: str, make_view: MakeView, options: Options) -> Outcome:
-    """Search what is missing of a stored tuning; see ``begin``."""
-    check_place(options.workers)
-    if options.output:
-        check_output(options.output, options.force)
-    with CellStore(existing(lab)) as store:
-        record = store.find(store.id_of(name, TUNE))
-        data, code = _tune(of_record(TuneConfig, record), store, make_view, options, record.settings_hash)
-    write_best(data, options)
-    return Outcome(data, code)
-
-
-def _tune(config: TuneConfig, store: CellStore, make_view: MakeView, options: Options, identity: str = "") -> Outcome:
+def _tune(
+    config: TuneConfig, store: CellStore, view: View[Any] | None, options: Options, identity: str = ""
+) -> Outcome:
     from simulator.tournaments.workers.local import workers_of
     from simulator.tuning import loop, summary
 
     snapshots = loop.tune(
         config,
         store,
-        lambda n: workers_of(options.workers, n),
+        partial(workers_of, options.workers),
         label=options.label,
         retry=options.retry,
         identity=identity,
@@ -139,13 +135,12 @@ def _tune(config: TuneConfig, store: CellStore, make_view: MakeView, options: Op
         judged = result["judged"]
         return Outcome(result, 0 if judged and judged["best"]["value"] is not None else 1)
 
-    return outcome_of(drive(snapshots, make_view(), _begun), store.lab, finish)
+    return outcome_of(drive(snapshots, view, _begun), store.lab, finish)
 
 
 def _begun(snapshot: TuneSnapshot) -> None:
     there = f", {snapshot.done:,} of them stored already" if snapshot.done else ""
-    n = snapshot.planned
-    console.print_status(f"{snapshot.id}: {snapshot.what}, at most {n:,} cell{'s' * (n != 1)}{there}")
+    announce(snapshot, f"{snapshot.what}, at most {plural(snapshot.planned, 'cell')}{there}")
 
 
 def check_output(output: str, force: bool) -> None:
@@ -180,14 +175,8 @@ def stored_kind() -> StoredKind:
     from simulator.reporting import tune
     from simulator.tuning import summary
 
-    def resume_command(name: str, lab: str, args: ParsedArgs) -> CommandResult:
-        options = args.options
-        used = ("view", "scale", "workers", "trust_files", "retry", "output", "force")
-        refuse_unused(args, "resume", "a tuning", used)
-        data, code = viewed(options, lab, lambda make_view: resume(name, lab, make_view, options))
-        return CommandResult(data, partial(tune.show, written=options.output), code)
-
-    return StoredKind(TuneConfig, summary.summary, tune.show, resume_command)
+    used = ("view", "scale", "workers", "trust_files", "retry", "output", "force")
+    return StoredKind(TuneConfig, summary.summary, tune.show, _resume, used)
 
 
 def _players(args: ParsedArgs) -> list[PlayerHelp]:

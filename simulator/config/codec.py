@@ -62,9 +62,17 @@ class Format(NamedTuple):
 class StoredConfig(Protocol):
     """A record of the store that holds a config."""
 
-    settings: str  # TOML
-    settings_hash: str
-    versions: dict[str, str]  # of the distributions that it was stored with
+    @property
+    def settings(self) -> str:
+        """TOML."""
+
+    @property
+    def settings_hash(self) -> str:
+        """Hash of everything that the result depends on."""
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Versions of the distributions that it was stored with."""
 
     @property
     def name(self) -> str:
@@ -198,13 +206,35 @@ def choose(
             chosen = player.defaults()
     except ValueError as error:
         raise ValueError(f"{source.where}: {error}" if source.where else str(error)) from error
-    label = name
-    for source, player_settings in zip(sources, tables, strict=True):
-        player_settings = {key: value for key, value in player_settings.items() if key != "name"}
-        if find is not None:
-            label = str(player_settings.pop("label", label))
-        chosen = merge(chosen, check(current_settings(chosen), player_settings, source, (table,), player.name))
-    return PlayerEntry(checked_name(label, f"{table}.label") if find is not None else label, player.name, chosen)
+    if find is None:
+        return PlayerEntry(name, player.name, merged(player, chosen, zip(sources, tables, strict=True), (table,)))
+    label = str(next((own["label"] for own in reversed(tables) if "label" in own), name))
+    unlabelled = [{key: value for key, value in own.items() if key != "label"} for own in tables]
+    chosen = merged(player, chosen, zip(sources, unlabelled, strict=True), (table,))
+    return PlayerEntry(checked_name(label, f"{table}.label"), player.name, chosen)
+
+
+def merged(
+    player: registry.Plugin,
+    chosen: Any,
+    tables: Iterable[tuple[ConfigSource, Mapping[str, Any]]],
+    path: tuple[str, ...],
+) -> Any:
+    """Merge what every source says of a player, but its name, into its settings.
+
+    Args:
+        player: the player.
+        chosen: its settings before, such as the defaults.
+        tables: its table in every source, each over the ones before.
+        path: of the table, for errors.
+
+    Raises:
+        ValueError: an unknown or bad setting, in one line that names the source.
+    """
+    for source, table in tables:
+        own = {key: value for key, value in table.items() if key != "name"}
+        chosen = merge(chosen, check(current_settings(chosen), own, source, path, player.name))
+    return chosen
 
 
 def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tuple[ConfigSource, Mapping[str, Any]]]]:
@@ -230,6 +260,11 @@ def labelled(sources: Sequence[ConfigSource], table: str) -> dict[str, list[tupl
                 key = meant[0]
             entries.setdefault(key, []).append((source, entry))
     return entries
+
+
+def name_in(tables: Sequence[tuple[ConfigSource, Mapping[str, Any]]], label: str) -> str:
+    """Return the name of a player that has a label: the last one in its tables, by default the label."""
+    return str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
 
 
 def plain_label(label: str) -> str:
@@ -406,6 +441,20 @@ def stored_tables(kind: type[Any], record: StoredConfig) -> Tables:
         return {}
     stored = read_stored(_FORMATS[kind].experiment, record.settings, _where(record), record.versions, refuse=False)
     return {**{setting.name: setting.default for setting in own_settings(kind)}, **stored.source.values}
+
+
+def outline(kind: type[Config], record: StoredConfig) -> Config:
+    """Read a stored benchmark without its players' settings, so that it can be shown when a player is gone.
+
+    The tables of its kind name the contestants by label, and the one place where they compete.
+    """
+    tables = stored_tables(kind, record)
+    contestants, place = _FORMATS[kind].tables
+    entries = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables[contestants].items()]
+    values = {setting.name: tables[setting.name] for setting in own_settings(kind)}
+    own = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+    make: Callable[..., Config] = kind
+    return make(str(tables[place].get("name")), tuple(entries), **own)
 
 
 def stored_notes(kind: type[Any], record: StoredConfig) -> list[str]:

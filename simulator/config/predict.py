@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -12,16 +12,16 @@ from simulator.config import codec
 from simulator.config.codec import (
     Format,
     PlayerEntry,
-    StoredConfig,
     choose,
     count_file_names,
     forget_place,
     labelled,
-    stored_tables,
+    merged,
+    name_in,
     table_of,
 )
 from simulator.config.presets import find_memory
-from simulator.config.validation import ConfigSource, check, current_settings, merge
+from simulator.config.validation import ConfigSource
 from simulator.core import registry
 
 
@@ -57,15 +57,6 @@ def build(values: Mapping[str, Any]) -> PredictConfig:
     return codec.build(PredictConfig, values)
 
 
-def outline(record: StoredConfig) -> PredictConfig:
-    """Read a stored comparison without its players' settings, so that it can be shown when a player is gone."""
-    tables = stored_tables(PredictConfig, record)
-    contestants = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables["method"].items()]
-    names = {field.name for field in fields(PredictConfig)}
-    own = {name: value for name, value in tables.items() if name in names and name != "task"}
-    return PredictConfig(str(tables["task"].get("name")), tuple(contestants), **own)
-
-
 def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> PredictConfig:
     task = choose(sources, "task", "tasks")
     module = registry.load("tasks", task.name).module
@@ -74,18 +65,17 @@ def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> Predict
         sources = [ConfigSource({"method": {name: {} for name in module.DEFAULT}}), *sources]
     contestants = []
     for label, tables in labelled(sources, "method").items():
-        name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
-        own = [(source, {key: value for key, value in table.items() if key != "name"}) for source, table in tables]
+        name = name_in(tables, label)
         plain = name.replace("-", "_")
-        if plain in module.METHODS:
-            if given := next((source.name(("method", label, key)) for source, table in own for key in table), ""):
-                raise ValueError(f"{given}: {plain} has its settings in the task, expected --task.SETTING")
-            contestants.append(PlayerEntry(label, plain, None))
+        if plain not in module.METHODS:
+            player, chosen = _memory(name, task.name, module.METHODS)
+            chosen = merged(player, chosen, tables, ("method", label))
+            contestants.append(PlayerEntry(label, player.name, chosen))
             continue
-        player, chosen = _memory(name, task.name, module.METHODS)
-        for source, table in own:
-            chosen = merge(chosen, check(current_settings(chosen), table, source, ("method", label), player.name))
-        contestants.append(PlayerEntry(label, player.name, chosen))
+        given = [source.name(("method", label, key)) for source, table in tables for key in table if key != "name"]
+        if given:
+            raise ValueError(f"{given[0]}: {plain} has its settings in the task, expected --task.SETTING")
+        contestants.append(PlayerEntry(label, plain, None))
     return PredictConfig(task.name, tuple(contestants), **values, task_settings=task.settings)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -12,16 +12,16 @@ from simulator.config import codec
 from simulator.config.codec import (
     Format,
     PlayerEntry,
-    StoredConfig,
     choose,
     count_file_names,
     forget_place,
     labelled,
-    stored_tables,
+    merged,
+    name_in,
     table_of,
 )
 from simulator.config.presets import find_memory
-from simulator.config.validation import ConfigSource, check, current_settings, merge
+from simulator.config.validation import ConfigSource
 from simulator.core.field_types import CountOrZero
 
 PatternCount = Annotated[int, Meta(ge=1, le=10**7)]
@@ -72,25 +72,12 @@ def build(values: Mapping[str, Any]) -> RecallConfig:
     return codec.build(RecallConfig, values)
 
 
-def outline(record: StoredConfig) -> RecallConfig:
-    """Read a stored recall benchmark without its players' settings, so that it can be shown when a player is gone."""
-    tables = stored_tables(RecallConfig, record)
-    contestants = [PlayerEntry(label, str(own.get("name", label)), None) for label, own in tables["memory"].items()]
-    names = {field.name for field in fields(RecallConfig)} - {"challenge"}
-    own = {name: tuple(value) if isinstance(value, list) else value for name, value in tables.items() if name in names}
-    return RecallConfig(str(tables["challenge"].get("name")), tuple(contestants), **own)
-
-
 def _compose(sources: Sequence[ConfigSource], values: dict[str, Any]) -> RecallConfig:
     challenge = choose(sources, "challenge", "challenges")
     contestants = []
     for label, tables in labelled(sources, "memory").items():
-        name = str(next((table["name"] for _, table in reversed(tables) if "name" in table), label))
-        player, chosen = find_memory(name)
-        for source, table in tables:
-            challenge_settings = {key: value for key, value in table.items() if key != "name"}
-            place = ("memory", label)
-            chosen = merge(chosen, check(current_settings(chosen), challenge_settings, source, place, player.name))
+        player, chosen = find_memory(name_in(tables, label))
+        chosen = merged(player, chosen, tables, ("memory", label))
         contestants.append(PlayerEntry(label, player.name, chosen))
     if not contestants:
         raise ValueError("expected at least one memory (engram list memories)")

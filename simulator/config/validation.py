@@ -66,15 +66,19 @@ class ConfigSource(NamedTuple):
         return f"{self.where}: {dotted}" if self.where else dotted
 
 
-@cache
 def settings(kind: type[Any]) -> list[Setting]:
     """List the fields of a dataclass of settings, with the docstrings below them."""
+    return list(_settings(kind))  # type: ignore[arg-type]  # mypy takes no class for hashable
+
+
+@cache
+def _settings(kind: type[Any]) -> tuple[Setting, ...]:
     hints = get_type_hints(kind, include_extras=True)
     docs = _docs(kind)
-    return [
+    return tuple(
         Setting(f.name, hints[f.name], _default(f), " ".join((docs.get(f.name) or f.metadata.get("doc", "")).split()))
         for f in dataclasses.fields(kind)
-    ]
+    )
 
 
 def current_settings(chosen: Any) -> list[Setting]:
@@ -101,7 +105,7 @@ def check(
     if not isinstance(table, Mapping):
         raise ValueError(f"{source.place(path, table)}: expected a table of settings")
     by_name = {setting.name: setting for setting in known}
-    checked = {}
+    checked: dict[str, Any] = {}
     for key, value in table.items():
         setting = by_name.get(key)
         if setting is None:
@@ -377,6 +381,7 @@ def _docs(kind: type[Any]) -> dict[str, str]:
         docs |= {
             field.target.id: text.value.value
             for field, text in itertools.pairwise(body)
-            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant) and isinstance(text.value.value, str)
         }
     return docs

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from simulator.core.wording import plural
+
 _device = "cpu"
 
 
@@ -21,7 +23,7 @@ def set_device(name: str) -> None:
         torch = import_module("torch")
         n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(name.partition(":")[2] or 0) >= n_devices:
-            available = f"{n_devices} CUDA device{'s' * (n_devices > 1)}" if n_devices else "no CUDA device"
+            available = plural(n_devices, "CUDA device") if n_devices else "no CUDA device"
             raise ValueError(
                 f"device {name}: torch finds {available} here, expected cpu" + " or cuda" * (n_devices > 0)
             )

@@ -43,7 +43,7 @@ def derived_seeds(seeds: Sequence[int], purpose: str) -> list[int]:
     return [int(sequence(seed, purpose).generate_state(1, np.uint64)[0] >> 1) for seed in seeds]
 
 
-def pack_state(bits: np.random.PCG64, *, drop_half: bool = False) -> np.ndarray:
+def pack_state(bits: np.random.BitGenerator, *, drop_half: bool = False) -> np.ndarray:
     """Pack a PCG64's state as ``uint64 [4]``.
 
     Args:

@@ -15,6 +15,7 @@ from simulator.core.experiment_kinds import MATCH, PREDICT, RECALL, RUN, TOURNAM
 from simulator.core.memories import RecallPicture
 from simulator.core.protocols import AgentView, Array, Curve, Evaluation, Failure, Metrics
 from simulator.core.scene import Panel, Scene
+from simulator.core.wording import plural
 
 ENDED = ("done", "failed")  # phases after which nothing follows
 
@@ -28,7 +29,7 @@ class Progress(NamedTuple):
 
     def __str__(self) -> str:
         """Format as ``33,072 of 200,000 steps``."""
-        return f"{self.done:,} of {self.total:,} {self.unit}{'s' * (self.total != 1)}"
+        return f"{self.done:,} of {plural(self.total, self.unit)}"
 
 
 class Snapshot(Protocol):

@@ -6,12 +6,11 @@ environment's own step-by-step path, run the same ``table_step``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from simulator.core.jit import jit_inline
-from simulator.core.protocols import Env
 from simulator.core.rng_compiled import categorical, uniform
 
 if TYPE_CHECKING:
@@ -42,12 +41,6 @@ class TabularBatch(NamedTuple):
     state: np.ndarray  # int64 [S]
     episode_step: np.ndarray  # int64 [S], steps of the current episode
     stream: np.ndarray  # uint64 [S, 4]
-
-
-class BatchedTabularEnv(Env, Protocol):
-    """A tabular environment that agents can play many steps of in one compiled call."""
-
-    env_batch: TabularBatch
 
 
 class TableStep(NamedTuple):

@@ -153,7 +153,7 @@ def global_generators(seed: int) -> Iterator[None]:
     numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - foreign code uses it
     torch_state = torch.get_rng_state() if torch else None
     random.setstate(random.Random(seed).getstate())
-    np.random.set_state(np.random.MT19937(seed).state)  # noqa: NPY002
+    np.random.set_state(dict(np.random.MT19937(seed).state))  # noqa: NPY002
     if torch:
         torch.set_rng_state(torch.Generator().manual_seed(seed).get_state())
     try:

@@ -243,11 +243,11 @@ def new_model(
     Raises:
         ValueError: the class refuses the settings or the environment; one line.
     """
-    settings = {"policy": "MlpPolicy", "device": "cpu"}
+    settings: dict[str, Any] = {"policy": "MlpPolicy", "device": "cpu"}
     settings |= {key: tuple(value) if isinstance(value, list) else value for key, value in given.items()}
     try:
         if settings.get("policy_kwargs"):
-            settings["policy_kwargs"] = _with_objects(settings["policy_kwargs"])  # type: ignore[arg-type]
+            settings["policy_kwargs"] = _with_objects(settings["policy_kwargs"])
         with no_warnings():
             model = of_class(env=env, seed=number, **settings)
     except Exception as error:

@@ -256,8 +256,9 @@ def _turns(config: MatchConfig, seed: int, reports: _Reports) -> Generator[Match
     exploitable = None
     if game.tree is not None:
         probs = [position_probs(agent.policy(), game.tree) for agent in agents]
-        if not any(prob is None for prob in probs):
-            exploitable = np.array([exploitability(game.tree, prob) for prob in probs])
+        known = [prob for prob in probs if prob is not None]
+        if len(known) == len(probs):
+            exploitable = np.array([exploitability(game.tree, prob) for prob in known])
     return MatchScores(
         scores=np.array([[turn_agent.total] for turn_agent in turn_agents]) / n,
         wins=0.5 + 0.5 * np.array([turn_agents[0].lead]) / n,
@@ -311,7 +312,7 @@ def position_probs(policy: Policy, tree: GameTree) -> Array | None:
 def _joined(parts: Sequence[MatchScores]) -> MatchScores:
     """Join the results of seeds that were played one after the other."""
     columns = zip(*parts, strict=True)
-    return MatchScores(*(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns))
+    return MatchScores._make(None if column[0] is None else np.concatenate(column, axis=-1) for column in columns)
 
 
 def facts_of(game: Any, played: MatchScores) -> dict[str, Any]:

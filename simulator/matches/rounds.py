@@ -27,9 +27,10 @@ def make_side(agent: Any, *, learns: bool) -> Side:
     if learns:
         return Side(lambda obs, first: agent.act(obs), agent.learn)
     policy = agent.policy()
+    act = policy.act
     if isinstance(policy, CarryingPolicy) and policy.carried() is not None:
-        return Side(policy.act, lambda obs, actions, step: policy.see_reward(step.reward))
-    return Side(policy.act, None)
+        return Side(act, lambda obs, actions, step: policy.see_reward(step.reward))
+    return Side(act, None)
 
 
 class RoundObs(NamedTuple):

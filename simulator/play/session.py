@@ -9,7 +9,7 @@ An illegal action is refused, and the turn stays. In a game of turns the person 
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
@@ -185,8 +185,10 @@ class EnvSession:
         if step.terminated[0] or step.truncated[0]:
             self.ended = "terminated" if step.terminated[0] else "truncated"
             self._obs = np.array(step.final_obs[0])
-            shows_ends = isinstance(self._env, ShowsEnds)
-            self._end_scene = self._env.last_scene(0) if shows_ends else _moved(before, self.spec, self._obs)
+            if isinstance(self._env, ShowsEnds):
+                self._end_scene = self._env.last_scene(0)
+            elif before is not None:
+                self._end_scene = _moved(before, self.spec, self._obs)
         else:
             self._obs = np.array(step.obs[0])
         return ActionOutcome(reward=reward)
@@ -477,7 +479,7 @@ def drained(making: Generator[Any, None, PlaySession]) -> PlaySession:
             return session
 
 
-def next_seed(played: Sequence[int], first: int = 0) -> int:
+def next_seed(played: Collection[int], first: int = 0) -> int:
     """Return the first seed from ``first`` on that has not been played."""
     taken = set(played)
     while first in taken:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.config.predict import outline
+from simulator.config.codec import outline
+from simulator.config.predict import PredictConfig
 from simulator.core.protocols import Array
 from simulator.recall.summary import over_seeds
 from simulator.store.records import RunRecord
@@ -28,7 +29,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     here, and why.
     """
     record = store.find(run)
-    config = outline(record)
+    config = outline(PredictConfig, record)
     facts = record.known("cells") or []
     task = record.known("task") or {}
     scores = _scores(store, record, len(facts))

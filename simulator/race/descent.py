@@ -6,7 +6,7 @@ Starting points are drawn by the streams of seeds. K step sizes, M starting poin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ def starting_points(objective: Objective, seed_list: Sequence[int]) -> Array:
     return np.array([stream.uniform(objective.starts.low, objective.starts.high) for stream in streams])
 
 
-def path(objective: Objective, rule: Rule, step_sizes: Array, starts: Array) -> Iterator[Array]:
+def path(objective: Objective, rule: Rule, step_sizes: Array, starts: Array) -> Generator[Array, Array | None, None]:
     """Descend from all starting points with all step sizes at once, without an end.
 
     Args:
@@ -122,10 +122,10 @@ def race(
             f"--chosen-first-seed {config.chosen_first_seed}: expected other starting points than those of the result, "
             f"seeds {reported.start} to {reported.stop - 1}"
         )
-    found = []
+    found: list[dict[str, Any]] = []
     for name in config.objectives:
         objective = OBJECTIVES[name]
-        rows = []
+        rows: list[dict[str, Any]] = []
         for kind in rules:
             n_done = len(found) * len(rules) + len(rows)
             progress(n_done, len(config.objectives) * len(rules), f"{name}, {kind}")

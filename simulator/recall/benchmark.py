@@ -371,7 +371,7 @@ class RecallBenchmark:
             if codes.shape[2] == 2:
                 facts["plane"] = {"points": codes[0].round(4).tolist(), "labels": draw.labels[0].tolist()}
         facts |= {"k": retrieval.k, "topics": list(retrieval.topics)}
-        values = {}
+        values: dict[str, Array] = {}
         for prefix, likeness in likenesses.items():
             found = scores.lookup(likeness, own, draw.labels, retrieval.k, len(retrieval.topics))
             values |= {

@@ -109,7 +109,7 @@ class RecallLoop:
         n = self.step
         scores = {}
         if result is not None:
-            measured = np.isfinite(result.scores).any(axis=0)
+            measured = np.any(np.isfinite(result.scores), axis=0)
             scores = {name: float(np.nanmean(result.scores[:, k])) for k, name in enumerate(SCORES) if measured[k]}
         return RecallSnapshot(
             id=self._run,

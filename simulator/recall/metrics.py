@@ -67,10 +67,10 @@ def roc(stored: Array, novel: Array, n_points: int = 21) -> tuple[Array, Array]:
     true = np.zeros(n_points)
     for old, new in zip(stored, novel, strict=True):
         cuts = np.unique(np.concatenate([old, new]))
-        curves = [
+        of_new, of_old = (
             np.concatenate([[0.0], np.searchsorted(np.sort(own), cuts, side="right") / len(own)]) for own in (new, old)
-        ]
-        true += np.interp(false, *curves) / len(stored)
+        )
+        true += np.interp(false, of_new, of_old) / len(stored)
     return false, true
 
 

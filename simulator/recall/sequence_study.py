@@ -76,7 +76,7 @@ def study(
         return {**head, **_forecasts(made, config, seed_list, progress)}
     for component in made.values():
         _learner(task, lengths[-1], component, config, seed_list)  # what is too long is refused before the first trains
-    rows = []
+    rows: list[dict[str, Any]] = []
     for length in lengths:
         for label, component in made.items():
             progress(len(rows), len(lengths) * len(made), f"length {length}, {label}")

@@ -38,7 +38,7 @@ class SymbolSequences(NamedTuple):
     weight: Array  # float32 [N, T], 1 where the answer counts
 
 
-def n_rows(task: Task, delay: int, copied: int) -> int:
+def n_rows(task: str, delay: int, copied: int) -> int:
     """Return the rows of a sequence; see ``sample_symbols``."""
     return {"delayed": delay + 1, "copy": delay + copied, "repeat-previous": 2 * delay}[task]
 

@@ -89,7 +89,7 @@ class InteractiveRecall:
     @property
     def max_patterns(self) -> int | None:
         """Number of patterns that the challenge has; None: any number."""
-        return self._challenge.max_patterns  # type: ignore[no-any-return]
+        return self._challenge.max_patterns
 
     def learn(self) -> Iterator[float]:
         """Store the patterns from the beginning, piece by piece where the memory can; yields the share that is over.

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from simulator.config.recall import RecallConfig, outline
+from simulator.config.codec import outline
+from simulator.config.recall import RecallConfig
 from simulator.core.protocols import Array
 from simulator.recall.benchmark import SCORES, Condition, plan
 from simulator.statistics.estimates import UNBOUNDED, estimate
@@ -69,7 +70,7 @@ def summary(store: Store, run: str) -> dict[str, Any]:
     ``failed``: every failed seed, with ``memory``, ``patterns``, ``corruption``, ``seed`` and ``reason``.
     """
     record = store.find(run)
-    config = outline(record)
+    config = outline(RecallConfig, record)
     played = list(_played(store, record, config))
     whole = [condition for condition in played if condition.cell.patterns and "refused" not in condition.facts]
     result = {name: getattr(record, name) for name in _COPIED}

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from simulator import console
 from simulator.core.protocols import Array
+from simulator.core.wording import plural
 from simulator.views.atlas_groups import Groups, groups_of, shown_as
 from simulator.views.grid import SHADES
 from simulator.views.style import TerminalStyle, beside, fit, flow, number
@@ -107,7 +108,7 @@ def _rooms(data: Mapping[str, Any], groups: Groups, inks: Sequence[str], look: T
     walls = np.asarray(data["map"]["walls"], np.bool_)
     if len(walls) > MAX_MAP_LINES:
         return []
-    group_at = {}
+    group_at: dict[tuple[int, ...], int] = {}
     for place, group in zip(np.asarray(data["places"]), groups.of_state, strict=True):
         group_at.setdefault((int(place[0]), int(place[1])), int(group))
     wall = "#" if look.ascii else "█"
@@ -145,7 +146,7 @@ def _tree(found: Mapping[str, Any], inks: Sequence[str], width: int, look: Termi
         states = leaves(tree, node)
         cluster = int(labels[states[0]])
         ink = inks[cluster] if inks else ""
-        count = f"cluster {cluster + 1}, {len(states)} state{'s' * (len(states) != 1)}"
+        count = f"cluster {cluster + 1}, {plural(len(states), 'state')}"
         lines.append(Text.assemble((lead + own, "dim"), (count, ink)))
 
     draw(n_states + len(tree) - 1, "", "")

@@ -10,6 +10,7 @@ import numpy as np
 
 from simulator.core.files.escaping import one_line
 from simulator.core.protocols import Array
+from simulator.core.wording import plural
 from simulator.recall import theory
 from simulator.reporting.figures import (
     COLOURS,
@@ -24,7 +25,6 @@ from simulator.reporting.figures import (
     Size,
     label_axes,
 )
-from simulator.reporting.tables import plural
 from simulator.views.style import number
 
 KIND = "capacity"

@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator.commands.parsing.parser import format_value
 from simulator.core.files.escaping import one_line, shortened
+from simulator.core.wording import plural
 from simulator.reporting.figures import (
     Ax,
     LegendEntry,
@@ -25,7 +26,6 @@ from simulator.reporting.figures import (
     numbers,
 )
 from simulator.reporting.runs import CURVES, short_names
-from simulator.reporting.tables import plural
 from simulator.views.style import count
 
 CEILING = (0, (6, 3))  # dashes of references

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from simulator.statistics.analysis import DivisionScores
 
 MAX_POINTS = 100  # of a training curve
-MEAN_SPEED = "at the mean speed of the run"
 
 
 class SeedCurves(NamedTuple):

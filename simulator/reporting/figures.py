@@ -268,10 +268,10 @@ def _sheet(pictures: Sequence[Picture]) -> Any:
     heights = [max(each.above for each in row) + max(each.extent.height for each in row) for row in rows]
     figure = _figure(Size(width, sum(heights) + 2 * EDGE))
     top = sum(heights) + EDGE
-    for row, height in zip(rows, heights, strict=True):
+    for placed, height in zip(rows, heights, strict=True):
         left = EDGE
-        above = max(each.above for each in row)
-        for each in row:
+        above = max(each.above for each in placed)
+        for each in placed:
             _draw_picture(figure, each, left, top, above)
             left += _width(each.picture)
         top -= height

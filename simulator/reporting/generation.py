@@ -9,11 +9,12 @@ import numpy as np
 
 from simulator.core.protocols import Array
 from simulator.core.scene import CurvePanel, Panel, PicturePanel, PointPanel
+from simulator.core.wording import plural
 from simulator.recall.generation import Generated, GenerationStudy, SampleScores, TrainingMoment, distances
 from simulator.recall.stepping import as_pictures
 from simulator.recall.summary import over_seeds
 from simulator.reporting.recall import with_interval
-from simulator.reporting.tables import Table, plural, print_tables
+from simulator.reporting.tables import Table, print_tables
 
 BOUNDS = {"novel": (0.0, 1.0), "distance": (0.0, 1.0)}
 MAX_STORED = 24  # stored patterns that are drawn

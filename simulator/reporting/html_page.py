@@ -14,10 +14,11 @@ from typing import Any
 from simulator import console
 from simulator.core.experiment_kinds import PREDICT, RECALL, RUN, TOURNAMENT
 from simulator.core.files.writing import check_place, write_file
+from simulator.core.wording import plural
 from simulator.machine import made_with
 from simulator.reporting import plot, predict, predict_figures, recall, runs, tournament
 from simulator.reporting.figures import COLOURS, LegendEntry, Picture, even_parts, svg
-from simulator.reporting.tables import Row, decimals, plural, seed_ranges
+from simulator.reporting.tables import Row, decimals, seed_ranges
 from simulator.reporting.tournament import PLURALS, Summary, one_line_each, readable, visible_settings
 from simulator.reporting.tournament_figures import DEFAULT, pictures_of
 from simulator.views.style import duration

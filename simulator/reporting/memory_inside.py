@@ -7,10 +7,11 @@ from typing import Any
 
 from simulator import console
 from simulator.core.scene import TextPanel
+from simulator.core.wording import plural
 from simulator.recall.inside import N_SHOWN, MemoryInside
 from simulator.recall.metrics import N_NEIGHBOURS
 from simulator.reporting import panels
-from simulator.reporting.tables import Table, plural, print_tables, without
+from simulator.reporting.tables import Table, print_tables, without
 
 MAX_SIGNS = 20  # units of a state that is printed in a table; larger ones are in the pictures
 

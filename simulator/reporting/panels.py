@@ -16,6 +16,7 @@ from simulator.core.files.escaping import one_line
 from simulator.core.scene import BarPanel, CurvePanel, HeatPanel, Panel, PicturePanel, PointPanel, StripPanel
 from simulator.reporting import figures
 from simulator.reporting.figures import COLOURS, DASHES, INK, MAX_LINES, Ax, LegendEntry, Margin, Picture, Size
+from simulator.views.style import number
 
 KIND = "panels"
 DIVERGING = "RdBu_r"  # colours of weights, apart at 0
@@ -183,7 +184,7 @@ def _paint_curves(ax: Ax, panel: CurvePanel) -> None:
         ax.annotate(
             one_line(name), (0.99, level), xycoords=("axes fraction", "data"), fontsize=7, ha="right", va="bottom"
         )
-    figures.label_axes(ax, x=figures.number)
+    figures.label_axes(ax, x=number)
     ax.set_xlabel(one_line(panel.x_name))
 
 
@@ -195,7 +196,7 @@ def _paint_points(ax: Ax, panel: PointPanel) -> None:
         ax.plot(own[:, 0], own[:, 1], "o", color=COLOURS[int(group) % MAX_LINES], markersize=4)
     if 0 <= panel.marked < len(points):
         ax.plot(*points[panel.marked], "o", color="none", markeredgecolor=INK, markersize=8)
-    figures.label_axes(ax, x=figures.number)
+    figures.label_axes(ax, x=number)
     ax.set(xlabel=one_line(panel.x_name), ylabel=one_line(panel.y_name))
 
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
+from simulator.core.wording import plural
 from simulator.reporting.recall import with_interval
-from simulator.reporting.tables import Row, Table, interval_columns, plural, print_latex, print_markdown, print_tables
+from simulator.reporting.tables import Row, Table, interval_columns, print_latex, print_markdown, print_tables
 
 Cell = Mapping[str, Any]  # of the summary: one contestant under one condition
 DIFFERENCE = "difference to best (paired)"

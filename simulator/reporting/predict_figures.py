@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from simulator.core.files.escaping import one_line
+from simulator.core.wording import plural
 from simulator.reporting import predict
 from simulator.reporting.figures import (
     INK,
@@ -23,7 +24,7 @@ from simulator.reporting.figures import (
     line_groups,
     numbers,
 )
-from simulator.reporting.tables import plural, shortened
+from simulator.reporting.tables import shortened
 from simulator.views.style import number
 
 KINDS = ("scores", "confusion", "roc")
@@ -93,8 +94,8 @@ def _score_painter(
             best = {cell["condition"]: cell["scores"][summary["ceiling"]] for cell in summary["cells"]}
             points = [(condition, value["mean"]) for condition, value in sorted(best.items()) if value]
             if points:
-                x, y = zip(*points, strict=True)
-                ax.plot(x, y, "_", color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=5)
+                at, means = zip(*points, strict=True)
+                ax.plot(at, means, "_", color=BEST.colour, linestyle=BEST.dash, linewidth=1.1, zorder=5)
         conditions = sorted(set(summary["conditions"]))
         if len(conditions) > 1 and conditions[-1] >= 8 * conditions[0] > 0:
             ax.set_xscale("log")

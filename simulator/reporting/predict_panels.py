@@ -91,7 +91,8 @@ def _rocs(summary: Summary) -> list[Panel]:
     if not cells:
         return []
     x = np.linspace(0.0, 1.0, 101)
-    y = np.stack([np.interp(x, *(np.asarray(part, np.float64) for part in cell["roc"])) for cell in cells])
+    curves = [np.asarray(cell["roc"], np.float64) for cell in cells]  # false and true positive rates [2, K]
+    y = np.stack([np.interp(x, false, true) for false, true in curves])
     title = f"ROC at {cells[0]['condition']:g} {summary['condition']}, mean over classes and seeds"
     names = tuple(str(cell["contestant"]) for cell in cells)
     chance = CurvePanel(title, x, np.vstack([y, x]), (*names, "chance"), x_name="false positive rate")

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from simulator import console
-from simulator.reporting.tables import Row, Table, interval_columns, plural, print_latex, print_markdown, print_tables
+from simulator.core.wording import plural
+from simulator.reporting.tables import Row, Table, interval_columns, print_latex, print_markdown, print_tables
 
 Cell = Mapping[str, Any]  # of the summary: one memory, number of patterns and corruption
 Mean = Mapping[str, Any] | None  # mean, low, high
@@ -237,8 +238,9 @@ def _row(cell: Cell, difference: Mean) -> Row:
 
 def _recall_mode(cell: Cell) -> str:
     """Name the recall procedure; of a noise-aware one, say where there was no evidence."""
-    mode = RECALL_MODES.get(cell["recall_mode"], cell["recall_mode"])
-    return f"{mode}, no evidence" if cell["recall_mode"] == "noise_aware" and not cell["used_evidence"] else mode
+    mode: str = cell["recall_mode"]
+    shown = RECALL_MODES.get(mode, mode)
+    return f"{shown}, no evidence" if mode == "noise_aware" and not cell["used_evidence"] else shown
 
 
 def _seeds_left(cell: Cell) -> str:

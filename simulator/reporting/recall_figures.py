@@ -9,6 +9,7 @@ import numpy as np
 
 from simulator.core.files.escaping import one_line
 from simulator.core.protocols import Array
+from simulator.core.wording import plural
 from simulator.reporting import capacity_figures, recall
 from simulator.reporting.figures import (
     COLOURS,
@@ -26,7 +27,7 @@ from simulator.reporting.figures import (
     line_groups,
     numbers,
 )
-from simulator.reporting.tables import plural, shortened
+from simulator.reporting.tables import shortened
 from simulator.views.style import number
 
 AXES = ("corruption", "load")  # that recall is drawn against

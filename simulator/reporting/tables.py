@@ -229,11 +229,6 @@ def shortened(text: str, width: int) -> str:
     return f"{head}..{tail}"
 
 
-def plural(n: int, noun: str) -> str:
-    """Format a count: ``1 seed``, ``2 seeds``."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def seed_ranges(seeds: Sequence[int]) -> str:
     """Format seeds: ``0 to 7, 9``."""
     ranges: list[list[int]] = []

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator import console
 from simulator.core.files.escaping import markdown, one_line, visible
+from simulator.core.wording import plural
 from simulator.reporting.tables import (
     Row,
     Table,
     decimals,
     finite,
     interval_columns,
-    plural,
     print_latex,
     print_markdown,
     print_tables,

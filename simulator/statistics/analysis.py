@@ -87,7 +87,7 @@ def analyze(
     division = divide(division_scores)
     alpha = (1.0 - confidence) / n_interim_analyses
     with threadpool_limits(1, "blas"):  # the matrices are small: more threads would only wait for each other
-        present = np.isfinite(division.distinct.scores).any(axis=0)
+        present = np.any(np.isfinite(division.distinct.scores), axis=0)
         shared = SharedBootstrap(confidence, resample_counts(present, n_bootstrap, seed), seed)
         standings = _stand(division, _compare(division, shared, alpha))
         challenges = _challenges(division, shared)
@@ -116,7 +116,7 @@ def rank(
 
     division = divide(division_scores)
     with threadpool_limits(1, "blas"):
-        present = np.isfinite(division.distinct.scores).any(axis=0)
+        present = np.any(np.isfinite(division.distinct.scores), axis=0)
         shared = SharedBootstrap(confidence, resample_counts(present, n_bootstrap, seed), seed)
         standings = _stand(division, _compare(division, shared, (1.0 - confidence) / n_interim_analyses))
         distinct = division.distinct

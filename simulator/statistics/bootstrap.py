@@ -96,10 +96,10 @@ def _statistics_of(ordered: Array, order: Array, n_known: Array, constant: Array
 def _kernel() -> Callable[..., None]:
     from simulator.core.jit import jit  # numba, only where something is resampled
 
-    return jit(_resample_sorted)  # type: ignore[no-any-return]
+    return jit(_resample_sorted)
 
 
-def _resample_sorted(ordered, order, n_known, counts, goal, tallies, sums, out):  # type: ignore[no-untyped-def]  # noqa: C901 - compiled loops
+def _resample_sorted(ordered, order, n_known, counts, goal, tallies, sums, out):  # noqa: C901 - compiled loops
     """Make one pass over sorted rows; counts [N, B] -> out [4, P, B]. Blocks of B, so that loops are vectorised."""
     total = tallies[0]  # draws of each resample
     above = tallies[1]  # draws up to the current value

@@ -38,7 +38,7 @@ class SeedRange(NamedTuple):
     """A block of neighbouring seeds."""
 
     first: int
-    count: int
+    count: int  # type: ignore[assignment]  # hides the method of tuples
 
 
 class JobKey(NamedTuple):
@@ -98,7 +98,7 @@ class CellStore:
         lab: its folder; made where there is none.
     """
 
-    def __init__(self, lab: Path | str) -> None:
+    def __init__(self, lab: str | os.PathLike[str]) -> None:
         self.lab = Path(lab)
         with translated(self.lab / NAME):
             path = prepare(self.lab)
@@ -158,8 +158,13 @@ class CellStore:
             rows = self._db.select("tournaments", same, [settings_hash, kind])
             if rows:
                 known = TournamentRow(*rows[0])
-                texts = {"plan": json.dumps(plan), "settings": settings, "versions": json.dumps(versions)}
-                self._db.update("tournaments", known._replace(label=label or known.label, **texts), ("id",))
+                again = known._replace(
+                    label=label or known.label,
+                    plan=json.dumps(plan),
+                    settings=settings,
+                    versions=json.dumps(versions),
+                )
+                self._db.update("tournaments", again, ("id",))
                 return f"t{known.id}"
             newest = newest_tournament(self._db)
             row = TournamentRow(
@@ -414,7 +419,7 @@ class CellRow(NamedTuple):
 
     pair: str
     first: int
-    count: int
+    count: int  # type: ignore[assignment]
     status: str
     reason: str
     scores: bytes

@@ -245,7 +245,7 @@ def verify(path: Path, written: Written) -> None:
             size = os.fstat(file.fileno()).st_size
             if size != written.size:
                 raise Damaged(f"it has {size} bytes instead of {written.size}")
-            if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:
+            if hashlib.file_digest(file, "sha256").hexdigest() != written.sha256:  # type: ignore[arg-type]  # it has readinto
                 raise Damaged("its SHA-256 differs from what was written")
     except FileNotFoundError:
         raise Damaged("it is gone") from None
@@ -318,7 +318,7 @@ def _shrunk(array: Array) -> bytes | None:
     sample = b"".join(data[start : start + _SAMPLE_BYTES].tobytes() for start in starts)
     if len(zlib.compress(sample, _LEVEL)) > _PAYING_RATIO * len(sample):
         return None
-    return zlib.compress(data, _LEVEL)
+    return zlib.compress(data.data, _LEVEL)
 
 
 def _bytes_of(array: Array) -> Array:
@@ -353,6 +353,6 @@ def _unpack(tree: Any, tensor: Callable[[str], Array]) -> Any:
     array = tensor(first)
     if raw:
         dtype, shape, *codec = raw
-        data = zlib.decompress(array) if codec else array.tobytes()
+        data = zlib.decompress(array.data) if codec else array.tobytes()
         array = np.frombuffer(data, np.dtype(dtype)).reshape(shape).copy()
     return array[()] if kind == "scalar" else array

@@ -10,14 +10,15 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from simulator.config.codec import to_toml
 from simulator.core.errors import BadInputError
 from simulator.core.jit import working_seconds
 from simulator.core.snapshots import Snapshot
 from simulator.core.stopping import Stopped
 from simulator.machine import differences, joined, machine
-from simulator.store.cell_store import CellStore
+from simulator.store.cell_store import CellStore, TournamentRecord
 from simulator.store.records import NewRun, RunProgress, RunRecord, Saved, StoreError, StoreFailure
-from simulator.store.run_records import failure_of, not_as_stored
+from simulator.store.run_records import failure_of, installed, not_as_stored
 from simulator.store.run_store import Store
 
 S_co = TypeVar("S_co", bound=Snapshot, covariant=True)
@@ -191,20 +192,48 @@ class Resumed(NamedTuple):
 
 
 class CellsLease:
-    """Lease of the cells of a lab, which all of its tournaments and tunings share.
+    """Lease of the cells of a lab, which all of its tournaments and tunings share, and the record of the one that runs.
 
     Args:
         store: the lab.
+        kind: of the experiment: ``TOURNAMENT`` or ``TUNE``.
+        identity: hash of its settings.
 
     Raises:
         StoreError: another process holds it.
     """
 
-    def __init__(self, store: CellStore) -> None:
+    def __init__(self, store: CellStore, kind: str, identity: str) -> None:
         self.store = store
-        self.id = ""  # of the experiment that is run, as soon as it is known that it can be
+        self.id = ""  # of the experiment, as soon as it is known that it can be run
+        self._kind = kind
+        self._identity = identity
+        self._clock = WorkClock()
+        self._cpu_seconds_before = 0.0  # of all cells that earlier processes ran
         self._lock = ExitStack()
         self._lock.enter_context(store.hosting())
+
+    def earlier(self) -> TournamentRecord | None:
+        """Return the stored experiment of the same settings, which is continued; None: it is a new one."""
+        stored = self.store.tournaments(self._kind)
+        return next((each for each in stored if each.settings_hash == self._identity), None)
+
+    def begin(self, config: Any, plan: dict[str, Any], label: str) -> None:
+        """Record the experiment as running: ``config``, the cells of its plan, and the label of a new one."""
+        self.id = self.store.begin(to_toml(config), self._identity, plan, label, installed(), self._kind)
+        record = self.store.find(self.id)
+        self._cpu_seconds_before = record.cpu_seconds
+        self._clock = WorkClock(record.seconds)
+        self.store.mark(self.id, "running")
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds of all processes that worked on the experiment."""
+        return self._clock.read().wall
+
+    def mark(self, status: str, cpu_seconds: float) -> None:
+        """Record the status, and the time with the CPU seconds of the cells that this process ran."""
+        self.store.mark(self.id, status, self.seconds, self._cpu_seconds_before + cpu_seconds)
 
     def abandon(self) -> None:
         """Do nothing: an experiment is recorded once its loop is built."""

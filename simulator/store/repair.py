@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from simulator import console
 from simulator.core.files.escaping import checked_name, visible
+from simulator.core.wording import plural
 from simulator.store import checkpoints, journal
 from simulator.store import rows as tables
 from simulator.store.checkpoints import Damaged, Written, file_of, sync_folder
@@ -33,7 +34,7 @@ from simulator.store.rows import COUNTED, CheckpointRow, ExperimentRow, Tourname
 from simulator.store.run_store import KEEP
 from simulator.store.salvage import Row, Salvaged, salvage
 
-_N_BEGUN = ExperimentRow._fields.index("step")  # columns of a run's row that identify it
+_BEGUN = ExperimentRow._fields[: ExperimentRow._fields.index("step")]  # columns of a run's row that identify it
 
 
 @dataclass
@@ -211,7 +212,7 @@ def _run(number: int, folder: Path, row: ExperimentRow | None, run_tables: Mappi
     begun = row or (ExperimentRow(**run_journal.run) if run_journal.run else None)
     if begun is None:
         n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0
-        beside = f", beside {n_files} checkpoint{'s' * (n_files != 1)} without a record of them" if n_files else ""
+        beside = f", beside {plural(n_files, 'checkpoint')} without a record of them" if n_files else ""
         raise _Lost(f"its settings were in the database only{beside}" if n_files or any(run_tables.values()) else "")
     return _anew(begun, folder, run_tables, records)
 
@@ -360,7 +361,8 @@ def _anew(
     """Recover a run of which only the settings are left; it starts again at step 0."""
     facts = json.loads(begun.result) or {}
     result = json.dumps({name: facts[name] for name in ("label", "keep_replay", "files") if facts.get(name)} or None)
-    row = ExperimentRow(*begun[:_N_BEGUN])._replace(status="interrupted", result=result)
+    identity: dict[str, Any] = {column: getattr(begun, column) for column in _BEGUN}
+    row = ExperimentRow(**identity)._replace(status="interrupted", result=result)
     recovered = _Found(row, source="settings")
     rows = sum(len(run_tables[table]) for table in COUNTED)
     n_files = len(list(folder.glob("checkpoint-*.safetensors"))) if folder.is_dir() else 0

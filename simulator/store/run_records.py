@@ -175,7 +175,7 @@ def evaluation_rows(evaluations: list[Evaluation], seeds: tuple[int, ...]) -> It
         for i, seed in enumerate(seeds):
             exact = None if evaluation.exact is None else float(evaluation.exact[i])
             returns = evaluation.returns[i]
-            mean = float(returns.mean()) if len(returns) else exact
+            mean = float(returns.mean()) if len(returns) or exact is None else exact
             yield EvaluationRow(evaluation.step, seed, mean, exact, returns)
 
 

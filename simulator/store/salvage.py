@@ -209,8 +209,8 @@ def _rows_in(image: _Image, number: int) -> Iterator[tuple[str, Row]]:
     for at in range(start, min(start + 2 * n_cells, image.size - 1), 2):
         cell = int.from_bytes(page[at : at + 2], "big") + (4 if inner else 0)
         record = _record(image, page, cell)
-        values = _values(record) if record else None
-        for table in _tables().get(len(values), ()) if values else ():
+        values = (_values(record) if record else None) or ()
+        for table in _tables().get(len(values), ()):
             row = _whole(_in_order(values, table), table)
             if row is not None:
                 yield table, row

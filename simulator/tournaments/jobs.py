@@ -47,7 +47,6 @@ class JobRunner:
         retries: number of times that a cell is run again after its worker died.
         timeout: seconds after which a cell is given up as failed; 0: never.
         checkpoint_every: seconds between the checkpoints of a cell.
-        keep: is told of every cell as soon as it is stored.
     """
 
     def __init__(
@@ -57,7 +56,6 @@ class JobRunner:
         retries: int,
         timeout: float,
         checkpoint_every: float,
-        keep: Callable[[JobKey, JobRecord], None],
     ) -> None:
         self.cpu_seconds = 0.0  # of the cells that were played: they are played in other processes
         self.spent: list[float] = []  # seconds of each cell that was played
@@ -68,10 +66,10 @@ class JobRunner:
         self._retries = retries
         self._timeout = timeout
         self._checkpoint_every = checkpoint_every
-        self._keep = keep
         self._workers: Workers | None = None
         self._running: dict[str, RunningJob] = {}
         self._tries: dict[str, int] = {}
+        self._ended: dict[JobKey, JobRecord] = {}
 
     @property
     def n_workers(self) -> int:
@@ -83,7 +81,7 @@ class JobRunner:
         """Running cells, as text."""
         return tuple(running.words for running in self._running.values())
 
-    def play(self, missing: Sequence[JobKey], job_of: Callable[[JobKey], Job]) -> Iterator[bool]:
+    def play(self, missing: Sequence[JobKey], job_of: Callable[[JobKey], Job]) -> Iterator[dict[JobKey, JobRecord]]:
         """Play cells, in their order as far as workers are free.
 
         Args:
@@ -91,7 +89,7 @@ class JobRunner:
             job_of: gives what a worker needs to play one.
 
         Yields:
-            A few times a second, whether a cell has ended since.
+            A few times a second, the cells that have ended since, which are stored.
         """
         self._workers = self._workers or self._make_workers(len(missing))
         waiting = deque(missing)
@@ -99,10 +97,10 @@ class JobRunner:
             while waiting and len(self._running) < self._workers.n:
                 key = waiting.popleft()
                 self._start(self._workers, key, job_of(key))
-            answers = self._workers.wait(POLL_SECONDS)
-            waiting.extendleft(self._again(answers))
+            self._ended = {}
+            waiting.extendleft(self._again(self._workers.wait(POLL_SECONDS)))
             self._give_up_late(self._workers)
-            yield bool(answers)
+            yield self._ended
 
     def close(self) -> None:
         """Stop every cell at a checkpoint."""
@@ -138,7 +136,7 @@ class JobRunner:
         cell = of_result(key, result) if result is not None else failed(key, reason)
         self._store.add(cell)
         self.cpu_seconds += cell.cpu_seconds
-        self._keep(key, cell)
+        self._ended[key] = cell
 
     def _give_up_late(self, workers: Workers) -> None:
         if not self._timeout:

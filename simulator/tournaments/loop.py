@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.config.codec import settings_hash, to_toml
+from simulator.config.codec import settings_hash
 from simulator.config.external import in_lab, is_in_lab
 from simulator.config.tournament import Contestant, TournamentConfig
+from simulator.core.experiment_kinds import TOURNAMENT
 from simulator.core.files.escaping import check_label
 from simulator.core.snapshots import Standing, TournamentSnapshot
 from simulator.statistics.analysis import undecided
 from simulator.store.cell_store import CellStore, JobKey, SeedRange
-from simulator.store.hosting import CellsLease, WorkClock, hosted
-from simulator.store.run_records import installed
+from simulator.store.hosting import CellsLease, hosted
 from simulator.tournaments import summary
 from simulator.tournaments.feasibility import prepare
 from simulator.tournaments.jobs import CHECKPOINT_EVERY, Job, JobRunner
@@ -64,13 +64,9 @@ def play(
     """
     check_label(label)
     config = _with_references(config, store.lab)
-    lease = CellsLease(store)
-    yield from hosted(
-        lease,
-        lambda: TournamentLoop(
-            config, lease, make_workers, label, retry, identity or settings_hash(config), checkpoint_every
-        ),
-    )
+    lease = CellsLease(store, TOURNAMENT, identity or settings_hash(config))
+    jobs = JobRunner(store, make_workers, config.retries, config.timeout, checkpoint_every)
+    yield from hosted(lease, lambda: TournamentLoop(config, lease, jobs, label, retry))
 
 
 def _with_references(config: TournamentConfig, lab: Path) -> TournamentConfig:
@@ -92,42 +88,25 @@ class TournamentLoop:
 
     Args:
         config: the tournament's settings.
-        lease: of the lab's tournaments.
-        make_workers: see :func:`play`, as for the rest.
-        label: likewise.
+        lease: of the lab's cells.
+        jobs: runs the missing cells.
+        label: see :func:`play`.
         retry: likewise.
-        identity: hash of its settings.
-        checkpoint_every: likewise.
     """
 
-    def __init__(
-        self,
-        config: TournamentConfig,
-        lease: CellsLease,
-        make_workers: Callable[[int], Workers],
-        label: str,
-        retry: bool,
-        identity: str,
-        checkpoint_every: float,
-    ) -> None:
+    def __init__(self, config: TournamentConfig, lease: CellsLease, jobs: JobRunner, label: str, retry: bool) -> None:
         self._config = config
+        self._lease = lease
         self._store = lease.store
+        self._jobs = jobs
         self._retry = retry
-        self._identity = identity
         self._schedule = self._planned()
-        self._jobs = JobRunner(
-            self._store, make_workers, config.retries, config.timeout, checkpoint_every, self._schedule.keep
-        )
         self._reused = self._schedule.done + self._schedule.failed
         self._rows: tuple[Standing, ...] = ()
         self._ranked = 0  # finished cells in the leaderboard
         self._next_board = 0.0  # seconds of the clock from which there may be another one
-        self.id = self._store.begin(to_toml(config), identity, self._schedule.plan, label, installed())
-        lease.id = self.id
-        record = self._store.find(self.id)
-        self._cpu_seconds_before = record.cpu_seconds  # of all cells: they are played in other processes
-        self._clock = WorkClock(record.seconds)
-        self._store.mark(self.id, "running")
+        lease.begin(config, self._schedule.plan, label)
+        self.id = lease.id
 
     @property
     def step(self) -> int:
@@ -142,8 +121,8 @@ class TournamentLoop:
         plan = plan_of(config, pairs, refused)
         self._pairs = {pair.key: pair for pair in [*references(config), *pairs]}  # those of two labels may be the same
         cells = self._store.cells(list(self._pairs))
-        same = [tournament for tournament in self._store.tournaments() if tournament.settings_hash == self._identity]
-        if not same:  # where another tournament's cell failed, its time or its machine may have been the reason
+        earlier = self._lease.earlier()
+        if earlier is None:  # where another tournament's cell failed, its time or its machine may have been the reason
             cells = {job: cell for job, cell in cells.items() if cell.status == "done"}
         stored_spans: dict[str, list[SeedRange]] = {}
         for key, span in cells:
@@ -155,8 +134,8 @@ class TournamentLoop:
             pair["spans"] = [list(span) for span in spans]
         prepare(plan, self._pairs, cells, config)
         schedule = JobSchedule(plan, cells)
-        if same and config.adaptive:
-            schedule.as_before(same[0].plan)
+        if earlier is not None and config.adaptive:
+            schedule.as_before(earlier.plan)
         return schedule
 
     def snapshots(self) -> Iterator[TournamentSnapshot]:
@@ -182,17 +161,16 @@ class TournamentLoop:
             yield self._snapshot("done")
         finally:
             self._jobs.close()
-        self._record("done")
+        self._lease.mark("done", self._jobs.cpu_seconds)
 
     def suspend(self) -> None:
         """Record status and time."""
-        self._record("interrupted")
-
-    def _record(self, status: str) -> None:
-        self._store.mark(self.id, status, self._clock.read().wall, self._cpu_seconds_before + self._jobs.cpu_seconds)
+        self._lease.mark("interrupted", self._jobs.cpu_seconds)
 
     def _play(self, missing: list[JobKey]) -> Iterator[TournamentSnapshot]:
-        for _ in self._jobs.play(missing, self._job):
+        for ended in self._jobs.play(missing, self._job):
+            for key, cell in ended.items():
+                self._schedule.keep(key, cell)
             self._update_leaderboard(self._jobs.n_workers)
             yield self._snapshot("running")
 
@@ -244,7 +222,7 @@ class TournamentLoop:
             running=len(self._jobs.now),
             failed=schedule.failed,
             reused=self._reused,
-            seconds=self._clock.read().wall,
+            seconds=self._lease.seconds,
             left=float(np.mean(spent)) * missing / self._jobs.n_workers if spent and missing else None,
             rows=self._rows,
             now=self._jobs.now,

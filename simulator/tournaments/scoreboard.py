@@ -167,8 +167,10 @@ class Scoreboard:
         threshold = next((fact["threshold"] for fact in facts if fact.get("threshold") is not None), np.nan)
         if kind == "challenge":
             exact = self._score(m) == "exact"
-            low = (0.0, "nothing recalled") if exact else (self._by_seed(m, "cue"), "corrupted cue")
-            return ReferenceScores(*low, self._by_seed(m, f"ceiling_{self._score(m)}"), "exact ceiling", np.nan)
+            best = self._by_seed(m, f"ceiling_{self._score(m)}")
+            if exact:
+                return ReferenceScores(0.0, "nothing recalled", best, "exact ceiling", np.nan)
+            return ReferenceScores(self._by_seed(m, "cue"), "corrupted cue", best, "exact ceiling", np.nan)
         floor, floor_is = self._known(m, "floor", "random play")
         if floor_is == "" and (measured := self._measured(m)) is not None:
             floor = measured
@@ -215,5 +217,5 @@ class Scoreboard:
         curves = np.full((len(self._contestant_ids), len(self._seeds), len(steps)), np.nan)
         for i, cell in self._evaluated[m]:
             at = [self._seeds.index(seed) for seed in range(cell.span[0], sum(cell.span))]
-            curves[np.ix_([i], at, np.searchsorted(steps, cell.steps))] = cell.curve[None]
+            curves[i, np.array(at)[:, None], np.searchsorted(steps, cell.steps)] = cell.curve
         return steps, curves

@@ -14,7 +14,7 @@ from simulator.config.codec import stored_tables
 from simulator.config.tournament import SIDES, TournamentConfig
 from simulator.core.snapshots import Standing
 from simulator.statistics.analysis import DivisionScores, analyze, rank
-from simulator.store.cell_store import CellStore, JobKey, JobRecord, TournamentRecord
+from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange, TournamentRecord
 from simulator.tournaments.plan import cells_of
 from simulator.tournaments.scoreboard import Cells, division
 from simulator.versions import OURS, version_of
@@ -131,7 +131,7 @@ def _people(record: TournamentRecord, cells: Cells) -> Iterator[dict[str, Any]]:
     ``episodes``: how many of the tournament's seeds, by ``seeds`` of them; ``planned``: seeds of the tournament.
     """
     for pair in record.plan["pairs"]:
-        counted = [cells.get((pair["key"], (first, n))) for first, n in pair["spans"]]
+        counted = [cells.get(JobKey(pair["key"], SeedRange(*span))) for span in pair["spans"]]
         counts = [count for cell in counted if cell is not None for count in cell.facts.get("episodes", ())]
         if counts and pair["second"] < 0:
             played = {"episodes": sum(counts), "seeds": sum(count > 0 for count in counts), "planned": len(counts)}
@@ -146,7 +146,7 @@ def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
     """
     matches = []
     for pair in record.plan["pairs"]:
-        pair_cells = [cells.get((pair["key"], (first, n))) for first, n in pair["spans"]]
+        pair_cells = [cells.get(JobKey(pair["key"], SeedRange(*span))) for span in pair["spans"]]
         played = [cell for cell in pair_cells if cell is not None and cell.status == "done"]
         if pair["second"] < 0 or not played:
             continue
@@ -154,8 +154,8 @@ def _matches(record: TournamentRecord, cells: Cells) -> list[dict[str, Any]]:
         match = {"first": first, "second": second, "challenge": named(record.plan, pair)["challenge"]}
         match["scores"] = [_mean([cell.scores for cell in played]), _mean([cell.second for cell in played])]
         for name in ("expected", "exploitability"):
-            sides = [cell.facts.get(name) for cell in played]
-            is_known = None not in sides
+            sides = [cell.facts[name] for cell in played if cell.facts.get(name) is not None]
+            is_known = len(sides) == len(played)
             match[name] = [_mean([values[k] for values in sides]) for k in range(2)] if is_known else None
         matches.append(match)
     return matches
@@ -252,5 +252,6 @@ def rows_of(
         numbers += [row["score"]["iqm"][key] for key in ("value", "low", "high")]
         numbers_or_nan = [float("nan") if value is None else value for value in numbers]
         label = row["contestant"]
-        rows.append(Standing(label, row["division"], row["tier"], *numbers_or_nan, done[label], counts[label]))
+        values = [label, row["division"], row["tier"], *numbers_or_nan, done[label], counts[label]]
+        rows.append(Standing._make(values))
     return tuple(rows)

@@ -166,7 +166,7 @@ class EpisodePlayer:
         env = self._env
         obs = env.observe()
         first = np.ones(len(self.seeds), np.bool_)
-        carries = isinstance(policy, CarryingPolicy)
+        carrying = policy if isinstance(policy, CarryingPolicy) else None
         run = _Running()
         while True:
             actions = policy.act(obs, first)
@@ -174,8 +174,8 @@ class EpisodePlayer:
             yield self._moment(policy, scene, obs, run, actions[i])
             with errors_name_run_seeds(self._own, self.seeds):
                 step = env.step(actions)
-            if carries:
-                policy.see_reward(step.reward)
+            if carrying is not None:
+                carrying.see_reward(step.reward)
             obs = step.obs
             first = step.terminated | step.truncated
             run = run.after(self._reward(step))

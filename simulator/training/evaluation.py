@@ -136,7 +136,7 @@ class Evaluator:
         episodes = _Episodes(
             np.zeros(len(failed)), np.zeros(len(failed), np.int64), np.zeros(len(failed), np.int64), failed.copy()
         )
-        carries = isinstance(policy, CarryingPolicy)
+        carrying = policy if isinstance(policy, CarryingPolicy) else None
         n = MIN_STEPS
         while not episodes.over.all():
             began = time.perf_counter()
@@ -144,8 +144,8 @@ class Evaluator:
             ended = np.empty((n, len(first)), np.bool_)
             for t in range(n):
                 step = self._env.step(policy.act(obs, first))
-                if carries:
-                    policy.see_reward(step.reward)
+                if carrying is not None:
+                    carrying.see_reward(step.reward)
                 obs = step.obs
                 first = step.terminated | step.truncated
                 reward[t] = step.reward
@@ -183,7 +183,7 @@ class _Episodes(NamedTuple):
 
     gain: Array  # float64, the return so far
     length: Array  # int64, steps of it
-    count: Array  # int64, episodes that ended before it
+    count: Array  # type: ignore[assignment]  # int64, episodes that ended before it
     over: Array  # bool: no more is played for this seed
 
 

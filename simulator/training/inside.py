@@ -16,6 +16,7 @@ from simulator.core.experiment_kinds import RUN, noun_of
 from simulator.core.protocols import Array
 from simulator.core.scene import HasPanels, Panel, Scene, ShowsMoment, ShowsUpdate, StripPanel, named_actions
 from simulator.core.snapshots import Flash, Look, SeedView, Shown
+from simulator.core.wording import plural
 from simulator.store.run_store import Store
 from simulator.training.session import Session
 
@@ -199,7 +200,7 @@ def seen(session: Session, look: Look, strips: LiveStrips) -> Shown:
     wall = tuple(SeedView(seed, view) for seed, view in zip(seeds, pictures, strict=True)) if look.wall else ()
     facts = {}
     if (latest := session.recorder.latest(look.index)) is not None:
-        steps = f"{latest.length:,} step{'s' * (latest.length != 1)}"
+        steps = plural(latest.length, "step")
         facts["last training episode"] = f"return {latest.total:g} in {steps}"
     if shown.view.q_error is not None:
         facts["max |Q - Q*|"] = f"{shown.view.q_error:.4g}"

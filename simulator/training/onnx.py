@@ -185,8 +185,8 @@ class _Memory:
         u = graph.add("MatMul", h_before, weights["weight_h"])
         if self._cell == "gru":
             bias_h = graph.constant(self._arrays[f"{name}.bias_h"], np.float32)
-            gates = graph.add("Add", self._columns(z, 0, 2 * n), self._columns(u, 0, 2 * n))
-            reset, update = (graph.add("Sigmoid", self._columns(gates, k * n, (k + 1) * n)) for k in range(2))
+            both = graph.add("Add", self._columns(z, 0, 2 * n), self._columns(u, 0, 2 * n))
+            reset, update = (graph.add("Sigmoid", self._columns(both, k * n, (k + 1) * n)) for k in range(2))
             recalled = graph.add("Mul", reset, graph.add("Add", self._columns(u, 2 * n, 3 * n), bias_h))
             candidate = graph.add("Tanh", graph.add("Add", self._columns(z, 2 * n, 3 * n), recalled))
             kept = graph.add("Mul", graph.add("Sub", graph.constant(1.0, np.float32), update), h_before)

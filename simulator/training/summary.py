@@ -146,7 +146,7 @@ def last_evaluation(store: Store, record: RunRecord) -> dict[str, Any]:
     counted = valid_seeds(record)
     final = sorted((row for row in rows if row.step == last), key=lambda row: record.seeds.index(row.seed))
     unknown = dict.fromkeys(("iqm", "low", "high", "exact_per_seed", "sampled", "exact", "value_error"))
-    empty = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
+    empty: dict[str, Any] = {"episodes": 0, **unknown, "per_seed": [], "left_out": int((~counted).sum())}
     empty |= {"equal": None, "cut": [], "cut_after": _cut_after(record), "without_score": 0}
     if not final:
         return empty
@@ -194,7 +194,7 @@ def solve_statistics(store: Store, record: RunRecord) -> dict[str, Any]:
     if threshold is None or not len(steps):
         return answer
     reached = reaches_threshold(score, threshold) & valid_seeds(record)[:, None]  # [S, K]
-    ever = reached.any(axis=1)
+    ever = np.any(reached, axis=1)
     first, stayed = threshold_times(steps, reached)
     median = over_seeds(first, np.median)
     mean = over_seeds(stayed, np.mean, (0.0, 1.0))

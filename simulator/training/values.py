@@ -9,6 +9,7 @@ import numpy as np
 from simulator.config.codec import of_record
 from simulator.config.run import RunConfig
 from simulator.core.experiment_kinds import noun_of
+from simulator.core.mdp.markov_chains import reachable_from
 from simulator.core.mdp.model import (
     TERMINATES,
     TRUNCATES,
@@ -19,7 +20,7 @@ from simulator.core.mdp.model import (
     transitions,
     uniform_over,
 )
-from simulator.core.mdp.solve import policy_evaluation, reachable, reachable_from, value_iteration
+from simulator.core.mdp.solve import policy_evaluation, reachable, value_iteration
 from simulator.core.protocols import AgentView, Array, EnvSpec
 from simulator.store.run_store import Store
 from simulator.training.evaluation import MAX_EXACT_ENTRIES

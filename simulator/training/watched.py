@@ -36,7 +36,6 @@ SECONDS_TO_PLAY = 10.0  # after which a process that does not answer is given up
 SECONDS_TO_LOAD = 120.0  # likewise, for imports, compiling and a checkpoint
 MAX_MOMENTS = 2_000  # that can be stepped back
 MAX_BYTES = 64 << 20  # of them
-MAX_WALL_SECONDS = 0.2  # at full speed, between pictures
 _ZERO = re.compile(r"\b0: ([^;]+)")  # what a 0 stands for, in the words about a setting
 
 

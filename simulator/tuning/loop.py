@@ -11,14 +11,13 @@ from collections.abc import Callable, Generator, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from simulator.config.codec import settings_hash, to_toml
+from simulator.config.codec import settings_hash
 from simulator.config.tune import TuneConfig, with_point
 from simulator.core.experiment_kinds import TUNE
 from simulator.core.files.escaping import check_label
 from simulator.core.snapshots import TrialRow, TuneSnapshot
 from simulator.store.cell_store import CellStore, JobKey, JobRecord, SeedRange
-from simulator.store.hosting import CellsLease, WorkClock, hosted
-from simulator.store.run_records import installed
+from simulator.store.hosting import CellsLease, hosted
 from simulator.tournaments.feasibility import try_pair
 from simulator.tournaments.jobs import CHECKPOINT_EVERY, Job, JobRunner
 from simulator.tournaments.plan import Matchup, fitted, keyed, spans_of
@@ -58,13 +57,9 @@ def tune(
         ValueError: invalid settings, or a lab that cannot be used.
     """
     check_label(label)
-    lease = CellsLease(store)
-    yield from hosted(
-        lease,
-        lambda: TuneLoop(
-            config, lease, make_workers, label, retry, identity or settings_hash(config), checkpoint_every
-        ),
-    )
+    lease = CellsLease(store, TUNE, identity or settings_hash(config))
+    jobs = JobRunner(store, make_workers, config.retries, config.timeout, checkpoint_every)
+    yield from hosted(lease, lambda: TuneLoop(config, lease, jobs, label, retry))
 
 
 class PartOfRun(NamedTuple):
@@ -80,29 +75,20 @@ class TuneLoop:
     Args:
         config: its settings.
         lease: of the lab's cells.
-        make_workers: see :func:`tune`, as for the rest.
-        label: likewise.
+        jobs: runs the missing cells.
+        label: see :func:`tune`.
         retry: likewise.
-        identity: hash of its settings.
-        checkpoint_every: likewise.
     """
 
-    def __init__(
-        self,
-        config: TuneConfig,
-        lease: CellsLease,
-        make_workers: Callable[[int], Workers],
-        label: str,
-        retry: bool,
-        identity: str,
-        checkpoint_every: float,
-    ) -> None:
+    def __init__(self, config: TuneConfig, lease: CellsLease, jobs: JobRunner, label: str, retry: bool) -> None:
         self._config = config
+        self._lease = lease
         self._store = lease.store
+        self._jobs = jobs
         self._retry = retry
-        same = [tuning for tuning in self._store.tournaments(TUNE) if tuning.settings_hash == identity]
-        self._is_new = not same
-        before = same[0].plan if same else {"pairs": [], "trials": []}
+        earlier = lease.earlier()
+        self._is_new = earlier is None
+        before = {"pairs": [], "trials": []} if earlier is None else earlier.plan
         self._pairs_before: list[dict[str, Any]] = before["pairs"]  # their cells stay until the search is over
         for pair in self._pairs_before:
             pair.pop("goes_on", None)
@@ -115,19 +101,14 @@ class TuneLoop:
         self._keys: dict[tuple[int, int], list[JobKey]] = {}  # by trial and rung
         self._words: dict[JobKey, str] = {}
         self._cells: dict[JobKey, JobRecord] = {}
-        self._jobs = JobRunner(self._store, make_workers, config.retries, config.timeout, checkpoint_every, self._keep)
         self._counted_twice = 0.0  # CPU seconds of beginnings of runs, which are in those of the runs too
         self._reused = 0
         self._n_cells = n_cells(config)
         self._planned: dict[JobKey, None] = {}  # so far, in order
         try_pair(self._matchup(Wanted(DEFAULT, {}, config.steps, 0, 1, 0)), {}, 1)  # it can be built at all
         self._plan_cells(self._wanted)
-        self.id = self._store.begin(to_toml(config), identity, self._stored_plan(), label, installed(), TUNE)
-        lease.id = self.id
-        record = self._store.find(self.id)
-        self._cpu_seconds_before = record.cpu_seconds
-        self._clock = WorkClock(record.seconds)
-        self._store.mark(self.id, "running")
+        lease.begin(config, self._stored_plan(), label)
+        self.id = lease.id
 
     @property
     def step(self) -> int:
@@ -142,7 +123,9 @@ class TuneLoop:
                 missing = self._missing()
                 if missing:
                     self._store.sweep({*self._store.unfinished(), *missing})
-                    for _ in self._jobs.play(missing, self._job):
+                    for ended in self._jobs.play(missing, self._job):
+                        for key, cell in ended.items():
+                            self._keep(key, cell)
                         yield self._snapshot("judging" if self._is_judging else "searching")
                 self._advance()
             yield self._snapshot("done")
@@ -258,8 +241,7 @@ class TuneLoop:
         self._record("interrupted")
 
     def _record(self, status: str) -> None:
-        seconds = self._cpu_seconds_before + self._jobs.cpu_seconds - self._counted_twice
-        self._store.mark(self.id, status, self._clock.read().wall, seconds)
+        self._lease.mark(status, self._jobs.cpu_seconds - self._counted_twice)
 
     def _snapshot(self, phase: str) -> TuneSnapshot:
         config = self._config
@@ -279,7 +261,7 @@ class TuneLoop:
             reused=self._reused,
             round=1 + max((trial["round"] for trial in trials), default=0),
             rounds=n_rounds(config),
-            seconds=self._clock.read().wall,
+            seconds=self._lease.seconds,
             best=_best_rows(trials),
             now=self._jobs.now,
             newest=self._jobs.newest,

@@ -192,7 +192,7 @@ def judged(
     Differences are paired: both are evaluated on the same seeds.
     """
     last = max(pair["rung"] for pair in record.plan["pairs"])
-    scores = {}
+    scores: dict[str, Array | str] = {}  # [S], or why there are none
     for trial, name in ((best, "best"), (DEFAULT, "default")):
         pair = next((p for p in record.plan["pairs"] if p["trial"] == trial and p["rung"] == last), None)
         keys = [JobKey(pair["key"], SeedRange(*span)) for span in pair["spans"]] if pair else []
@@ -212,9 +212,10 @@ def judged(
         found_estimate = estimate(values, statistic, settings["confidence"], bounds=bounds)
         result[name] = {**found_estimate._asdict(), "per_seed": values.tolist(), "reason": ""}
     result["difference"] = None
-    if not any(isinstance(values, str) for values in scores.values()):
-        gaps = scores["best"] - scores["default"]
-        size = max(np.abs(scores["best"]).max(), np.abs(scores["default"]).max())
+    mine, default = scores["best"], scores["default"]
+    if not isinstance(mine, str) and not isinstance(default, str):
+        gaps = mine - default
+        size = max(np.abs(mine).max(), np.abs(default).max())
         gaps = np.where(np.abs(gaps) < ROUNDING * size, 0.0, gaps)  # exact values differ by rounding
         width = bounds[1] - bounds[0]
         result["difference"] = estimate(gaps, np.mean, settings["confidence"], bounds=(-width, width))._asdict()

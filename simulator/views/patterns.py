@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.text import Text
 
+from simulator.core.wording import plural
 from simulator.views.style import TerminalStyle, number
 
 if TYPE_CHECKING:
@@ -64,4 +65,4 @@ def energy_line(energy: Array, look: TerminalStyle) -> str:
     height = np.zeros(len(finite)) if high == low else (finite - low) / (high - low)
     bars = "".join(_BARS[look.ascii][round(7 * float(at))] for at in height[:MAX_DRAWN])
     sweeps = len(finite) - 1
-    return f"energy {number(finite[0])} to {number(finite[-1])} in {sweeps} sweep{'s' * (sweeps != 1)}  {bars}"
+    return f"energy {number(finite[0])} to {number(finite[-1])} in {plural(sweeps, 'sweep')}  {bars}"

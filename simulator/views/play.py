@@ -8,6 +8,7 @@ from rich.text import Text
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import Scene
 from simulator.core.snapshots import ActionKey, PlaySnapshot, ScoreLevel
+from simulator.core.wording import plural
 from simulator.views.grid import draw_grid
 from simulator.views.style import Part, TerminalStyle, clean, fit, flow, number, stack
 
@@ -56,7 +57,7 @@ def _head(snapshot: PlaySnapshot, width: int) -> list[Text]:
     parts: list[Part] = [(f"return {number(snapshot.total)}", "bold")]
     if snapshot.second is not None:
         parts.append((f"the other side {number(snapshot.second)}", ""))
-    parts.append((f"{snapshot.steps:,} step{'s' * (snapshot.steps != 1)}", ""))
+    parts.append((plural(snapshot.steps, "step"), ""))
     if snapshot.last_reward is not None:
         parts.append((f"last reward {number(snapshot.last_reward)}", "dim"))
     return [first, fit(width, *parts)]

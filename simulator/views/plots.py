@@ -189,7 +189,7 @@ def _characters(canvas: Array, dots: tuple[int, int]) -> list[Text]:
     """Return the lines of characters. A character has the colour of the most important thing in it."""
     tall, wide = dots
     blocks = canvas.reshape(3, canvas.shape[1] // tall, tall, canvas.shape[2] // wide, wide)
-    has = blocks.any(axis=(2, 4))  # [3, lines, columns]
+    has = np.any(blocks, axis=(2, 4))  # [3, lines, columns]
     kind = np.where(has[2], 3, np.where(has[1], 2, np.where(has[0], 1, 0)))
     if tall == 1:
         signs = np.array([" ", ".", "-", "*"])[kind]

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.core.snapshots import PredictSnapshot
+from simulator.core.wording import plural
 from simulator.views.live import LiveView
 from simulator.views.style import TerminalStyle, clean, duration, fit, number, stack
 
@@ -23,7 +24,7 @@ def terminal_view(console: Console | None = None) -> LiveView[PredictSnapshot]:
 def page_of(snapshot: PredictSnapshot, size: tuple[int, int], look: TerminalStyle) -> Text:
     """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
-    seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
+    seeds = plural(len(snapshot.seeds), "seed")
     place = f"methods predict {clean(snapshot.task)}"
     lines = [
         fit(width, (clean(snapshot.id), "bold"), (place, "bold cyan"), (seeds, ""), (snapshot.phase, "dim")),

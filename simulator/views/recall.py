@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.core.snapshots import RecallSnapshot
+from simulator.core.wording import plural
 from simulator.views.live import LiveView
 from simulator.views.patterns import recall_lines
 from simulator.views.style import TerminalStyle, clean, duration, fit, stack
@@ -22,7 +23,7 @@ def page_of(snapshot: RecallSnapshot, size: tuple[int, int], look: TerminalStyle
     """Draw the page for a terminal of ``size`` (columns, lines)."""
     width = max(size[0] - 1, 1)
     height = size[1]
-    seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
+    seeds = plural(len(snapshot.seeds), "seed")
     place = f"memories recall {clean(snapshot.challenge)}"
     cells = str(snapshot.progress)
     lines = [

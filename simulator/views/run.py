@@ -12,6 +12,7 @@ from rich.text import Text
 from simulator.core.protocols import AgentView, Array, Curve
 from simulator.core.scene import Scene
 from simulator.core.snapshots import ENDED, RunSnapshot
+from simulator.core.wording import plural
 from simulator.views.controls import Controls
 from simulator.views.grid import draw_grid, wall_array
 from simulator.views.live import LiveView
@@ -183,7 +184,7 @@ def header(
     controls: Controls | None = None,
 ) -> list[HeadLine]:
     """Return lines with the agent, the progress, the speed, the last evaluation and episode, and what to look at."""
-    seeds = f"{len(snapshot.seeds)} seed{'s' if len(snapshot.seeds) > 1 else ''}"
+    seeds = plural(len(snapshot.seeds), "seed")
     players = f"{clean(snapshot.agent)} in {clean(snapshot.env)}"
     lines = [
         HeadLine(
@@ -293,7 +294,7 @@ def _evaluation(snapshot: RunSnapshot, look: TerminalStyle) -> list[Part]:
     n_cut = int(cut_seeds(last.returns, broken).sum())
     score = scores(last)[~broken]
     score = score[np.isfinite(score)]
-    cut = [(f"{n_cut} seed{'s' * (n_cut > 1)} cut", "yellow")] if n_cut else []
+    cut = [(f"{plural(n_cut, 'seed')} cut", "yellow")] if n_cut else []
     if not len(score):
         return cut
     low, high = confidence_interval(score) if len(score) > 1 else (float("nan"), float("nan"))

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from simulator.core.snapshots import Standing, TournamentSnapshot
+from simulator.core.wording import plural
 from simulator.reporting.tables import shortened
 from simulator.reporting.tournament import PLURALS
 from simulator.views.live import LiveView
@@ -61,7 +62,7 @@ def page_of(snapshot: TournamentSnapshot, size: tuple[int, int], look: TerminalS
 def header(snapshot: TournamentSnapshot, width: int, look: TerminalStyle) -> list[Text]:
     """Return lines with the tournament and its progress."""
     n = len({row.contestant for row in snapshot.rows})
-    contestants: list[Part] = [(f"{n} contestant{'s' * (n != 1)}", "")] if n else []
+    contestants: list[Part] = [(plural(n, "contestant"), "")] if n else []
     title: Part = (clean(snapshot.id), "bold")
     counts: list[Part] = [(f"{snapshot.done:,} done", "green"), (f"{snapshot.running:,} running", "")]
     counts += [(f"{snapshot.failed:,} failed", "red")] if snapshot.failed else []
@@ -158,7 +159,7 @@ def _line(texts: Sequence[str], columns: Sequence[BoardColumn], style: str | Non
 
 def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str]:
     """Draw every strength with its interval as a line of characters, all of them on one scale."""
-    ends, line, middle = ("[]", "-", "*") if look.ascii else ("├┤", "─", "●")
+    first, last, line, middle = ("[", "]", "-", "*") if look.ascii else ("├", "┤", "─", "●")
     spans = [(row.strength_low, row.strength, row.strength_high) for row in rows]
     finite = [value for span in spans for value in span if math.isfinite(value)]
     low = min(finite, default=0.0)
@@ -172,7 +173,8 @@ def _bars(rows: Sequence[Standing], width: int, look: TerminalStyle) -> list[str
         start, at, stop = places
         if start is not None and stop is not None:
             signs[start : stop + 1] = line * (stop - start + 1)
-            signs[start], signs[stop] = ends
+            signs[start] = first
+            signs[stop] = last
         if at is not None:
             signs[at] = middle
         bars.append("".join(signs))

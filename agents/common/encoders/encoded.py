@@ -352,7 +352,7 @@ class EncodedAgent:
             "features": self._features.copy(),
             "carry": {str(k): array.copy() for k, array in enumerate(self._carry)},
             "carry_before": {str(k): array.copy() for k, array in enumerate(self._carry_before)},
-            "stream": np.array([rng.pack_state(stream.bit_generator) for stream in self._streams]),  # type: ignore[arg-type]
+            "stream": np.array([rng.pack_state(stream.bit_generator) for stream in self._streams]),
         }
         if replay:
             state["replay"] = replay

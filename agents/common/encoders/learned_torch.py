@@ -293,7 +293,7 @@ def _restore(network: Any, weights: Weights, code: Tensor) -> Tensor:
 
 def packed(streams: Streams) -> Array:
     """Pack the states of streams, uint64 [S, 4]; the rest of a number half used is dropped."""
-    states = [rng.pack_state(stream.bit_generator, drop_half=True) for stream in streams]  # type: ignore[arg-type]
+    states = [rng.pack_state(stream.bit_generator, drop_half=True) for stream in streams]
     return np.array(states, np.uint64)
 
 

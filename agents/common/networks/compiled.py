@@ -264,7 +264,7 @@ def _is_recurrent_recurrent(net):
 
 
 @compiled_only
-def episodes(net: Any, end: Array) -> Sequences:
+def episodes(net: Any, end: Array) -> Sequences:  # type: ignore[empty-body]
     """Return sequences that end at ``end`` [B], and begin where episodes begin."""
 
 

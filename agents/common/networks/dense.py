@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import sqrt
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from msgspec import Meta
@@ -119,14 +119,14 @@ def named_weights(net: Net) -> NamedWeights:
 
 
 class CompiledNetwork:
-    """S dense networks with their optimiser, as a checkpoint holds them.
+    """S compiled networks with their optimiser, as a checkpoint holds them.
 
     Args:
-        net: shape, weights and working space.
+        net: shape, weights and working space; ``Net`` or ``RecurrentNet``.
         settings: the optimiser; None for a network that is not trained.
     """
 
-    def __init__(self, net: Net, settings: OptimizerSettings | None = None) -> None:
+    def __init__(self, net: Any, settings: OptimizerSettings | None = None) -> None:
         self.net = net
         self.optimizer: OptimizerState | None = make_optimizer(settings, *net.params.shape) if settings else None
 

@@ -263,13 +263,13 @@ class _StackedModule:
         self._module = module.to(device)
         self.params = torch.tensor(weights, device=device)
         self._shapes = [(name, tuple(value.shape)) for name, value in module.named_parameters()]
-        self._optimizer: OptimizerState | None = None
+        self._optimizer: Any = None  # OptimizerState whose moments are a tensor; None: it is not trained
         if settings:
             empty = make_optimizer(settings, len(weights), 0)
             moments: Any = torch.zeros(len(weights), 2, weights.shape[1], device=device)
             self._optimizer = empty._replace(moments=moments)
         self._leaves: list[Tensor] = []
-        self.held_outputs: Tensor | None = None
+        self.held_outputs: Any = None  # a tensor between a forward pass and its gradient
 
     def _call(self, weights: dict[str, Tensor], *inputs: Tensor) -> Any:
         return functional_call(self._module, weights, inputs)
@@ -373,7 +373,8 @@ def _apply_update(
     second = optimizer.moments[:, 1]
     moved = update(optimizer.rule, gradient, first, second, c._replace(**per_seed))
     chosen = _column(updated, weights)
-    for held, new in zip((weights, first, second), (weights - moved.step, moved.first, moved.second), strict=True):
+    pairs: Any = zip((weights, first, second), (weights - moved.step, moved.first, moved.second), strict=True)
+    for held, new in pairs:
         if new is not held:
             held.copy_(torch.where(chosen, new, held))
 

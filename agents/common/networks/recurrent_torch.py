@@ -79,10 +79,10 @@ class RecurrentModule(nn.Module):
                 weights[name] = torch.empty(size)
             self.recurrence.append(weights)
         n_top = units + (self.n_inputs if settings.skip else 0)
-        self._layers = []
-        for at, layer in enumerate(dense((n_top, *shape.hidden, shape.n_outputs))):
-            if isinstance(layer, nn.Linear):
-                self.add_module(str(at), layer)
+        self._layers: list[str] = []
+        for at, part in enumerate(dense((n_top, *shape.hidden, shape.n_outputs))):
+            if isinstance(part, nn.Linear):
+                self.add_module(str(at), part)
                 self._layers.append(str(at))
         self.activation = nn.Tanh() if shape.tanh else nn.ReLU()
 
@@ -99,14 +99,15 @@ class RecurrentModule(nn.Module):
         return self._outputs(top), torch.cat(after, -1)
 
     def _features(self, obs: Tensor) -> Tensor:
-        if self.encoder is None:
+        encoder = self.encoder
+        if encoder is None:
             return obs
 
         def encode(weights: dict[str, Tensor], images: Tensor) -> Tensor:
-            features: Tensor = functional_call(self.encoder, weights, (images.flatten(0, 1),))
+            features: Tensor = functional_call(encoder, weights, (images.flatten(0, 1),))
             return features.unflatten(0, images.shape[:2])
 
-        weights = dict(self.encoder.named_parameters())
+        weights: dict[str, Tensor] = dict(encoder.named_parameters())
         has_seed_axis = obs.dim() > 5
         features: Tensor = vmap(encode)(weights, obs) if has_seed_axis else encode(weights, obs)
         return features
@@ -243,7 +244,7 @@ class RecurrentTorchNetwork(TorchNetwork):
             return None
         obs, extras = (part[index] for part in self._latest)
         encoder = self._module.encoder
-        if encoder is not None:
+        if isinstance(encoder, nn.Module):
             named = self.seed_parameters(index)
             first = "encoder."
             weights = {name[len(first) :]: torch.tensor(part) for name, part in named.items() if name.startswith(first)}

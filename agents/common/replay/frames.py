@@ -45,7 +45,7 @@ def frame_shape(spec: EnvSpec) -> tuple[int, int, int]:
             f"{spec.id}: observation space {space}, expected one image of bytes, [height, width] or "
             f"[height, width, colours up to {MAX_COLOURS}]; stacks of frames are made by the agent"
         )
-    return (*shape[2:], *shape[:2]) if len(shape) == 3 else (1, *shape)
+    return (shape[2], shape[0], shape[1]) if len(shape) == 3 else (1, shape[0], shape[1])
 
 
 def frame_bytes(n_seeds: int, shape: tuple[int, int, int], capacity: int) -> int:

@@ -169,12 +169,12 @@ def original(name: str, module: str) -> Callable[[], Any]:
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")  # it greets on stdout
     try:
-        return import_module(f"pettingzoo.classic.{module}").raw_env  # type: ignore[no-any-return]
+        return import_module(f"pettingzoo.classic.{module}").raw_env
     except ImportError as error:
         raise ValueError(f"{name} needs PettingZoo ({error}): pip install pettingzoo") from None
 
 
-def show_board(game: BoardGame, text: Callable[[Array], str]) -> None:
+def show_board(game: BoardGame, text: Callable[[Any], str]) -> None:
     """Print one game of random moves."""
     walker = rng.generators([0], "exploration")[0]
     turn = game.reset()

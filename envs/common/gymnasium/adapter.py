@@ -160,8 +160,9 @@ def _pace(env: SingleEnv, observation: spaces.Space[Any]) -> float | None:
     Grids and card games declare a frame rate too, of a few frames, but wait for the player.
     """
     frames = getattr(env.unwrapped, "metadata", {}).get("render_fps")
-    is_number = isinstance(frames, int | float) and not isinstance(frames, bool)
-    if not is_number or frames <= MAX_TURN_FRAMES or isinstance(observation, spaces.Discrete):
+    if not isinstance(frames, int | float) or isinstance(frames, bool):
+        return None
+    if frames <= MAX_TURN_FRAMES or isinstance(observation, spaces.Discrete):
         return None
     return float(min(frames, MAX_FRAMES))
 
@@ -407,8 +408,13 @@ def _inside(bound: Array) -> list[float]:
 
 
 def _buffers(shape: tuple[int, ...], kind: Any) -> Step:
-    flags = [np.zeros(shape[0], np.bool_) for _ in range(2)]
-    return Step(np.zeros(shape, kind), np.zeros(shape[0], np.float32), *flags, np.zeros(shape, kind))
+    return Step(
+        obs=np.zeros(shape, kind),
+        reward=np.zeros(shape[0], np.float32),
+        terminated=np.zeros(shape[0], np.bool_),
+        truncated=np.zeros(shape[0], np.bool_),
+        final_obs=np.zeros(shape, kind),
+    )
 
 
 def _picture(env: SingleEnv) -> Array | None:

@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec as GymSpec
@@ -88,7 +88,7 @@ def files_of(env_id: str) -> list[str]:
     Raises:
         ValueError: see :func:`find`.
     """
-    entry = find(env_id).entry_point
+    entry: Any = find(env_id).entry_point
     module = env_id.rpartition(":")[0]
     with warnings.catch_warnings(), contextlib.suppress(Exception):  # reported when it is made
         warnings.simplefilter("ignore")
@@ -126,7 +126,7 @@ def id_in_file(file: str, module: Any, name: str) -> str:
         return own_id
     if isinstance(member, type) and issubclass(member, gymnasium.Env):
         of_class = _own_id(module, f"{_CLASS}{name}")
-        gymnasium.registry[of_class] = GymSpec(of_class, entry_point=member)
+        gymnasium.registry[of_class] = GymSpec(of_class, entry_point=cast(Any, member))
         return of_class
     shown = visible(shortened(file, MAX_PATH))
     called = visible(shortened(name))
@@ -200,7 +200,7 @@ def create(
             raise ValueError(f"environment {env_id}: {_reason(error, kwargs)}") from error
 
 
-def _pictures(spec: GymSpec) -> dict[str, str]:
+def _pictures(spec: GymSpec) -> dict[str, Any]:
     """Return the render mode: arrays, which cost nothing until they are asked for, except in the lunar lander."""
     entry = spec.entry_point
     if entry in _DRAWS_ALONG:

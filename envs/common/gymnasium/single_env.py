@@ -191,7 +191,7 @@ class Slot:
         if not within:
             raise Refused(f"observed {brief(raw_obs)}, expected a value of {brief(self.env.observation_space)}")
         self._obs = obs
-        self._trace = zlib.crc32(obs, self._trace)
+        self._trace = zlib.crc32(obs.data, self._trace)
         return obs
 
     def _index(self, raw_obs: Any) -> tuple[Array, bool]:

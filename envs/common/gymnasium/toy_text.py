@@ -111,7 +111,7 @@ def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
     """Draw frozen lake or cliff: one state per cell; holes and the cliff are lava."""
     if isinstance(core, FrozenLakeEnv):
         uncertain = any(len(outcomes) > 1 for row in core.P.values() for outcomes in row.values())
-        letters = core.desc.astype(str)
+        letters = np.asarray(core.desc, str)
         facts = {"step": str(clock), "ice": "slippery" if uncertain else "not slippery"}
         meanings = {"lava": "hole"}
     else:
@@ -121,15 +121,15 @@ def _grid(title: str, core: Any, state: int, clock: int) -> Scene:
         facts = {"step": str(clock), "ground": "slippery" if core.is_slippery else "not slippery"}
         meanings = {"lava": "cliff, back to the start"}
     kinds = {"S": "start", "G": "goal", "H": "lava"}
-    cells = list(np.ndindex(letters.shape))
-    marks = [Mark(*cell, kinds[letters[cell]]) for cell in cells if letters[cell] in kinds]
-    marks.append(Mark(*cells[state], "walker"))
+    marks = [Mark(row, column, kinds[letter]) for (row, column), letter in np.ndenumerate(letters) if letter in kinds]
+    row, column = divmod(state, letters.shape[1])
+    marks.append(Mark(row, column, "walker"))
     actions = _KINDS[type(core)]
     return Scene(
         title,
         np.zeros(letters.shape, bool),
         tuple(marks),
-        places=np.array(cells),
+        places=np.array(list(np.ndindex(letters.shape))),
         actions=actions,
         facts=facts,
         meanings=meanings,

@@ -128,7 +128,7 @@ def _bag(source: str, path: str, min_documents: int, max_words: int) -> Bag:
     documents = _folder(path) if path else _manual() if source == "manual" else corpus()
     if len(documents) < 2:
         raise ValueError(f"{place}: found {len(documents)} document, expected at least 2 to tell apart")
-    from sklearn.feature_extraction.text import CountVectorizer  # type: ignore[import-untyped]  # takes a second
+    from sklearn.feature_extraction.text import CountVectorizer  # takes a second
 
     counter = CountVectorizer(
         token_pattern=r"[^\W\d_]{2,}",

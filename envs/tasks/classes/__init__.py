@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -125,15 +125,23 @@ class Classes:
                 f"classes: labels = {most if most > self._n_train else min(config.labels):,}: expected from "
                 f"{len(self._classes)}, one of each class, to {self._n_train:,}, as there are pictures to train on"
             )
-        shares = {"low": 0.0, "high": 1.0}
+        share = partial(ScoreSpec, low=0.0, high=1.0)
         self.spec = TaskSpec(
             "labels",
             (
+<<<<<<< HEAD
                 ScoreSpec("accuracy", "accuracy", **shares),
                 ScoreSpec("from_scratch", "from scratch", **shares),
                 ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0, is_drawn=True),
                 ScoreSpec("linear_probe", "linear probe", **shares),
                 ScoreSpec("auc", "ROC AUC", **shares),
+=======
+                share("accuracy", "accuracy"),
+                share("from_nothing", "same net from nothing"),
+                ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0, is_drawn=True),
+                share("head_only", "head alone"),
+                share("auc", "ROC AUC"),
+>>>>>>> w/code
             ),
             higher_is_better=True,
             note=f"every seed is a fold of a stratified {config.folds}-fold cross-validation; gain: accuracy less that "
@@ -144,7 +152,7 @@ class Classes:
     @cached_property
     def folds(self) -> list[Fold]:
         """The rows of every seed."""
-        from sklearn.model_selection import StratifiedKFold  # type: ignore[import-untyped]  # takes a second
+        from sklearn.model_selection import StratifiedKFold  # takes a second
 
         n_folds = self._config.folds
         folds = []

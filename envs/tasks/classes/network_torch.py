@@ -31,7 +31,7 @@ def random_layers(layers: list[DenseLayer], stream: np.random.Generator) -> list
     for weight, bias, activation in layers:
         n_in, n_out = weight.shape
         bound = sqrt(6.0 / n_in) if activation == "relu" else sqrt(6.0 / (n_in + n_out))
-        drawn = stream.uniform(-bound, bound, weight.shape).astype(np.float32)
+        drawn = np.asarray(stream.uniform(-bound, bound, weight.shape), np.float32)
         fresh.append(DenseLayer(drawn, np.zeros_like(bias), activation))
     return fresh
 
@@ -78,7 +78,7 @@ def train_and_predict(
         if config.weight_decay:
             loss = loss + 0.5 * config.weight_decay * sum(weight.square().sum() for weight in trained)
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     with torch.no_grad():
         return torch.softmax(_logits(weights, activations, test), 1).numpy().astype(np.float64)

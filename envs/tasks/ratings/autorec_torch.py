@@ -36,7 +36,7 @@ def autorec(ratings: Array, seen: Array, means: Array, config: Config, stream: n
         optimizer.zero_grad()
         loss = masked_loss(reconstruct(weights, x), x, mask)
         loss = loss + 0.5 * config.weight_decay * (weights[0].square().sum() + weights[2].square().sum())
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
     with torch.no_grad():
         return means + reconstruct(weights, x).numpy().T.astype(np.float64)

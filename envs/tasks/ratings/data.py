@@ -65,7 +65,7 @@ def seen_entries(table: RatingMatrix, fraction: float, seed: int) -> Array:
     Raises:
         ValueError: none would be seen, or none left to be predicted; one line.
     """
-    order = rng.generators([seed], "corruption")[0].random(table.known.shape)
+    order = np.asarray(rng.generators([seed], "corruption")[0].random(table.known.shape))
     known = np.sort(order[table.known])
     n_seen = round(fraction * len(known))
     if not 0 < n_seen < len(known):

@@ -115,8 +115,8 @@ def als(
     rest = np.where(seen, ratings - means, 0.0)
     mask = seen.astype(np.float64)
     ridge = max(regularization, 1e-6) * np.eye(n_factors)
-    items = 0.1 * stream.standard_normal((ratings.shape[1], n_factors))
-    users = np.zeros((len(ratings), n_factors))
+    items: Array = 0.1 * stream.standard_normal((ratings.shape[1], n_factors))
+    users: Array = np.zeros((len(ratings), n_factors))
     for _ in range(sweeps):
         users = np.linalg.solve(_second_moments(mask, items) + ridge, (rest @ items)[..., None])[..., 0]
         items = np.linalg.solve(_second_moments(mask.T, users) + ridge, (rest.T @ users)[..., None])[..., 0]

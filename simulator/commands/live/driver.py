@@ -21,7 +21,7 @@ from simulator.core.snapshots import ENDED, Snapshot, View
 from simulator.core.stopping import stop_requests_from
 
 if TYPE_CHECKING:
-    from simulator.commands.live.keyboard import Keyboard
+    from simulator.commands.live.keyboard import KeySource
     from simulator.commands.live.playback import Playback
 
 _HANGUP = getattr(signal, "SIGHUP", 0)  # not every system has it
@@ -54,13 +54,10 @@ class Outcome(NamedTuple):
     code: int  # the exit code
 
 
-MakeView = Callable[[], View[Any] | None]
-
-
 class _Screen(Generic[S]):
     """A view, and the keyboard of its terminal; either may be missing, and the terminal may go away."""
 
-    def __init__(self, view: View[S] | None, keyboard: Keyboard | None) -> None:
+    def __init__(self, view: View[S] | None, keyboard: KeySource | None) -> None:
         self._view = view
         self._keyboard = keyboard
 
@@ -204,6 +201,12 @@ def telling(wait: Wait) -> Iterator[None]:
     finally:
         over.set()
         teller.join()
+
+
+def announce(snapshot: Snapshot, what: str) -> None:
+    """Print what begins, under its id, and the warnings of an experiment that continues."""
+    for line in (what, *snapshot.warnings):
+        print_status(f"{snapshot.id}: {line}")
 
 
 def outcome_of(driven: Driven[S], lab: object, finish: Callable[[S], Outcome]) -> Outcome:

@@ -36,16 +36,13 @@ class GenerationWindow:
         self._window.show(self._tabs, SceneProgress(f"{label} learns, {share:.0%}", share))
 
     def stay(self) -> None:
-        """Show what came of it until the window is closed."""
-        try:
-            if self._window.is_open:
-                console.print_status("the window stays open until it is closed (q)")
-                self._window.show(self._tabs)
-                self._window.stay()
-        finally:
-            self.shut()
+        """Show what came of it until somebody closes the window."""
+        if self._window.is_open:
+            console.print_status("the window stays open until it is closed (q)")
+            self._window.show(self._tabs)
+            self._window.stay()
 
-    def shut(self) -> None:
+    def close(self) -> None:
         """Close the window."""
         self._window.shut()
 

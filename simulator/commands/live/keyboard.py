@@ -15,9 +15,9 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 UP, RIGHT, DOWN, LEFT = "up", "right", "down", "left"  # the arrow keys
 QUIT = "\x1c"  # Ctrl-\, which would end the process without giving the mode back
@@ -25,6 +25,22 @@ _SEQUENCE = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])|.", re.DOTALL)
 _NAMED = {
     f"\x1b{kind}{letter}": key for letter, key in zip("ABCD", (UP, DOWN, RIGHT, LEFT), strict=True) for kind in "[O"
 }
+
+
+class KeySource(Protocol):
+    """The keys of a person who watches an experiment, in a terminal or a window."""
+
+    def listening(self, left: Callable[[], None]) -> AbstractContextManager[None]:
+        """Give single keys, until the end of the block; ``left``: called before the process stops on Ctrl-Z."""
+
+    def drawing(self) -> AbstractContextManager[None]:
+        """Draw in the block."""
+
+    def keys(self, seconds: float) -> list[str]:
+        """Wait for keys, at most so many seconds; all that were pressed, such as ``n``, ``+`` or ``RIGHT``."""
+
+    def release(self) -> None:
+        """Take no more keys; any number of times, from any thread."""
 
 
 class Keyboard:

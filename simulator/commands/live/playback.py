@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from simulator.commands.live.keyboard import RIGHT, Keyboard
+from simulator.commands.live.keyboard import RIGHT, KeySource
 from simulator.core.snapshots import ENDED, Snapshot, Stride
 from simulator.views.controls import Controls
 
@@ -48,7 +48,7 @@ class Playback:
     def __init__(
         self,
         speed: float | None = None,
-        keyboard: Keyboard | None = None,
+        keyboard: KeySource | None = None,
         *,
         doubles_every: float = 0.0,
         any_key_skips: bool = False,

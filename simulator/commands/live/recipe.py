@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simulator.commands.parsing.parser import SHORT, format_value, option_of
-from simulator.config.codec import assemble, build, of_record, own_settings, tables_of
+from simulator.config.codec import assemble, build, of_record, own_settings, plain_label, tables_of
 from simulator.config.run import RunConfig
-from simulator.config.tournament import TournamentConfig, plain_label
+from simulator.config.tournament import TournamentConfig
 from simulator.core.experiment_kinds import RUN, TOURNAMENT
 from simulator.store.cell_store import CellStore, kind_of
 from simulator.store.lab import existing
@@ -115,6 +115,11 @@ def _names_in(table: Mapping[str, Any]) -> dict[str, Any]:
     return names
 
 
+def _table_in(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = table.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
 def _options(
     table: Mapping[str, Any], named: Mapping[str, Any], bare: Mapping[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[str]:
@@ -122,8 +127,8 @@ def _options(
     for key, value in table.items():
         within = (*path, key)
         if isinstance(value, Mapping):
-            deeper = [found if isinstance(found := default.get(key), Mapping) else {} for default in (named, bare)]
-            yield from _options(value, *deeper, within)
+            named_here, bare_here = (_table_in(default, key) for default in (named, bare))
+            yield from _options(value, named_here, bare_here, within)
         elif key == "name":
             if path[1:] and value != bare.get(key):
                 yield from (option_of(path), value)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from simulator import console
+from simulator.commands.parsing.command import Options, view_of
+from simulator.core.experiment_kinds import noun_of
 from simulator.core.scene import Panel
+from simulator.core.snapshots import View
 
 if TYPE_CHECKING:
-    from simulator.commands.live.driver import MakeView, Outcome
+    from simulator.commands.live.driver import Outcome
     from simulator.views.window.app import Page
 
 OTHERWISE = "without one, --picture FILE draws the same, and --view terminal prints it"
@@ -34,7 +37,7 @@ def check(otherwise: str = OTHERWISE) -> None:
     check_display(otherwise)
 
 
-class LiveWindow(Protocol):
+class LiveWindow(View[Any], Protocol):
     """A view of an experiment in a window, which stays open when the experiment is over."""
 
     @property
@@ -43,18 +46,28 @@ class LiveWindow(Protocol):
     def shut(self) -> None: ...  # noqa: D102
 
 
-def follow(window: LiveWindow, run: Callable[[MakeView], Outcome], what: str) -> Outcome:
-    """Run an experiment with its window, which shows the result until it is closed.
+def viewed(
+    options: Options, kind: str, run: Callable[[View[Any] | None], Outcome], make_window: Callable[[], LiveWindow]
+) -> Outcome:
+    """Run an experiment with the view that the options ask for; a window shows the result until it is closed.
 
     Args:
-        window: the view.
+        options: ``view`` and ``scale`` of them.
+        kind: of the experiment, one of :mod:`simulator.core.experiment_kinds`.
         run: runs it with a view.
-        what: it is, for a line: "tuning".
+        make_window: makes its window.
+
+    Raises:
+        ValueError: a window, but no display; or what ``run`` raises.
     """
+    if options.view != "window":
+        return run(view_of(options, kind))
+    check(LIVE)
+    window = make_window()
     try:
-        outcome = run(lambda: window)
+        outcome = run(window)
         if outcome.summary is not None and window.is_open:
-            console.print_status(f"the {what} is over; the window stays open until it is closed (q)")
+            console.print_status(f"the {noun_of(kind)} is over; the window stays open until it is closed (q)")
             window.stay()
     finally:
         window.shut()

@@ -91,11 +91,11 @@ def help_text(
             group = parser.add_argument_group(f"{'.'.join(inner)}: {doc}" if path else player.title)
             for option in options:
                 group.add_argument(option_of((*inner, option.name)), metavar=option.metavar, help=option.text)
-    shown = parser.format_help()
+    page = parser.format_help()
     if not lines:
-        return shown
-    head, options, rest = shown.partition("\noptions:\n")
-    return f"{head}\nexamples:{lines}\n{options}{rest}"
+        return page
+    head, title, rest = page.partition("\noptions:\n")
+    return f"{head}\nexamples:{lines}\n{title}{rest}"
 
 
 def player_help(

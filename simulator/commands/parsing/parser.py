@@ -50,8 +50,8 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
     left = _normalised(words[:end], settings_by_name)
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     for setting in known:
-        names = (SHORT.get(setting.name), option_of((setting.name,)))
-        parser.add_argument(*filter(None, names), dest=setting.name, default=argparse.SUPPRESS, **_form(setting))
+        flags = (SHORT.get(setting.name), option_of((setting.name,)))
+        parser.add_argument(*filter(None, flags), dest=setting.name, default=argparse.SUPPRESS, **_form(setting))
     dotted = dict.fromkeys(word.partition("=")[0] for word in left if word.startswith("--") and "." in word)
     paths = {option: _path(option) for option in dotted if _path(option)[0] in tables and all(_path(option))}
     for option, path in paths.items():
@@ -69,7 +69,9 @@ def parse(words: Sequence[str], known: list[Setting], tables: Sequence[str]) -> 
     if unknown := next((word for word in names if word.startswith("-") and word != "-"), None):
         raise ValueError(_unknown_option(unknown.partition("=")[0], list(settings_by_name), tables))
     players: dict[str, Any] = {}
-    texts = {key: _split(value) if isinstance(value, list) else value for key, value in vars(parsed).items()}
+    texts: dict[str, Any] = {}
+    for key, value in vars(parsed).items():
+        texts[key] = _split(value) if isinstance(value, list) else value
     for option, path in _with_names(paths).items():
         _put(players, path, texts.pop(option))
     options = check(known, texts, ConfigSource(texts, flags=True))

@@ -71,7 +71,7 @@ def glove(counts: Array, settings: GloVe, seed_list: Sequence[int]) -> Embedding
         weights=np.stack([(each.random((2 * n_states, width)) - 0.5) / settings.size for each in generators]),
         squares=np.ones((n_seeds, 2 * n_states, width)),
         order=np.tile(np.arange(n_pairs.max()), (n_seeds, 1)),
-        stream=np.array([rng.pack_state(each.bit_generator) for each in generators]),  # type: ignore[arg-type]
+        stream=np.array([rng.pack_state(each.bit_generator) for each in generators]),
     )
     scale = np.minimum(1.0, (count / settings.x_max) ** 0.75)
     rate = float(settings.learning_rate)

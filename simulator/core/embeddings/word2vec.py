@@ -134,7 +134,7 @@ def word2vec(walks: Array, n_states: int, settings: Word2Vec, seed_list: Sequenc
     learner = _Learner(
         w=np.stack([(each.random((n_states, size)) - 0.5) / size for each in generators]),
         c=np.zeros((n_seeds, n_states, size)),
-        stream=np.array([rng.pack_state(each.bit_generator) for each in generators]),  # type: ignore[arg-type]
+        stream=np.array([rng.pack_state(each.bit_generator) for each in generators]),
         walk=np.zeros((n_seeds, length), np.int64),
         hidden=np.zeros((n_seeds, size)),
         grad=np.zeros((n_seeds, size)),

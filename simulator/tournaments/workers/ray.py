@@ -89,7 +89,7 @@ class RayWorkers:
             RuntimeError: it would listen to other machines, or accept clients without the token.
         """
         from ray._private import ray_constants
-        from ray._raylet import AuthenticationMode, get_authentication_mode
+        from ray._raylet import AuthenticationMode, get_authentication_mode  # type: ignore[attr-defined]
 
         self._set({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
         base = tempfile.gettempdir()
@@ -113,7 +113,11 @@ class RayWorkers:
         ends the process with the signal. The thread stays, for the system ends Ray's processes when it does.
         """
         env_vars = ONE_THREAD | trust_environment()
-        options = {"log_to_driver": False, "logging_level": "ERROR", "runtime_env": {"env_vars": env_vars}}
+        options: dict[str, Any] = {
+            "log_to_driver": False,
+            "logging_level": "ERROR",
+            "runtime_env": {"env_vars": env_vars},
+        }
         logging.getLogger("ray").setLevel(logging.ERROR)
         starting = self._thread.submit(self._ray.init, address, **options, **ray_options)
         while not starting.done():
@@ -188,7 +192,7 @@ def _take_signals_back() -> None:
 
 def _read_environment() -> None:
     """Let Ray read the environment's token settings again, which it read once when it was loaded."""
-    from ray._raylet import AuthenticationTokenLoader, Config
+    from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
     Config.initialize("")
     AuthenticationTokenLoader.instance().reset_cache()

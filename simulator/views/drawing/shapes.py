@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.views.drawing.canvas import SMOOTH, Canvas, pygame_module
-from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, PAPER, Colour
+from simulator.views.drawing.colours import BLUE, INK, ORANGE, PAPER, Colour
 from simulator.views.drawing.kept import KeptSurfaces
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ LEVELS = 8  # lengths of an arrow
 MAX_ARROW_PIXELS = 1_000_000  # of cells with arrows that are kept, 4 bytes each
 GOLD: Colour = (245, 190, 40)
 DIRECTIONS = {"up": (0, -1), "right": (1, 0), "down": (0, 1), "left": (-1, 0)}
-STATES = ("done", "running", "failed", "waiting")
 
 
 def draw_mark(canvas: Canvas, kind: str, centre: Any, size: float, label: str = "", ink: Colour = INK) -> None:
@@ -185,25 +184,3 @@ def arrow_levels(probs: Any) -> Any:
     probs = np.nan_to_num(np.asarray(probs, np.float64))
     levels = np.ceil(np.clip(probs, 0.0, 1.0) * LEVELS - 1e-9).astype(np.int64)
     return np.where(probs < 0.025, 0, levels)
-
-
-def draw_state(canvas: Canvas, state: str, centre: Any, size: float) -> None:
-    """Draw a state of work by its shape: a tick, a triangle, a cross or a ring.
-
-    Args:
-        canvas: drawn on.
-        state: one of ``STATES``.
-        centre: (x, y) in pixels.
-        size: pixels.
-    """
-    x, y = centre
-    r = size / 2
-    if state == "done":
-        canvas.lines(np.array([(x - r, y), (x - r * 0.3, y + r * 0.7), (x + r, y - r * 0.7)]), BLUE, 2)
-    elif state == "running":
-        canvas.polygon([(x - r * 0.7, y - r), (x + r, y), (x - r * 0.7, y + r)], INK)
-    elif state == "failed":
-        canvas.line((x - r, y - r), (x + r, y + r), ORANGE, 2)
-        canvas.line((x - r, y + r), (x + r, y - r), ORANGE, 2)
-    else:
-        canvas.circle(centre, r, FAINT, 1)

@@ -36,7 +36,6 @@ WAITING_SECONDS = 0.1  # between two drawings while the process does something e
 LONGEST_WAIT = 0.5  # seconds, after which signals are looked at
 MESSAGE_SECONDS = 6.0
 TIP_SECONDS = 5.0  # after which words about what lies under a pointer that rests are gone
-SCALES = ("auto", "1", "1.5", "2")
 STEPS = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0)  # that Ctrl + and - go through
 WINDOW_SIZE = (1280, 800)  # units
 SMALLEST = (480, 320)
@@ -62,17 +61,19 @@ class WindowClosed(Exception):  # noqa: N818 - it is no error
 
 
 class Page(Protocol):
-    """Content of a window.
+    """Content of a window."""
 
-    Attributes:
-        title: of the window.
-        keys: (key, what it does), for F1.
-        next_poll: seconds until ``poll`` shall be called again; infinity: not before an event.
-    """
+    @property
+    def title(self) -> str:
+        """Title of the window."""
 
-    title: str
-    keys: Sequence[tuple[str, str]]
-    next_poll: float
+    @property
+    def keys(self) -> Sequence[tuple[str, str]]:
+        """(key, what it does), for F1."""
+
+    @property
+    def next_poll(self) -> float:
+        """Seconds until ``poll`` shall be called again; infinity: not before an event."""
 
     def draw(self, canvas: Canvas, rect: Any) -> None:
         """Draw into a rectangle; what lies under the canvas's pointer may be told in its ``tip``."""

@@ -30,7 +30,7 @@ from simulator.views.drawing.colours import (
 )
 from simulator.views.drawing.panels import colour_span, draw_axes, draw_panel, draw_point, draw_scale
 from simulator.views.style import number
-from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_key, is_with_modifier, row_of
+from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, columns_of, is_key, is_with_modifier, row_of
 
 COLORS = {  # what states can be coloured by -> the key of it in the atlas
     "value": "values",
@@ -184,10 +184,7 @@ class AtlasPage:
         body = rect.copy()
         body.top, body.height = y, max(rect.bottom - y, 0)
         has_map = self._data["map"] is not None
-        left, right = body.copy(), body.copy()
-        left.width = int(body.width * (0.44 if has_map else 0.28))
-        right.left = left.right + canvas.px(28)
-        right.width = body.right - right.left
+        left, right = columns_of(body, int(body.width * (0.44 if has_map else 0.28)), canvas.px(28))
         self._tabs.rect = pygame_module().Rect(right.left, right.top, right.width, canvas.px(HEIGHT))
         right.top += canvas.px(HEIGHT + 10)
         right.height = max(body.bottom - right.top, 0)

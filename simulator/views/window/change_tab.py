@@ -26,6 +26,10 @@ class ChangeableSource(Protocol):
 
     snapshot: RunSnapshot
 
+    @property
+    def shown(self) -> Shown | None:
+        """Picture of the run as it is now; None: there is none yet."""
+
     def change(self, what: str) -> str:
         """Make a change without its step; return why it cannot be made, or nothing."""
 
@@ -67,7 +71,8 @@ class ChangeTab:
         """Place the controls in a rectangle, and write what was changed and what it made of the optimum."""
         snapshot = self._source.snapshot
         self._follow(snapshot.changeable)
-        for widget in (*self._brushes, self._reward, self._cut, *self._sliders.values()):
+        widgets: list[Widget] = [*self._brushes, self._reward, self._cut, *self._sliders.values()]
+        for widget in widgets:
             widget.rect = no_rect()
         y = rect.top
         gap = canvas.px(10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -18,6 +19,7 @@ from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration
 from simulator.views.window.app import Page, Window
 from simulator.views.window.run_window import COMPILING
+from simulator.views.window.widgets import columns_of, rows_of
 
 SCORES = ("overlap", "exact", "familiarity", "spurious", "latent_precision")
 CEILINGS = {"overlap": "ceiling_overlap", "exact": "ceiling_exact"}
@@ -64,14 +66,10 @@ class LiveRecallPage:
         y += canvas.line_height(SIZE) + canvas.px(10)
         body = rect.copy()
         body.top, body.height = y, max(rect.bottom - y, 0)
-        left, right = body.copy(), body.copy()
-        left.width = int(body.width * 0.52)
-        right.left, right.width = left.right + canvas.px(24), body.right - left.right - canvas.px(24)
+        left, right = columns_of(body, int(body.width * 0.52), canvas.px(24))
         if self._picture is not None:
             draw_panel(canvas, left, _cues_panel(self._picture))
-        upper, lower = right.copy(), right.copy()
-        upper.height = int(right.height * 0.5)
-        lower.top, lower.height = upper.bottom + canvas.px(12), right.bottom - upper.bottom - canvas.px(12)
+        upper, lower = rows_of(right, int(right.height * 0.5), canvas.px(12))
         if snapshot.scores:
             draw_panel(canvas, upper, _scores_panel(snapshot))
         if self._picture is not None and np.isfinite(self._picture.energy).any():
@@ -122,17 +120,19 @@ def _energy_panel(picture: RecallPicture) -> CurvePanel:
 
 
 class RecallWindow:
-    """View of a benchmark in a window, which stays open for what follows; see :class:`simulator.core.snapshots.View`.
+    """View of a benchmark in a window, which shows its memories at last; see :class:`simulator.core.snapshots.View`.
 
     Args:
-        scale: pixels of a unit of length: auto or a number.
+        page_of: makes the page of a measured benchmark's memories, by its id.
         typed: the command line that began the benchmark, to be copied.
+        scale: pixels of a unit of length: auto or a number.
 
     Raises:
         ValueError: there is no display.
     """
 
-    def __init__(self, scale: str = "auto", typed: str = "") -> None:
+    def __init__(self, page_of: Callable[[str], Page], typed: str = "", scale: str = "auto") -> None:
+        self._page_of = page_of
         self._page = LiveRecallPage(typed)
         self._window = Window(self._page, scale=scale)
         self._compiling = ExitStack()
@@ -154,9 +154,10 @@ class RecallWindow:
         self._window.redraw()
         self._window.step()
 
-    def go_on(self, page: Page) -> None:
-        """Show another page until the window is closed, by Ctrl-C too."""
-        self._window.show(page)
+    def stay(self) -> None:
+        """Let the memories be played with until the window is closed, by Ctrl-C too."""
+        if self._page.snapshot is not None:
+            self._window.show(self._page_of(self._page.snapshot.id))
         self._window.stay()
 
     def shut(self) -> None:

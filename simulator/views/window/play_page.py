@@ -17,12 +17,13 @@ import numpy as np
 from simulator.core.protocols import AgentView
 from simulator.core.scene import BarPanel, Scene
 from simulator.core.snapshots import ActionKey, PlaySnapshot
+from simulator.core.wording import plural
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, CHOSEN, FAINT, INK, ORANGE, PAPER, RULE
 from simulator.views.drawing.environment import GridFrame, draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
-from simulator.views.window.widgets import HEIGHT, Button, Focus, is_key, is_with_modifier, row_of
+from simulator.views.window.widgets import HEIGHT, Button, Focus, columns_of, is_key, is_with_modifier, row_of, rows_of
 
 KEYS = (
     ("arrows, digits", "the actions, as the buttons say"),
@@ -230,15 +231,10 @@ class PlayPage:
         """Draw the moment, the actions, and the comparison."""
         rect = self._draw_head(canvas, rect)
         gap = canvas.px(18)
-        left, right = rect.copy(), rect.copy()
         if rect.width >= canvas.px(NARROW):
-            left.width = int(rect.width * 0.64) - gap
-            right.left = left.right + gap
-            right.width = rect.right - right.left
+            left, right = columns_of(rect, int(rect.width * 0.64) - gap, gap)
         else:
-            left.height = int(rect.height * 0.66) - gap
-            right.top = left.bottom + gap
-            right.height = rect.bottom - right.top
+            left, right = rows_of(rect, int(rect.height * 0.66) - gap, gap)
         foot = self._place_buttons(canvas, left)
         body = left.copy()
         body.height = max(foot - left.top - canvas.px(10), 1)
@@ -262,7 +258,7 @@ class PlayPage:
         shown = [f"return {number(snapshot.total)}"]
         if snapshot.second is not None:
             shown.append(f"the other side {number(snapshot.second)}")
-        shown.append(f"{snapshot.steps:,} step{'s' * (snapshot.steps != 1)}")
+        shown.append(plural(snapshot.steps, "step"))
         x = rect.left + canvas.text((rect.left, y), "    ".join(shown), SIZE, INK, face="bold", width=rect.width)
         if snapshot.last_reward is not None:
             reward = snapshot.last_reward

@@ -12,8 +12,7 @@ from simulator.core.scene import BarPanel, Panel
 from simulator.core.snapshots import ENDED, PredictSnapshot
 from simulator.views.style import duration
 from simulator.views.window.scenes_page import News, SceneProgress, ScenesPage, ScenesWindow, SceneTab, tab_of
-
-READ_SHARE = 0.05  # of the time that is spent on reading what is measured
+from simulator.views.window.stored_reader import StoredReader
 
 
 class Comparison(NamedTuple):
@@ -48,10 +47,7 @@ class PredictWindow:
     ) -> None:
         self._page = ScenesPage("engram predict", command)
         self._window = ScenesWindow(self._page, scale)
-        self._read = read
-        self._clock = clock
-        self._n_read = -1
-        self._next_read = 0.0
+        self._reader = StoredReader(read, clock)
         self._panels: Mapping[str, Sequence[Panel]] = {}
 
     @property
@@ -64,16 +60,10 @@ class PredictWindow:
         if not self.is_open:
             return
         self._page.title = f"{snapshot.id}: {', '.join(snapshot.contestants)} predict {snapshot.task}"
-        is_over = snapshot.phase in ENDED
-        if snapshot.n_done != self._n_read and (is_over or self._clock() >= self._next_read):
-            began = self._clock()
-            found = self._read(snapshot.id)
-            if found is not None:
-                self._panels = found.panels
-                self._n_read = snapshot.n_done
-            self._next_read = self._clock() + (self._clock() - began) / READ_SHARE
+        if found := self._reader.news(snapshot, snapshot.n_done):
+            self._panels = found.panels
         words = f"{snapshot.progress}, {duration(snapshot.seconds)}"
-        words += f"; now {snapshot.next_cell}" if snapshot.next_cell and not is_over else ""
+        words += f"; now {snapshot.next_cell}" if snapshot.next_cell and snapshot.phase not in ENDED else ""
         tabs = _tabs(self._panels)
         share = snapshot.n_done / max(snapshot.n_cells, 1)
         self._window.show(tabs or newest_tabs(snapshot), SceneProgress(words, share))

@@ -47,9 +47,12 @@ class Recalling(Protocol):
     truth: int
     is_learning: bool
     uses_evidence: bool
-    temperature: float | None
     setup: Any
 
+    @property
+    def temperature(self) -> float | None: ...  # noqa: D102
+    @temperature.setter
+    def temperature(self, value: float) -> None: ...
     @property
     def max_patterns(self) -> int | None: ...  # noqa: D102
     def learn(self) -> Iterator[float]: ...  # noqa: D102

@@ -271,7 +271,7 @@ class RunWindow:
                 self._window = Window(page, scale=self._scale)
             else:
                 self._window.show(page)
-        if self.is_open:
+        if self._window is not None and self.is_open:
             controls = self._source.controls()
             is_fast = not controls.paused and controls.speed is None and snapshot.phase not in ENDED
             if is_fast and not self._pace.is_due():

@@ -18,7 +18,7 @@ from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import duration, number
 from simulator.views.window.app import Window
 from simulator.views.window.intervals import ValueInterval, axis_of, draw_interval
-from simulator.views.window.widgets import is_key
+from simulator.views.window.widgets import columns_of, is_key
 
 ROW = 26  # units of a line of the leaderboard
 LOOK_SECONDS = 0.5  # between looks at what is known of the chosen cell, and of the tournament
@@ -208,10 +208,7 @@ class TournamentPage:
         top = self._draw_head(canvas, rect, snapshot)
         body = rect.copy()
         body.top, body.height = top, max(rect.bottom - top, 0)
-        left, right = body.copy(), body.copy()
-        left.width = int(body.width * 0.54)
-        right.left = left.right + canvas.px(28)
-        right.width = body.right - right.left
+        left, right = columns_of(body, int(body.width * 0.54), canvas.px(28))
         board = left.copy()
         board.height = int(left.height * 0.6)
         below = draw_leaderboard(canvas, board, snapshot.rows) + canvas.px(18)

@@ -16,13 +16,25 @@ import numpy as np
 from simulator.core.protocols import AgentView, Array
 from simulator.core.scene import BarPanel, CurvePanel, Panel, TextPanel
 from simulator.core.snapshots import ENDED, RunSnapshot, Shown
+from simulator.core.wording import plural
 from simulator.views.drawing.canvas import SIZE, SMALL, TITLE, Canvas, pygame_module
 from simulator.views.drawing.colours import BLUE, FAINT, INK, ORANGE, RULE
 from simulator.views.drawing.environment import draw_environment
 from simulator.views.drawing.panels import draw_panel
 from simulator.views.style import number
 from simulator.views.window.change_tab import ChangeableSource, ChangeTab
-from simulator.views.window.widgets import HEIGHT, Button, Focus, Tabs, is_click, is_key, is_with_modifier, row_of
+from simulator.views.window.widgets import (
+    HEIGHT,
+    Button,
+    Focus,
+    Tabs,
+    columns_of,
+    is_click,
+    is_key,
+    is_with_modifier,
+    row_of,
+    rows_of,
+)
 
 TABS = ("Curves", "Inside", "Settings")
 CURVES, INSIDE, SETTINGS, CHANGE = range(4)
@@ -214,15 +226,10 @@ class TrainingPage:
         gap = canvas.px(18)
         body = rect.copy()
         body.height -= canvas.px(HEIGHT + 12)
-        left, right = body.copy(), body.copy()
         if rect.width >= canvas.px(NARROW):
-            left.width = int(body.width * 0.56) - gap
-            right.left = left.right + gap
-            right.width = body.right - right.left
+            left, right = columns_of(body, int(body.width * 0.56) - gap, gap)
         else:
-            left.height = int(body.height * 0.5) - gap
-            right.top = left.bottom + gap
-            right.height = body.bottom - right.top
+            left, right = rows_of(body, int(body.height * 0.5) - gap, gap)
         self.source.inside = self.tabs.chosen == INSIDE
         shown = self._last = self.source.shown or self._last
         changes = self._change if self.tabs.chosen == CHANGE else None
@@ -315,7 +322,7 @@ class TrainingPage:
         """Draw the run, its status and its progress; return what is left."""
         snapshot = self.source.snapshot
         n_seeds = len(snapshot.seeds)
-        words = f"{snapshot.id}  {snapshot.agent} in {snapshot.env}, {n_seeds} seed{'s' * (n_seeds > 1)}"
+        words = f"{snapshot.id}  {snapshot.agent} in {snapshot.env}, {plural(n_seeds, 'seed')}"
         wide = canvas.text(rect.topleft, words, TITLE, face="bold", width=rect.width)
         room = rect.width - wide - canvas.px(16)
         y = rect.top + canvas.px(1)

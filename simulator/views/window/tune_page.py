@@ -18,11 +18,11 @@ from simulator.views.style import duration, number
 from simulator.views.window.app import Window
 from simulator.views.window.intervals import ValueInterval, axis_of, draw_interval
 from simulator.views.window.scenes_page import draw_progress
-from simulator.views.window.widgets import HEIGHT, Focus, Tabs, is_key, is_with_modifier
+from simulator.views.window.stored_reader import StoredReader
+from simulator.views.window.widgets import HEIGHT, Focus, Tabs, columns_of, is_key, is_with_modifier
 
 ROW = 24  # units of a line of a trial
 JUDGED_LINES = 5  # of the judgement, below the trials
-READ_SHARE = 0.05  # of the time that is spent on reading what is stored
 STATES = ("complete", "pruned", "failed", "running", "interrupted", "waiting")
 
 
@@ -113,10 +113,7 @@ class TunePage:
         if self._standing is None or not self._trials:
             canvas.text(body.topleft, "no trial has begun yet", SIZE, FAINT)
             return
-        left, right = body.copy(), body.copy()
-        left.width = int(body.width * 0.52)
-        right.left = left.right + canvas.px(28)
-        right.width = body.right - right.left
+        left, right = columns_of(body, int(body.width * 0.52), canvas.px(28))
         judged = left.copy()
         judged.height = canvas.px(JUDGED_LINES * ROW)
         judged.bottom = body.bottom
@@ -328,11 +325,9 @@ class TuneWindow:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
-        self._clock = clock
+        self._reader = StoredReader(read, clock)
         self._page = TunePage(command)
         self._window = Window(self._page, scale=scale)
-        self._read_at = ""  # progress and phase when it was read
-        self._next_read = -math.inf
 
     @property
     def is_open(self) -> bool:
@@ -343,14 +338,8 @@ class TuneWindow:
         """Draw a snapshot; a closed window stays closed, and the search goes on."""
         if not self._window.is_open:
             return
-        state = f"{snapshot.progress} {snapshot.phase} {snapshot.round}"
-        standing = None
-        if state != self._read_at and (snapshot.phase in ENDED or self._clock() >= self._next_read):
-            began = self._clock()
-            standing = self._read(snapshot.id)
-            self._read_at = state if standing is not None else self._read_at
-            self._next_read = self._clock() + (self._clock() - began) / READ_SHARE
-        self._page.show(snapshot, standing)
+        state = (snapshot.progress, snapshot.phase, snapshot.round)
+        self._page.show(snapshot, self._reader.news(snapshot, state))
         self._window.redraw()
         self._window.step()
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from simulator.views.drawing.canvas import SIZE, SMALL, Canvas, pygame_module
 from simulator.views.drawing.colours import BACKGROUND, BLUE, CHOSEN, FAINT, FOCUS, INK, PAPER, RULE
 from simulator.views.style import number
 
-HEIGHT = 28  # units of a button, a tab and a text line
-ROW = 24  # of a list
+HEIGHT = 28  # units of a button and a tab
 SLIDER = 40
 
 
@@ -28,6 +27,31 @@ class Widget(Protocol):
 
     def handle(self, event: Any, focused: bool) -> bool:
         """Take an event; True: it was meant for this widget."""
+
+
+class Parts(NamedTuple):
+    """The two parts that a rectangle is divided into."""
+
+    first: Any  # on the left, or above
+    second: Any
+
+
+def columns_of(rect: Any, width: int, gap: int) -> Parts:
+    """Divide a rectangle into a left part of ``width`` pixels and what is right of it, behind a gap."""
+    left, right = rect.copy(), rect.copy()
+    left.width = width
+    right.left = left.right + gap
+    right.width = rect.right - right.left
+    return Parts(left, right)
+
+
+def rows_of(rect: Any, height: int, gap: int) -> Parts:
+    """Divide a rectangle into an upper part of ``height`` pixels and what is below it, behind a gap."""
+    upper, lower = rect.copy(), rect.copy()
+    upper.height = height
+    lower.top = upper.bottom + gap
+    lower.height = rect.bottom - lower.top
+    return Parts(upper, lower)
 
 
 def no_rect() -> Any:
@@ -264,124 +288,6 @@ class Tabs:
         if index != self.chosen and 0 <= index < len(self.names):
             self.chosen = index
             self._changed(index)
-
-
-class ListBox:
-    """Lines of which one is chosen; those that do not fit are scrolled to.
-
-    Args:
-        names: the lines.
-        changed: called with the number of a newly chosen one.
-    """
-
-    def __init__(self, names: Sequence[str], changed: Callable[[int], None] = lambda index: None) -> None:
-        self.rect = no_rect()
-        self.names = list(names)
-        self.chosen = 0
-        self._changed = changed
-        self._first = 0
-        self._row = 1
-
-    def draw(self, canvas: Canvas, focused: bool) -> None:
-        """Draw the lines that fit, and a bar where there are more."""
-        self._row = canvas.px(ROW)
-        n = self._fitting()
-        self._first = min(max(self._first, 0), max(len(self.names) - n, 0))
-        canvas.box(self.rect, PAPER, 3)
-        for i in range(self._first, min(self._first + n, len(self.names))):
-            y = self.rect.top + (i - self._first) * self._row
-            if i == self.chosen:
-                canvas.fill((self.rect.left, y, self.rect.width, self._row), CHOSEN)
-            middle = y + (self._row - canvas.line_height()) / 2
-            face = "bold" if i == self.chosen else "sans"
-            canvas.text((self.rect.left + canvas.px(8), middle), self.names[i], face=face, width=self.rect.width * 0.94)
-        if len(self.names) > n:
-            high = max(self.rect.height * n // len(self.names), canvas.px(8))
-            top = self.rect.top + self.rect.height * self._first // len(self.names)
-            canvas.box((self.rect.right - canvas.px(5), top, canvas.px(4), high), RULE, 2)
-        canvas.frame(self.rect, RULE, 1, 3)
-        if focused:
-            draw_ring(canvas, self.rect)
-
-    def handle(self, event: Any, focused: bool) -> bool:
-        """Choose by a click or the arrow keys; scroll by the wheel."""
-        if is_click(event, self.rect):
-            self.choose(self._first + (event.pos[1] - self.rect.top) // max(self._row, 1))
-            return True
-        pygame = pygame_module()
-        if event.type == pygame.MOUSEWHEEL and self.rect.collidepoint(pygame.mouse.get_pos()):
-            self._first -= event.y
-            return True
-        if focused and is_key(event, "up", "down", "home", "end", "page up", "page down"):
-            n = self._fitting()
-            moves = {"up": -1, "down": 1, "page up": -n, "page down": n, "home": -len(self.names)}
-            step = moves.get(pygame.key.name(event.key), len(self.names))
-            self.choose(min(max(self.chosen + step, 0), len(self.names) - 1))
-            return True
-        return False
-
-    def choose(self, index: int) -> None:
-        """Choose a line and scroll to it."""
-        if not 0 <= index < len(self.names):
-            return
-        n = self._fitting()
-        self._first = min(max(self._first, index - n + 1), index)
-        if index != self.chosen:
-            self.chosen = index
-            self._changed(index)
-
-    def _fitting(self) -> int:
-        return max(self.rect.height // max(self._row, 1), 1)
-
-
-class TextLine:
-    """A line of text that is typed.
-
-    Args:
-        name: what it is, shown while it is empty.
-        entered: called with the text at Enter.
-        text: at first.
-    """
-
-    def __init__(self, name: str, entered: Callable[[str], None], text: str = "") -> None:
-        self.rect = no_rect()
-        self.name = name
-        self.text = text
-        self._entered = entered
-
-    def draw(self, canvas: Canvas, focused: bool) -> None:
-        """Draw the text, with a cursor where it has the focus."""
-        canvas.box(self.rect, PAPER, 3)
-        canvas.frame(self.rect, RULE, 1, 3)
-        y = self.rect.centery - canvas.line_height() / 2
-        x = self.rect.left + canvas.px(8)
-        room = self.rect.width - canvas.px(16)
-        shown = self.text
-        while shown and canvas.text_size(shown)[0] > room:
-            shown = shown[1:]
-        wide = canvas.text((x, y), shown or ("" if focused else self.name), SIZE, INK if shown else FAINT, width=room)
-        if focused:
-            canvas.fill((x + (wide if shown else 0) + 1, y, max(canvas.px(1), 1), canvas.line_height()), INK)
-            draw_ring(canvas, self.rect)
-
-    def handle(self, event: Any, focused: bool) -> bool:
-        """Type where it has the focus; a click is taken for it."""
-        if is_click(event, self.rect):
-            return True
-        pygame = pygame_module()
-        if not focused or event.type != pygame.KEYDOWN or is_key(event, "tab", "escape"):
-            return False
-        if is_key(event, "return", "enter"):
-            self._entered(self.text)
-        elif is_key(event, "backspace"):
-            self.text = self.text[:-1]
-        elif event.mod & (pygame.KMOD_CTRL | pygame.KMOD_ALT):
-            return False
-        elif event.unicode and event.unicode.isprintable():
-            self.text += event.unicode
-        else:
-            return False
-        return True
 
 
 class Focus:

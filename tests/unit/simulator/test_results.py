@@ -68,6 +68,7 @@ def test_plots_are_figures_of_matplotlib(lab, monkeypatch):
         run.plot("curve.png")
     pyplot.close("all")
     assert len(simulator.load("r2", lab=lab).plot().axes) == 2
+    assert simulator.load("r2", lab=lab).plot("scores").axes
     tournament = simulator.load("t1", lab=lab)
     assert isinstance(tournament.plot("curves"), Figure)
     with pytest.raises(ValueError, match="expected all, tiers"):

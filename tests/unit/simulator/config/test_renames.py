@@ -154,6 +154,7 @@ def _tables(own):
 
 @pytest.mark.slow
 def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, monkeypatch):
+    from simulator.store import hosting
     from simulator.store.cell_store import CellStore
     from simulator.tournaments import loop as tournament_loop
 
@@ -169,8 +170,8 @@ def test_recall_benchmarks_and_tournaments_of_former_names(tmp_path, engram, mon
         then.setattr(run_records, "settings_hash", lambda own: "of then")
         run = engram(*recall, *lab, "--json").json["run"]
     with monkeypatch.context() as then:
-        then.setattr(tournament_loop, "installed", lambda: versions)
-        then.setattr(tournament_loop, "to_toml", lambda own: as_of_then(to_toml(own), {"steps = 300": "budget = 300"}))
+        then.setattr(hosting, "installed", lambda: versions)
+        then.setattr(hosting, "to_toml", lambda own: as_of_then(to_toml(own), {"steps = 300": "budget = 300"}))
         then.setattr(tournament_loop, "settings_hash", lambda own: "of then")
         engram(*tournament, "--workers", "1", *lab)
     lab = lab[:2]

@@ -7,7 +7,7 @@ import pytest
 pygame = pytest.importorskip("pygame")
 
 from simulator.views.drawing.canvas import Canvas, make_surface, open_fonts  # noqa: E402
-from simulator.views.window.widgets import Button, Focus, ListBox, Slider, Tabs, TextLine, row_of  # noqa: E402
+from simulator.views.window.widgets import Button, Focus, Slider, Tabs, row_of  # noqa: E402
 
 RECT = (10, 10, 200, 40)
 
@@ -93,30 +93,6 @@ def test_tabs_are_chosen_by_click_number_and_arrows(canvas):
     tabs.handle(_key(pygame.K_LEFT), True)
     tabs.handle(_key(pygame.K_4), False)
     assert chosen == [2, 0, 2]
-
-
-def test_list_scrolls_to_what_is_chosen(canvas):
-    chosen = []
-    box = _drawn(ListBox([str(i) for i in range(50)], chosen.append), canvas, rect=(10, 10, 200, 100))
-    box.handle(_key(pygame.K_END), True)
-    box.draw(canvas, True)
-    box.handle(_click(20, 100), False)
-    assert chosen[0] == 49
-    assert chosen[-1] > 40
-    box.handle(_key(pygame.K_HOME), True)
-    box.handle(_key(pygame.K_UP), True)
-    assert box.chosen == 0
-
-
-def test_text_is_typed_only_with_the_focus(canvas):
-    entered = []
-    line = _drawn(TextLine("name", entered.append), canvas)
-    line.handle(_key(pygame.K_a, "a"), False)
-    for key, letter in ((pygame.K_a, "a"), (pygame.K_b, "b"), (pygame.K_BACKSPACE, ""), (pygame.K_s, "s")):
-        assert line.handle(_key(key, letter), True)
-    assert not line.handle(_key(pygame.K_c, "c", pygame.KMOD_CTRL), True)
-    line.handle(_key(pygame.K_RETURN, "\r"), True)
-    assert entered == ["as"]
 
 
 def test_tab_goes_through_what_is_shown_and_back():
