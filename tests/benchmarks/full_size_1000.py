@@ -1,4 +1,4 @@
-"""Memories with 1,000 digits of 28 x 28 pixels, one seed: about six minutes of CPU time."""
+"""Memories with 1,000 digits of 28 x 28 pixels, three seeds: about a third of an hour of CPU time."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ MEMORIES = (
 
 
 def main(json: bool) -> dict[str, Any]:
-    """Measure all of them on one seed."""
-    return study(MEMORIES, 1_000, 1, json)
+    """Measure all of them over three seeds."""
+    return study(MEMORIES, 1_000, 3, json)

@@ -1,4 +1,4 @@
-"""Memories with 10,000 digits of 28 x 28 pixels, one seed: about two minutes of CPU time."""
+"""Memories with 10,000 digits of 28 x 28 pixels, one seed: about ten minutes of CPU time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.benchmarks._full_size import study
 
 MEMORIES = (
     *("nearest_neighbor", "modern_hopfield", "dense-hopfield-exponential"),
-    *("pca", "probabilistic_pca", "rbm"),
+    *("pca", "probabilistic_pca", "rbm", "autoencoder"),
 )
 
 

@@ -129,19 +129,11 @@ class Classes:
         self.spec = TaskSpec(
             "labels",
             (
-<<<<<<< HEAD
-                ScoreSpec("accuracy", "accuracy", **shares),
-                ScoreSpec("from_scratch", "from scratch", **shares),
-                ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0, is_drawn=True),
-                ScoreSpec("linear_probe", "linear probe", **shares),
-                ScoreSpec("auc", "ROC AUC", **shares),
-=======
                 share("accuracy", "accuracy"),
-                share("from_nothing", "same net from nothing"),
+                share("from_scratch", "from scratch"),
                 ScoreSpec("gain", "gain by pre-training (paired)", -1.0, 1.0, is_drawn=True),
-                share("head_only", "head alone"),
+                share("linear_probe", "linear probe"),
                 share("auc", "ROC AUC"),
->>>>>>> w/code
             ),
             higher_is_better=True,
             note=f"every seed is a fold of a stratified {config.folds}-fold cross-validation; gain: accuracy less that "
