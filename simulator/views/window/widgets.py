@@ -29,29 +29,29 @@ class Widget(Protocol):
         """Take an event; True: it was meant for this widget."""
 
 
-class Parts(NamedTuple):
+class RectParts(NamedTuple):
     """The two parts that a rectangle is divided into."""
 
     first: Any  # on the left, or above
     second: Any
 
 
-def columns_of(rect: Any, width: int, gap: int) -> Parts:
+def columns_of(rect: Any, width: int, gap: int) -> RectParts:
     """Divide a rectangle into a left part of ``width`` pixels and what is right of it, behind a gap."""
     left, right = rect.copy(), rect.copy()
     left.width = width
     right.left = left.right + gap
     right.width = rect.right - right.left
-    return Parts(left, right)
+    return RectParts(left, right)
 
 
-def rows_of(rect: Any, height: int, gap: int) -> Parts:
+def rows_of(rect: Any, height: int, gap: int) -> RectParts:
     """Divide a rectangle into an upper part of ``height`` pixels and what is below it, behind a gap."""
     upper, lower = rect.copy(), rect.copy()
     upper.height = height
     lower.top = upper.bottom + gap
     lower.height = rect.bottom - lower.top
-    return Parts(upper, lower)
+    return RectParts(upper, lower)
 
 
 def no_rect() -> Any:
