@@ -1,4 +1,4 @@
-# `make demo`, `make check` (under a minute), `make test` (all), `make docs`, and `make pictures` and
+# `make demo`, `make check` (a minute or two), `make test` (all), `make docs`, and `make pictures` and
 # `make test-portable`, which take an hour: all need python3 >= 3.11 with venv, and a package index.
 PYTHON ?= python3
 BIN := .venv/bin

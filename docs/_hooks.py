@@ -11,7 +11,8 @@
 ``{{ reached FILE }}``          of the same: seeds at the threshold; ``FILE MARGIN``: at most that below the best
 ``{{ means NAME }}``            means with intervals of ``engram bench NAME --store``, a column for each group
 ``{{ group_means N G ROWS }}``   the same of one group G: the things whose names begin with ROWS
-``{{ grid NAME METRIC }}``      one metric of things that were measured at several sizes: a column for each size
+``{{ grid NAME METRIC }}``      one metric of things that were measured at several sizes: a column for each size;
+                                ``NAME METRIC 3``: with three decimals
 ``{{ runs STUDY }}``            the runs of a study of ``engram bench agents --store``
 ``{{ recall }}``                the tables of ``engram bench recall --store``
 ``{{ full_size NAME }}``        of ``engram bench NAME --store`` with large pictures; ``NAME codes``: what codes keep;
@@ -464,7 +465,7 @@ def _means(name: str) -> str:
     return _table(("", *groups), rows)
 
 
-def _grid(name: str, metric: str) -> str:
+def _grid(name: str, metric: str, decimals: str = "2") -> str:
     """One metric as a table: a row for each thing that was measured, a column for each size; sizes are rising."""
     found = _stored(name)["measured"]
     sizes = sorted(
@@ -473,13 +474,15 @@ def _grid(name: str, metric: str) -> str:
     rows = []
     for what, row in found.items():
         if any(metric in numbers for numbers in row.values()):
-            rows.append([what, *(_short(row[size][metric]) if metric in row.get(size, {}) else "" for size in sizes)])
+            rows.append(
+                [what, *(_short(row[size][metric], decimals) if metric in row.get(size, {}) else "" for size in sizes)]
+            )
     return _table(("", *sizes), rows)
 
 
-def _short(found: dict[str, float]) -> str:
-    spread = f" [{found['low']:.2f}, {found['high']:.2f}]" if found["low"] < found["high"] else ""
-    return f"{found['mean']:.2f}{spread}"
+def _short(found: dict[str, float], decimals: str) -> str:
+    mean, low, high = (f"{found[name]:.{decimals}f}" for name in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]" if found["low"] < found["high"] else mean
 
 
 def _tables(tables: Iterable[Table]) -> str:

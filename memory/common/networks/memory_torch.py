@@ -375,7 +375,7 @@ class NetworkMemory:
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
-        self._make_network_for(int(state["n_stored"]))
+        self._make_network_for(int(state.get("n_stored", 1)))  # none: stored when widths did not follow it
         self._weights = {name: torch.tensor(state["weights"][name], device=device()) for name in self._weights}
         self._is_stored = bool(state["stored"])
         self._generate_states = np.array(state["streams"], np.uint64)
