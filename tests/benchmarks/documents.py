@@ -20,7 +20,7 @@ from simulator.reporting import recall
 MEMORIES = {
     "words": (
         *("identity", "nearest_neighbor", "modern_hopfield", "dense_hopfield", "hopfield", "hopfield-pseudo-inverse"),
-        *("boltzmann", "rbm", "deep_belief", "autoencoder", "vae", "vae-recall"),
+        *("boltzmann", "rbm", "deep_belief", "autoencoder", "vae"),
     ),
     "tf-idf": ("identity", "nearest_neighbor", "modern_hopfield"),
 }
