@@ -39,7 +39,8 @@ class Config(RBMStackConfig):
     """hidden units of each layer, from the lowest on; (): two layers, whose widths follow the number of units of a
     pattern"""
     learn: RBMLearning = field(default_factory=partial(RBMLearning, k=1, input_noise=0.05))
-    """learning of each machine"""
+    """learning of each machine; with more than 64 units, or more patterns than a batch, the batch likelihood is left out
+    whatever its weight, and a learning rate of 0 stands for 0.5 where gradients are centred"""
 
 
 RULES = {"hidden": SizeRule((64, 64), by_units=0.82)}
@@ -58,7 +59,8 @@ def make(spec: PatternSpec, seed_list: Sequence[int], config: Config) -> RBMStac
         learn = config.learn
         if spec.n <= REFERENCE_UNITS and n_patterns <= learn.batch_size:
             return learn
-        return replace(learn, batch_likelihood_weight=0.0, learning_rate=learn.learning_rate or LEARNING_RATE_MANY)
+        learning_rate = learn.learning_rate or (LEARNING_RATE_MANY if learn.centered else 0.0)
+        return replace(learn, batch_likelihood_weight=0.0, learning_rate=learning_rate)
 
     return RBMStackMemory("deep_belief", spec, seed_list, lambda _: hidden, config, learning_for)
 

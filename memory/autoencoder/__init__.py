@@ -37,7 +37,7 @@ class Config(DenoisingConfig):
 
     hidden: tuple[LayerWidth, ...] = ()
     """units of the layers from the pattern to the code, which is the last; the layers back mirror them; (): two, whose
-    widths follow the number of units, and beyond 2,000 stored patterns theirs"""
+    widths follow the number of units, and beyond 2,000 stored patterns also the number of patterns"""
     hidden_growth: NonNegative = 0.0
     """power of N / 64 by which widths given as `hidden` grow where a pattern has N > 64 units; 0: they do not"""
     activation: Literal["relu", "sigmoid", "tanh", "linear"] = "relu"

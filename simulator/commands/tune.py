@@ -76,11 +76,15 @@ def _resume(name: str, lab: str, args: ParsedArgs) -> CommandResult:
 
 
 def _viewed(options: Options, lab: str, run: Callable[[View[Any] | None], Outcome]) -> CommandResult:
-    """Run a tuning with the view that the options ask for, and write the best settings."""
+    """Run a tuning with the view that the options ask for, and write the best settings as soon as it is over."""
     from simulator.reporting import tune
 
-    data, code = window.viewed(options, TUNE, run, lambda: _window(lab, options.scale))
-    write_best(data, options)
+    def run_and_write(view: View[Any] | None) -> Outcome:
+        outcome = run(view)
+        write_best(outcome.summary, options)
+        return outcome
+
+    data, code = window.viewed(options, TUNE, run_and_write, lambda: _window(lab, options.scale))
     return CommandResult(data, partial(tune.show, written=options.output), code)
 
 

@@ -1,4 +1,4 @@
-"""Memories with your digits of MNIST: recall of 100 and 9,000, and deep codes beside those of PCA; half an hour.
+"""Memories with your digits of MNIST: recall of 100, 1,000 and 9,000, and deep codes beside those of PCA; half an hour.
 
 ``ENGRAM_MNIST`` names an idx file of at least 10,000 digits of 28 x 28 pixels, with the file of their labels beside it.
 """
@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+from envs.patterns.idx import find_labels
 from simulator import console
 from tests.benchmarks._full_size import CUES, measured, recalled
 
@@ -29,7 +31,11 @@ def main(json: bool) -> dict[str, Any]:
         ``{"recall": {patterns: {"seeds", "cues", "commands", "rows"}}, "deep_codes": [{"pictures", "seed", ...}]}``;
         rows as :func:`tests.benchmarks._full_size.study` has them.
     """
-    path = os.environ["ENGRAM_MNIST"]
+    path = str(Path(os.environ["ENGRAM_MNIST"]).resolve())
+    if not find_labels(path):
+        raise ValueError(
+            f"ENGRAM_MNIST: beside {path} there is no file of its labels, expected t10k-labels-idx1-ubyte or alike"
+        )
     pictures = ["idx", "--challenge.path", path]
     named = "--challenge.path MNIST"  # in the commands that are stored, which name no folder
     recall = {}
