@@ -16,8 +16,8 @@ Departures, each switched by a setting:
   how probability is divided among distant patterns. The missing part is the gradient of each stored pattern's
   likelihood among all K, log softmax(-F), which needs no chain: pattern k gets the weight 1 - K p_k, which is
   F_k - mean(F) where free energies are nearly equal. This difference is used always, cut off at 1 nat either way. A
-  batch estimates the mean of F well, but not a softmax, whose largest p_k may be anywhere: with a softmax,
-  learning fails where a batch holds some of the patterns only. Without the term the free energies of stored patterns differ by
+  batch estimates the mean of F well, but not a softmax, whose largest p_k may be anywhere: with a softmax, learning
+  fails where a batch holds some of the patterns only. Without the term the free energies of stored patterns differ by
   several nats, and recall prefers some of them.
 * ``input_noise``: chains begin at patterns some of whose units are flipped, which widens the basins (walkback, Bengio
   et al. 2013).
