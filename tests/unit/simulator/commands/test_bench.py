@@ -30,6 +30,22 @@ def test_measurements_run_by_name_or_all_together(folder: Path, engram: Engram) 
     assert error.startswith("unknown benchmark 'tow'; did you mean two? (there are one_more")
 
 
+def test_a_measurement_without_its_file_is_refused_or_left_out(
+    folder: Path, engram: Engram, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = "NEEDS = {'ENGRAM_PICTURES': 'an idx file'}\n"
+    (folder / "own.py").write_text(needs + "def main(json):\n    return 1\n")
+    (folder / "two.py").write_text("def main(json):\n    return 2\n")
+    assert engram("bench", "own", code=2).error == "ENGRAM_PICTURES is not set: expected the path of an idx file"
+    done = engram("bench", "--json")
+    assert done.json == {"two": 2}
+    assert "own: left out, ENGRAM_PICTURES is not set" in done.err
+    monkeypatch.setenv("ENGRAM_PICTURES", str(folder / "none"))
+    assert "there is no file" in engram("bench", "own", code=2).error
+    monkeypatch.setenv("ENGRAM_PICTURES", str(folder / "two.py"))
+    assert engram("bench", "own", "--json").json == {"own": 1}
+
+
 def test_outside_a_checkout_there_are_none(folder: Path, engram: Engram) -> None:
     assert engram("bench", code=2).err.endswith("expected engram bench to run from a checkout\n")
 
