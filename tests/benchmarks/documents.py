@@ -1,7 +1,8 @@
 """Damaged documents looked up by their words, by what memories recall and by codes: ``engram recall``.
 
 The shipped corpus of 120 texts, 100 of them stored, half of the words dropped or 30 % replaced, seeds 1000 to 1015, on
-which nothing was chosen; patterns of words, and of tf-idf for memories without training. Every memory is as it comes.
+which nothing was chosen, though `rbm` and `deep_belief` were looked at on two of them; patterns of words, and of tf-idf
+for memories without training. Every memory is as it comes.
 A map of two numbers, by an autoencoder of 128, 32 and 2 units, is measured on the first four of these seeds.
 """
 

@@ -36,7 +36,7 @@ class GenerationWindow:
         self._window.show(self._tabs, SceneProgress(f"{label} learns, {share:.0%}", share))
 
     def stay(self) -> None:
-        """Show what came of it until somebody closes the window."""
+        """Show the result until the window is closed."""
         if self._window.is_open:
             console.print_status("the window stays open until it is closed (q)")
             self._window.show(self._tabs)
