@@ -54,42 +54,37 @@ class FlagProbe:
 
     def reset(self) -> Array:
         """Begin the first episodes."""
-        for i, stream in enumerate(self._streams):
-            self._flag[i] = 1.0 if stream.random() < 0.5 else -1.0
-            self._begin(i)
+        self._flag[:] = [1.0 if stream.random() < 0.5 else -1.0 for stream in self._streams]
+        self._begin(np.arange(len(self._flag)))
         return self._obs.copy()
 
-    def _begin(self, i: int) -> None:
-        self._flag[i] = -self._flag[i]
-        self._time[i] = 0
-        self._length[i] = self._config.delay + int(self._streams[i].random() * (self._config.spread + 1))
-        self._look(i)
+    def _begin(self, at: Array) -> None:
+        self._flag[at] *= -1.0
+        self._time[at] = 0
+        chances = np.array([self._streams[i].random() for i in at])
+        self._length[at] = self._config.delay + (chances * (self._config.spread + 1)).astype(np.int64)
+        self._look(at)
 
-    def _look(self, i: int) -> None:
-        shown = self._flag[i] if self._time[i] == 0 else 0.0
-        asked = float(self._time[i] == self._length[i] - 1)
-        noise = self._config.noise * self._streams[i].standard_normal()
-        self._obs[i] = (shown, asked, min(max(noise, -9.0), 9.0))
+    def _look(self, at: Array) -> None:
+        noise = self._config.noise * np.array([self._streams[i].standard_normal() for i in at])
+        self._obs[at, 0] = np.where(self._time[at] == 0, self._flag[at], 0.0)
+        self._obs[at, 1] = self._time[at] == self._length[at] - 1
+        self._obs[at, 2] = noise.clip(-9.0, 9.0)
 
     def step(self, actions: Array) -> Step:
         """Step every probe."""
-        n = len(self._flag)
-        reward = np.zeros(n, np.float32)
-        terminated = np.zeros(n, np.bool_)
-        truncated = np.zeros(n, np.bool_)
-        final_obs = np.zeros((n, 3), np.float32)
-        for i in range(n):
-            self._time[i] += 1
-            terminated[i] = self._time[i] == self._length[i]
-            if terminated[i]:
-                reward[i] = 1.0 if (actions[i] == 1) == (self._flag[i] > 0.0) else -1.0
-            else:
-                reward[i] = self._config.wage * actions[i]
-                truncated[i] = self._streams[i].random() < self._config.cut
-            self._look(i)
-            final_obs[i] = self._obs[i]
-            if terminated[i] or truncated[i]:
-                self._begin(i)
+        self._time += 1
+        terminated = self._time == self._length
+        truncated = np.zeros_like(terminated)
+        for i in np.flatnonzero(~terminated):
+            truncated[i] = self._streams[i].random() < self._config.cut
+        right = (actions == 1) == (self._flag > 0.0)
+        reward = np.where(terminated, np.where(right, 1.0, -1.0), self._config.wage * actions).astype(np.float32)
+        self._look(np.arange(len(self._flag)))
+        final_obs = self._obs.copy()
+        ended = np.flatnonzero(terminated | truncated)
+        if ended.size:
+            self._begin(ended)
         return Step(self._obs.copy(), reward, terminated, truncated, final_obs)
 
     def scene(self, index: int) -> Scene:

@@ -30,7 +30,7 @@ def test_an_env_of_turns_waits_for_keys_and_the_end_waits_for_a_key(tmp_path):
     with open(tmp_path / "out.json", "wb") as out:
         with terminal([*PROGRAM, *LAKE, "--json"], tmp_path, out) as screen:
             screen.wait_for("q quit")
-            assert screen.flags() == termios.ISIG
+            assert screen.flags_become(termios.ISIG)
             for n, key in enumerate((DOWN, "s", RIGHT, "d", DOWN), 1):
                 screen.press(key)
                 screen.wait_for(rf"\b{n} step")
@@ -41,7 +41,7 @@ def test_an_env_of_turns_waits_for_keys_and_the_end_waits_for_a_key(tmp_path):
             screen.wait_for("episode 2, seed 1")
             screen.press("q")
             assert screen.process.wait(PATIENCE) == 0
-            assert screen.flags() == LINES
+            assert screen.flags_become(LINES)
     played = json.loads((tmp_path / "out.json").read_text())
     assert [(row["return"], row["steps"]) for row in played["episodes"]] == [(1.0, 6)]
     assert played["abandoned"] == []
@@ -54,7 +54,7 @@ def test_an_env_in_real_time_begins_with_the_first_key_and_goes_on_by_itself(tmp
             assert re.search(r"\b0 steps", screen.wait_for("p pause"))
             screen.press(RIGHT)
             assert screen.process.wait(PATIENCE) == 0  # to one side without a pause the pole falls soon
-            assert screen.flags() == LINES
+            assert screen.flags_become(LINES)
     (episode,) = json.loads((tmp_path / "out.json").read_text())["episodes"]
     assert 5 < episode["steps"] < 30
 
@@ -69,7 +69,7 @@ def test_a_pause_in_real_time_takes_no_step_until_the_next_key(tmp_path):
         screen.press("q")
         assert screen.process.wait(PATIENCE) == 0
         assert "nothing is stored" in screen.wait_for("nothing is stored")
-        assert screen.flags() == LINES
+        assert screen.flags_become(LINES)
 
 
 @pytest.mark.kill
@@ -103,6 +103,6 @@ def test_a_signal_ends_the_sitting_and_gives_the_terminal_back(tmp_path, capsys,
         screen.wait_for("the episode is over: return 0")
         screen.process.send_signal(number)
         assert screen.process.wait(PATIENCE) == 128 + number
-        assert screen.flags() == LINES
+        assert screen.flags_become(LINES)
     (stored,) = listed(tmp_path, capsys)
     assert (stored["status"], stored["step"]) == ("done", 1)

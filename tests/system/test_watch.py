@@ -54,9 +54,12 @@ class Screen:
         before, self.seen = self.seen[: found.end()], self.seen[found.end() :]
         return before
 
-    def flags(self) -> int:
-        """Return the flags of lines, echo and signals."""
-        return termios.tcgetattr(self.leader)[3] & LINES
+    def flags_become(self, flags: int) -> bool:
+        """Wait for these flags of lines, echo and signals: a process may draw before it changes the mode."""
+        end = time.monotonic() + PATIENCE
+        while (found := termios.tcgetattr(self.leader)[3] & LINES) != flags and time.monotonic() < end:
+            time.sleep(0.01)
+        return found == flags
 
 
 @contextmanager
@@ -96,7 +99,7 @@ def test_keys_pause_step_and_stop_a_run_and_the_map_is_whole(tmp_path: Path) -> 
     with open(tmp_path / "out.json", "wb") as out:
         with terminal([*PROGRAM, *RUN, "--slow", "20", "--json"], tmp_path, out) as screen:
             screen.wait_for(r"training[\s\S]*20 steps/s")
-            assert screen.flags() == termios.ISIG
+            assert screen.flags_become(termios.ISIG)
             screen.press(" ")
             screen.wait_for("space continue")
             screen.press("n")
@@ -104,7 +107,7 @@ def test_keys_pause_step_and_stop_a_run_and_the_map_is_whole(tmp_path: Path) -> 
             screen.press("q")
             screen.wait_for("continue with: engram resume r1")
             assert screen.process.wait(PATIENCE) == 128 + signal.SIGINT
-            assert screen.flags() == LINES
+            assert screen.flags_become(LINES)
     assert len(page) <= 23
     assert sum(line.startswith("██") for line in page) == 15
     assert all(f" {name}" in "".join(page) for name in ("wall", "agent", "goal", "start"))
@@ -119,7 +122,7 @@ def test_a_run_to_its_end_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
             screen.press("f")
             screen.wait_for(r"done[\s\S]*\x1b\[\?25h")
             assert screen.process.wait(PATIENCE) == 0
-            assert screen.flags() == LINES
+            assert screen.flags_become(LINES)
     assert json.loads((tmp_path / "out.json").read_text())["steps"] == 400
 
 
@@ -132,7 +135,7 @@ def test_a_signal_while_it_is_paused_leaves_the_terminal_as_it_was(tmp_path: Pat
         screen.process.send_signal(signal.SIGTERM)
         screen.wait_for("continue with: engram resume r1")
         assert screen.process.wait(PATIENCE) == 128 + signal.SIGTERM
-        assert screen.flags() == LINES
+        assert screen.flags_become(LINES)
 
 
 @pytest.mark.slow
@@ -143,13 +146,13 @@ def test_ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_again(tmp_path: 
         screen.wait_for(r"training[\s\S]*q stop")
         screen.press("\x1a")
         screen.wait_for(r"\x1b\[\?25h[\s\S]*[Ss]topped[\s\S]*\$ ")
-        assert screen.flags() == LINES
+        assert screen.flags_become(LINES)
         screen.press("fg\n")
         screen.wait_for(r"training[\s\S]*q stop")
-        assert screen.flags() == termios.ISIG
+        assert screen.flags_become(termios.ISIG)
         screen.press("q")
         screen.wait_for(r"continue with: engram resume r1[\s\S]*\$ ")
-        assert screen.flags() == LINES
+        assert screen.flags_become(LINES)
 
 
 @pytest.mark.slow

@@ -18,6 +18,8 @@ def held(value: Any, kind: np.dtype[Any]) -> Array | None:
         source = np.asarray(value)
     except (TypeError, ValueError, OverflowError):
         return None
+    if source.dtype == kind and kind.kind in "biuf":  # nothing to convert
+        return np.array(source, kind, order="C")
     if source.dtype.kind not in "biuf":
         return None
     if kind.kind in "iu":
