@@ -7,11 +7,12 @@ the one below. A sweep of recall goes up, takes a Gibbs step in the top machine,
 Departures: weights are not untied and fine-tuned by the wake-sleep algorithm (their section 5); layers learn with
 centred gradients and, of patterns of up to 64 units that fit one batch, raise each pattern's likelihood, see
 :mod:`memory.common.rbm.contrastive_divergence`; with recall_mode = noise_aware the cue is evidence on the visible
-units, and of several annealed chains the one of lowest energy, field included, is returned, where the energy is the
-variational bound of their section 4. That likelihood is a layer's and not the network's: of larger patterns it
-restored fewer, and codes learned with it from many patterns tell classes apart less well. There it is left out, and the
-learning rate is 0.5. One Gibbs sweep an update and more noise than in a single machine give codes that tell classes
-apart better (by .03 of accuracy with 20 labels, seeds 3000 to 3009), and restore as many patterns.
+units, and of several annealed chains the one of lowest energy, field included, or beyond 1.6 patterns per unit their
+mean is returned, where the energy is the variational bound of their section 4. That likelihood is a layer's and not
+the network's: of larger patterns it restored fewer, and codes learned with it from many patterns tell classes apart
+less well. There it is left out, and the learning rate is 0.5. One Gibbs sweep an update and more noise than in a
+single machine give codes that tell classes apart better (by .03 of accuracy with 20 labels, seeds 3000 to 3009), and
+restore as many patterns.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ Departures: gradients are centred (Montavon and Mueller 2012), and beside contra
 pattern's likelihood among the stored ones is raised, which sampling close by cannot do; see
 :mod:`memory.common.rbm.contrastive_divergence`. The preset ``rbm-plain`` has the textbook rule. Recall with recall_mode
 = noise_aware takes the evidence of the cue as a field on the visible units, runs several chains of annealed Gibbs
-sampling, and returns the one of lowest energy, field included; see :mod:`memory.common.rbm.recall`.
+sampling, and returns the one of lowest energy, field included, or their mean by Boltzmann weights where the machine
+holds more patterns than it can tell apart; see :mod:`memory.common.rbm.recall`.
 """
 
 from __future__ import annotations

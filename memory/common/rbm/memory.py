@@ -26,6 +26,7 @@ from memory.common.rbm.recall import (
     VisibleStep,
     annealed_recall,
     annealed_steps,
+    chain_temperature_for,
     mean_field_recall,
     mean_field_steps,
     sample_visible,
@@ -97,6 +98,7 @@ class RBMStackMemory:
         self._gaussian = config.visible == "gaussian" or (config.visible == "auto" and not spec.is_bipolar)
         self._set_layers(n_hidden_for(1))
         self._streams = rng.pcg64_states(self._seeds, "recall")
+        self._chain_temperature = config.recall.chain_temperature
 
     def _set_layers(self, n_hidden: Sequence[int]) -> None:
         """Make stacks with hidden layers of so many units, from the lowest on, all parameters 0."""
@@ -131,6 +133,7 @@ class RBMStackMemory:
         domain = "bipolar" if self._spec.is_bipolar else "continuous"
         values = check(patterns, len(self._seeds), self._spec, "pattern", domain=domain)
         self._set_layers(self._n_hidden_for(values.shape[1]))
+        self._chain_temperature = chain_temperature_for(self._config.recall, self._spec.n, values.shape[1])
         stack = self._stack
         streams = rng.pcg64_states(self._seeds, "training")
         init_weights(stack, self._seeds, self._config.weight_init_std)
@@ -157,7 +160,8 @@ class RBMStackMemory:
         settings = self._config.recall
         if self.recall_mode == "noise_aware" and evidence is not None:
             visible_cues = self._cues_with_evidence(values, mask, check_evidence(evidence, values, self._name))
-            recalled = annealed_recall(self._stack, visible_cues, self._streams, settings, self._binarizes)
+            temperature = self._chain_temperature
+            recalled = annealed_recall(self._stack, visible_cues, self._streams, settings, temperature, self._binarizes)
         else:
             recalled = mean_field_recall(self._stack, self._plain_cues(values, mask), self._max_mean_field_iters)
         restored = visible_to_patterns(self._stack, recalled.visible, self._spec.is_bipolar)
@@ -198,7 +202,8 @@ class RBMStackMemory:
         if self.recall_mode == "noise_aware" and evidence is not None:
             cues = one._cues_with_evidence(values, mask, check_evidence(one_cue(evidence), values, self._name))
             settings = self._config.recall
-            steps = annealed_steps(one._stack, cues, one._streams, settings, self._binarizes)
+            temperature = self._chain_temperature
+            steps = annealed_steps(one._stack, cues, one._streams, settings, temperature, self._binarizes)
         else:
             cues = one._plain_cues(values, mask)
             steps = mean_field_steps(one._stack, cues, self._max_mean_field_iters)
@@ -291,12 +296,17 @@ class RBMStackMemory:
         """Return a copy of the state of seed i alone."""
         layers = [[array[i : i + 1].copy() for array in layer] for layer in self._stack.layers]
         streams = self._streams[i : i + 1].copy()
-        return {"layers": layers, "visible_std": self._stack.visible_std[i : i + 1].copy(), "streams": streams}
+        visible_std = self._stack.visible_std[i : i + 1].copy()
+        return self._state(layers, visible_std, streams)
 
     def state(self) -> State:
-        """Return weights, biases, standard deviations and streams."""
+        """Return weights, biases, standard deviations, streams, and the temperature at which chains are averaged."""
         layers = [[array.copy() for array in layer] for layer in self._stack.layers]
-        return {"layers": layers, "visible_std": self._stack.visible_std.copy(), "streams": self._streams.copy()}
+        return self._state(layers, self._stack.visible_std.copy(), self._streams.copy())
+
+    def _state(self, layers: list[list[Array]], visible_std: Array, streams: Array) -> State:
+        temperature = np.array(self._chain_temperature)
+        return {"layers": layers, "visible_std": visible_std, "streams": streams, "chain_temperature": temperature}
 
     def restore(self, state: State) -> None:
         """Continue from ``state``."""
@@ -308,3 +318,5 @@ class RBMStackMemory:
                 array[...] = values
         self._stack.visible_std[...] = state["visible_std"]
         self._streams[...] = state["streams"]
+        if "chain_temperature" in state:  # states of earlier versions lack it
+            self._chain_temperature = float(state["chain_temperature"])

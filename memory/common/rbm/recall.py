@@ -9,7 +9,9 @@ Two procedures, and the sampling of new patterns:
 
 * mean field (single_pass, fixed_point): probabilities instead of samples, until no visible unit moves;
 * annealed Gibbs sampling (noise_aware): several chains per cue while the temperature falls from t_init to 1
-  (Kirkpatrick, Gelatt and Vecchi 1983), refined by mean field; the chain of lowest energy, field included, is returned.
+  (Kirkpatrick, Gelatt and Vecchi 1983), refined by mean field; the chain of lowest energy E, field included, is
+  returned, or the mean of all with weights exp(-E / T), T = chain_temperature. The mean errs in fewer units where a
+  machine holds more patterns than it can tell apart by their energies: the lowest one then often is another pattern.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from msgspec import Meta
 
 from memory.common.kernels import copy_row, matmul
 from memory.common.rbm.layers import (
+    RBMParams,
     RBMStack,
     fast_sigmoid,
     inputs_to_probs,
@@ -32,7 +35,7 @@ from memory.common.rbm.layers import (
     softplus_sum,
     visible_energy,
 )
-from simulator.core.field_types import Count
+from simulator.core.field_types import Count, RateOfSize
 from simulator.core.jit import jit, jit_inline, parallel_for
 from simulator.core.protocols import Array
 from simulator.core.rng_compiled import normal
@@ -51,9 +54,22 @@ class RBMRecall:
     max_iters: Count = 40
     """mean-field iterations at most, with fixed_point; Gibbs sweeps of each chain, with noise_aware"""
     n_chains: Count = 16
-    """chains per cue, with noise_aware; the one that ends at the lowest energy is returned"""
+    """chains per cue, with noise_aware"""
+    chain_temperature: RateOfSize = 0.0
+    """temperature T of the weights exp(-energy / T) of the mean of the chains, with noise_aware; 0: follows
+    the load, K stored patterns of N units: (K/N - 1.6) / 9, and up to K/N = 1.6 the chain of lowest energy alone"""
     t_init: Annotated[float, Meta(ge=1.0)] = 1.5
     """temperature of the first sweep, with noise_aware and when generating; it falls geometrically to 1"""
+
+
+FULL_LOAD = 1.6  # patterns per unit up to which the chain of lowest energy alone is returned
+TEMPERATURE_BY_LOAD = 1.0 / 9.0  # of averaging beyond, per pattern and unit
+
+
+def chain_temperature_for(settings: RBMRecall, n_units: int, n_patterns: int) -> float:
+    """Return the temperature at which chains are averaged; 0: the one of lowest energy alone is returned."""
+    by_load = TEMPERATURE_BY_LOAD * max(0.0, n_patterns / n_units - FULL_LOAD)
+    return settings.chain_temperature or by_load
 
 
 class VisibleCues(NamedTuple):
@@ -151,15 +167,16 @@ def mean_field_recall(stack: RBMStack, cues: VisibleCues, max_iters: int) -> Vis
 
 
 def annealed_recall(
-    stack: RBMStack, cues: VisibleCues, streams: Array, settings: RBMRecall, binarize: bool
+    stack: RBMStack, cues: VisibleCues, streams: Array, settings: RBMRecall, chain_temperature: float, binarize: bool
 ) -> VisibleRecall:
-    """Anneal several chains from every cue, refine them, and keep the one of lowest energy, field included.
+    """Anneal several chains from every cue, refine them, and return the best or the mean of their ends.
 
     Args:
         stack: machines.
         cues: cues in visible units.
         streams: uint64 [S, 4], advanced in place.
         settings: recall settings.
+        chain_temperature: of the weights of the mean; 0: the chain of lowest energy, field included, is returned.
         binarize: the visible units end at their likelier value.
     """
     n_chains = settings.n_chains
@@ -176,14 +193,35 @@ def annealed_recall(
                 workspace = _load(stack, cues, at, n_chains, n_iters)
                 anneal(layers, stack.gaussian, workspace, settings.max_iters, float(settings.t_init), stream)
                 mean_field_refine(layers, stack.gaussian, workspace, settings.max_iters, binarize, stream)
-                n = len(workspace.energy) // n_chains
-                best = workspace.energy.reshape(n, n_chains).argmin(1) + n_chains * np.arange(n)
+                best = combine_chains(layers, stack.gaussian, workspace, n_chains, chain_temperature, binarize)
                 recall.visible[at] = workspace.units[0][best]
                 recall.energy[at] = workspace.trace[best]
                 recall.n_iters[at] = n_iters
 
     parallel_for(work, len(cues.values))
     return recall
+
+
+def combine_chains(
+    layers: tuple[RBMParams, ...],
+    gaussian: bool,
+    workspace: RBMWorkspace,
+    n_chains: int,
+    chain_temperature: float,
+    binarize: bool,
+) -> Array:
+    """Return, for each cue, the row of its chain of lowest energy, which ends at the mean of the chains if T > 0."""
+    energies = workspace.energy.reshape(-1, n_chains)
+    best: Array = energies.argmin(1) + n_chains * np.arange(len(energies))
+    if chain_temperature > 0.0:
+        visible = workspace.units[0]
+        weights = np.exp((energies.min(1, keepdims=True) - energies) / chain_temperature)
+        weights /= weights.sum(1, keepdims=True)
+        mean = np.einsum("qc,qcn->qn", weights, visible.reshape(*energies.shape, -1))
+        visible[best] = mean >= 0.5 if binarize else mean
+        compute_energies(layers, gaussian, workspace)
+        workspace.trace[best, -1] = workspace.energy[best]
+    return best
 
 
 class VisibleStep(NamedTuple):
@@ -204,11 +242,11 @@ def mean_field_steps(stack: RBMStack, cues: VisibleCues, max_iters: int) -> Iter
 
 
 def annealed_steps(
-    stack: RBMStack, cues: VisibleCues, stream: Array, settings: RBMRecall, binarize: bool
+    stack: RBMStack, cues: VisibleCues, stream: Array, settings: RBMRecall, chain_temperature: float, binarize: bool
 ) -> Iterator[VisibleStep]:
     """Anneal chains from the one cue of one seed as :func:`annealed_recall` does; show the one that ends as the best.
 
-    ``stream`` uint64 [1, 4] is advanced.
+    The last step is what is returned. ``stream`` uint64 [1, 4] is advanced.
     """
     n_sweeps = settings.max_iters
     t_init = float(settings.t_init)
@@ -223,7 +261,9 @@ def annealed_steps(
         refine_step(layers, stack.gaussian, workspace, n_sweeps, t, binarize, stream)
         states.append(workspace.units[0].copy())
     add_field_to_energies(workspace)
-    best = int(workspace.energy.argmin())
+    n_chains = settings.n_chains
+    best = int(combine_chains(layers, stack.gaussian, workspace, n_chains, chain_temperature, binarize)[0])
+    states[-1] = workspace.units[0]
     for t, visible in enumerate(states):
         temperature = t_init ** (1.0 - t / max(n_sweeps - 1, 1)) if t < n_sweeps else nan
         yield VisibleStep(visible[best], float(workspace.trace[best, 1 + t]), temperature)

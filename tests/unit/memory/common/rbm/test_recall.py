@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from memory import deep_belief, rbm
 from memory.common.rbm.contrastive_divergence import RBMLearning
-from memory.common.rbm.recall import RBMRecall
+from memory.common.rbm.layers import make_stack, seed_params
+from memory.common.rbm.recall import RBMRecall, combine_chains, make_workspace
 from simulator.core.jit import set_threads
 from simulator.core.memories import PatternSpec
 from tests.helpers.patterns import flipped, learned_patterns
@@ -156,6 +158,48 @@ def test_a_restored_memory_continues_with_the_same_bits(player, layers):
     np.testing.assert_array_equal(memory.generate(2), other.generate(2))
     memory.store(patterns)  # in place of what was kept: the same again
     np.testing.assert_array_equal(memory.energy(cues), other.energy(cues))
+
+
+@KINDS
+def test_chains_beyond_a_full_load_are_averaged_and_the_answer_is_the_last_step(player, layers):
+    patterns = learned_patterns(2, 200, 16)
+    memory, cues = _stored(player, patterns, **layers, learn=RBMLearning(updates=600)), flipped(patterns, FLIP)
+    other = player.make(PatternSpec((16,)), [0, 1], player.Config(**layers, recall=QUICK))
+    other.restore(memory.state())
+    best = player.make(PatternSpec((16,)), [0, 1], player.Config(**layers, recall=QUICK))
+    best.restore({**memory.state(), "chain_temperature": np.array(0.0)})
+    found, again, lowest = (one.recall(cues, None, 0.3 * BETA * cues) for one in (memory, other, best))
+    np.testing.assert_array_equal(found.patterns, again.patterns)
+    np.testing.assert_allclose(found.energy[:, :, -1], memory.energy(found.patterns), atol=1e-3)
+    assert (found.patterns != lowest.patterns).any()
+    alone = _stored(player, patterns[:1], **layers, learn=RBMLearning(updates=600))
+    for cue in cues[0, :20]:
+        last = list(alone.trajectory(0, cue, None, 0.3 * BETA * cue))[-1]
+        answer = alone.recall(cue[None, None], None, 0.3 * BETA * cue[None, None])
+        np.testing.assert_array_equal(last.pattern, answer.patterns[0, 0])
+        assert last.energy == answer.energy[0, 0, -1]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-6, 0.7, 1e9])
+def test_the_answer_is_the_mean_of_the_chains_by_their_weights(temperature):
+    draws = np.random.Generator(np.random.PCG64(FIRST_SEED + 9))
+    n_cues, n_chains, n_units = 3, 5, 6
+    stack = make_stack((n_units, 4), gaussian=False, n_seeds=1)
+    stack.layers[0].weights[...] = draws.standard_normal((1, n_units, 4))
+    workspace = make_workspace(stack, n_cues * n_chains, 2)
+    ends = draws.random((n_cues, n_chains, n_units)).astype(np.float32)
+    workspace.units[0][...] = ends.reshape(-1, n_units)
+    energies = draws.standard_normal((n_cues, n_chains))
+    workspace.energy[...] = energies.ravel()
+    layers = seed_params(stack, 0)
+    answer = workspace.units[0][combine_chains(layers, False, workspace, n_chains, temperature, binarize=False)]
+    if temperature:
+        expected = [
+            np.average(end, axis=0, weights=softmax(-e / temperature)) for end, e in zip(ends, energies, strict=True)
+        ]
+    else:
+        expected = [end[e.argmin()] for end, e in zip(ends, energies, strict=True)]
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
 
 
 def test_without_evidence_recall_equals_the_fixed_point():
