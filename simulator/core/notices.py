@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 
 _said: set[tuple[str, str]] = set()
-_hosts: list[Callable[[str], None]] = []
 
 
 def notice(place: str, line: str) -> None:
@@ -17,13 +16,14 @@ def notice(place: str, line: str) -> None:
     if (place, line) in _said:
         return
     _said.add((place, line))
-    for say in _hosts or [_to_stderr]:
-        say(f"{place}: {line}")
+    _say(f"{place}: {line}")
 
 
-def send_notices_to(say: Callable[[str], None]) -> None:
-    """Send every notice to ``say``; by default they go to stderr."""
-    _hosts[:] = [say]
+def send_notices_to(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Send every notice to ``say`` from now on, and return what they were sent to; at first that is stderr."""
+    global _say
+    before, _say = _say, say
+    return before
 
 
 def forget_notices() -> None:
@@ -33,3 +33,6 @@ def forget_notices() -> None:
 
 def _to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
+
+
+_say: Callable[[str], None] = _to_stderr
