@@ -11,11 +11,13 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: install
 	$(BIN)/engram demo
 
+# Types are checked while the tests run, in the seconds in which these wait for processes.
 test: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(BIN)/mypy --num-workers 1 > .venv/types 2>&1 & types=$$!; \
+	  $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+	  wait $$types; types=$$?; echo "mypy:"; cat .venv/types; exit $$((tests + types))
 
 # What a person runs while working: everything but what is slow, kills processes or needs an extra.
 check: install

@@ -15,12 +15,12 @@ from tests.laws.probes import GAMMA, VALUES, mdp
 
 STEPS = 4_000
 BEST = {"constant": 1.0, "observed": 0.0, "delayed": 1.0, "action": 1.0, "both": 1.0}  # return of an episode
-FADING = {
-    "dqn": {"optimizer": {"lr_decay_steps": STEPS}}
-}  # at a constant rate, Adam bursts long after it has converged
+SETTINGS = {  # at a constant rate, Adam bursts long after it has converged
+    "dqn": {"optimizer": {"lr_decay_steps": STEPS}, "network": {"hidden": [16, 16]}}
+}
 # A wrong action costs 1 and more. 100 episodes of "observed" come to 0 with a standard deviation of 0.1.
 PLAYED = 0.6
-# Of 20 fresh sets of 16 seeds for each agent and probe, the worst value was 2e-4 away (dqn, "both").
+# Of 20 fresh sets of 16 seeds for each agent and probe, the worst value was 5e-3 away (dqn).
 VALUED = 0.02
 
 
@@ -48,7 +48,7 @@ def test_probe(agent, kind):
 
 def _trained(agent, kind):
     known = {field.name for field in fields(registry.load("agents", agent).Config)}
-    settings = {**FADING.get(agent, {}), **({"gamma": GAMMA} if "gamma" in known else {})}
+    settings = {**SETTINGS.get(agent, {}), **({"gamma": GAMMA} if "gamma" in known else {})}
     one = session(
         agent, "tests.laws.probes", seeds=16, steps=STEPS, eval_episodes=100, agent_=settings, env_={"kind": kind}
     )
