@@ -389,4 +389,4 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Clone:
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent(_NAME, make, Config())
+    show_agent(_NAME)

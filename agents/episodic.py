@@ -532,4 +532,4 @@ def _column(obs: Array) -> Array:
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("episodic", make, Config())
+    show_agent("episodic")

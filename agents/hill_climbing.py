@@ -120,4 +120,4 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> PolicySearc
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("hill_climbing", make, Config())
+    show_agent("hill_climbing")

@@ -170,4 +170,4 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> Planner:
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("planner", make, Config())
+    show_agent("planner")

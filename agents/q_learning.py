@@ -1213,4 +1213,4 @@ def _check(config: Config) -> None:
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("q_learning", make, Config())
+    show_agent("q_learning")

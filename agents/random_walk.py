@@ -169,4 +169,4 @@ def _play_rollout(first_seed, last_seed, stream, legal_actions, env_batch, rewar
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("random_walk", make, Config())
+    show_agent("random_walk")

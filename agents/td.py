@@ -578,4 +578,4 @@ def make(spec: EnvSpec, seed_list: Sequence[int], config: Config) -> TD:
 if __name__ == "__main__":
     from agents.common.demo import show_agent
 
-    show_agent("td", make, Config())
+    show_agent("td")

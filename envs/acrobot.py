@@ -229,4 +229,4 @@ def _render(observed: tuple[str, ...], state: Array, episode_step: int) -> Scene
 
 
 if __name__ == "__main__":
-    show_env(make([0], Config()))
+    show_env("acrobot")

@@ -319,4 +319,4 @@ def _dealer_scores(open_card: int) -> dict[tuple[int, bool], float]:
 
 
 if __name__ == "__main__":
-    show_env(make([0], Config()))
+    show_env("blackjack")

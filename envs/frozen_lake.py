@@ -69,4 +69,4 @@ def make(seed_list: Sequence[int], config: Config) -> Env:
 
 
 if __name__ == "__main__":
-    show_env(make([0], Config()))
+    show_env("frozen_lake")

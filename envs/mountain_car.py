@@ -154,4 +154,4 @@ def _height(place: Array | float) -> Array:
 
 
 if __name__ == "__main__":
-    show_env(make([0], Config()))
+    show_env("mountain_car")

@@ -241,4 +241,4 @@ class _Picture:
 
 
 if __name__ == "__main__":
-    show_env(make([0], Config()))
+    show_env("noisy_cue")

@@ -135,4 +135,4 @@ def _render(state: Array, episode_step: int) -> Scene:
 
 
 if __name__ == "__main__":
-    show_env(make([0], Config()))
+    show_env("repeat_previous")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from simulator.core import rng
+from simulator.core import registry, rng
 from simulator.core.mdp.model import FiniteMDP
 from simulator.core.mdp.solve import value_iteration
 from simulator.core.protocols import EnvSpec, Step
@@ -53,12 +53,20 @@ def _train_step_by_step(agent: Any, mdp: FiniteMDP) -> None:
         obs = next_obs
 
 
-def show_agent(name: str, make: Any, config: Any) -> None:
-    """Train one seed in the corridor and print its values and best actions."""
+def show_agent(name: str, **settings: Any) -> None:
+    """Train one seed in the corridor and print its values and best actions.
+
+    Its module is imported under its own name, beside ``__main__``: so its compiled code comes from the cache.
+
+    Args:
+        name: the agent's.
+        settings: those that differ from its defaults.
+    """
     mdp = corridor()
     observation = spaces.Discrete(N_CELLS)
     spec = EnvSpec("corridor", observation, spaces.Discrete(2), 50, mdp=mdp, state_obs=np.arange(N_CELLS))
-    agent = make(spec, [0], config)
+    player = registry.load("agents", name)
+    agent = player.make(spec, [0], player.Config(**settings))
     if hasattr(agent, "rollout"):
         zeros = np.zeros(1, np.int64)
         agent.rollout(TabularBatch(make_table(mdp), zeros, zeros.copy(), rng.pcg64_states([0], "env")), N_STEPS)

@@ -1,6 +1,5 @@
 """``python -m agents.reinforce``: train one seed in a corridor and print what it learned."""
 
 from agents.common.demo import show_agent
-from agents.reinforce import Config, make
 
-show_agent("reinforce", make, Config())
+show_agent("reinforce")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from simulator.core import rng
+from simulator.core import registry, rng
 from simulator.core.protocols import Env
 
 
-def show_env(env: Env, n_steps: int = 8) -> None:
-    """Print what an environment is, and what its first copy goes through under random play."""
+def show_env(name: str, n_steps: int = 8) -> None:
+    """Print what an environment is, and what its first copy goes through under random play.
+
+    Its module is imported under its own name, beside ``__main__``: so its compiled code comes from the cache.
+    """
+    player = registry.load("envs", name)
+    env: Env = player.make([0], player.Config())
     spec = env.spec
     walker = rng.generators([0], "exploration")[0]
     print(f"{spec.id}: observes {spec.observation}, acts {spec.action}")
