@@ -9,8 +9,6 @@ import sys
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.helpers.paths import ROOT
 
 PACKAGES = ("simulator", "agents", "memory", "envs")
@@ -74,30 +72,32 @@ def test_the_packages_are_these():
     assert tops == set(PACKAGES)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_packages_import_only_what_they_may(path):
-    own, ours = _name(path), _ours(path, always=True)
-    package, player = own.split(".")[0], ".".join(own.split(".")[:2])  # agents.dqn, whose files know each other
-    task = ".".join(own.split(".")[:3])  # envs.tasks.ratings, likewise
-    allowed = {
-        "agents": ("simulator.core", "agents.common", "agents.components", "memory", player),
-        "memory": ("simulator.core", "memory.common", player),
-        "envs": ("simulator.core", "envs.common", *([task] if task.startswith("envs.tasks.") else [])),
-        "simulator.core": ("simulator.core",),
-        "simulator.views": (
-            *("simulator.core", "simulator.statistics", "simulator.store", "simulator.views"),
-            *("simulator.reporting.tables", "simulator.reporting.tournament"),
-        ),
-    }.get(player if player in ("simulator.core", "simulator.views") else package)
-    if allowed is not None:
-        outside = {name for name in ours if not name.startswith(allowed)}
-        assert not outside, f"{own} imports {sorted(outside)}"
-    else:
-        players = {name for name in ours if name.split(".")[0] in ("agents", "memory", "envs")}
-        assert not players, f"{own} knows players by name: {sorted(players)}"
-    if package == "simulator" and not own.startswith("simulator.views"):
-        watching = {name for name in ours if name.startswith("simulator.views")}
-        assert not watching or own.startswith(("simulator.commands", "simulator.reporting")), sorted(watching)
+def test_packages_import_only_what_they_may():
+    for path in SOURCES:
+        own, ours = _name(path), _ours(path, always=True)
+        package, player = own.split(".")[0], ".".join(own.split(".")[:2])  # agents.dqn, whose files know each other
+        task = ".".join(own.split(".")[:3])  # envs.tasks.ratings, likewise
+        allowed = {
+            "agents": ("simulator.core", "agents.common", "agents.components", "memory", player),
+            "memory": ("simulator.core", "memory.common", player),
+            "envs": ("simulator.core", "envs.common", *([task] if task.startswith("envs.tasks.") else [])),
+            "simulator.core": ("simulator.core",),
+            "simulator.views": (
+                *("simulator.core", "simulator.statistics", "simulator.store", "simulator.views"),
+                *("simulator.reporting.tables", "simulator.reporting.tournament"),
+            ),
+        }.get(player if player in ("simulator.core", "simulator.views") else package)
+        if allowed is not None:
+            outside = {name for name in ours if not name.startswith(allowed)}
+            assert not outside, f"{own} imports {sorted(outside)}"
+        else:
+            players = {name for name in ours if name.split(".")[0] in ("agents", "memory", "envs")}
+            assert not players, f"{own} knows players by name: {sorted(players)}"
+        if package == "simulator" and not own.startswith("simulator.views"):
+            watching = {name for name in ours if name.startswith("simulator.views")}
+            assert not watching or own.startswith(("simulator.commands", "simulator.reporting")), (
+                f"{own} imports {sorted(watching)}"
+            )
 
 
 def test_no_import_cycles():
@@ -144,29 +144,30 @@ def _gymnasium_names(path: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_forbidden_things(path):
-    text = path.read_text("utf-8")
-    for pattern in (
-        r"np\.random\.(seed|rand|randn|randint|choice|normal|uniform|shuffle|default_rng)\(",
-        r"(?<!\w)random\.(random|randint|choice|shuffle|seed)\(",
-        r"torch\.manual_seed",
-        r"import pickle|allow_pickle=True|joblib",
-        r"NotImplementedError|TODO|FIXME|XXX",
-    ):
-        assert not re.search(pattern, text), pattern
-    assert not HEAVY & {name.split(".")[0] for name in _imports(path)} or "torch" in path.stem
+def test_forbidden_things():
+    for path in SOURCES:
+        text = path.read_text("utf-8")
+        for pattern in (
+            r"np\.random\.(seed|rand|randn|randint|choice|normal|uniform|shuffle|default_rng)\(",
+            r"(?<!\w)random\.(random|randint|choice|shuffle|seed)\(",
+            r"torch\.manual_seed",
+            r"import pickle|allow_pickle=True|joblib",
+            r"NotImplementedError|TODO|FIXME|XXX",
+        ):
+            assert not re.search(pattern, text), f"{_name(path)} has {pattern}"
+        heavy = HEAVY & {name.split(".")[0] for name in _imports(path)}
+        assert not heavy or "torch" in path.stem, f"{_name(path)} imports {sorted(heavy)}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=_name)
-def test_torch_reads_weights_alone(path):
+def test_torch_reads_weights_alone():
     """Without ``weights_only`` it decodes pickles, which run code."""
-    for node in ast.walk(_tree(path)):
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "torch.load":
-            assert "torch.load(" in path.read_text("utf-8"), "torch.load may only be called by its name"
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
-            given = {each.arg: ast.unparse(each.value) for each in node.keywords}
-            assert given.get("weights_only") == "True", ast.unparse(node)
+    for path in SOURCES:
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "torch.load":
+                assert "torch.load(" in path.read_text("utf-8"), f"{_name(path)}: torch.load may only be called"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                given = {each.arg: ast.unparse(each.value) for each in node.keywords}
+                assert given.get("weights_only") == "True", f"{_name(path)}: {ast.unparse(node)}"
 
 
 def test_entry_points_import_nothing_heavy():
