@@ -91,7 +91,7 @@ def trained(name: str, env: str, seed_list: list[int], threads: int, steps: int)
     values: dict[str, Any]
     if env == PICTURES:
         values = {"agent": {"name": name}, "env": {"name": "rooms", "observation": "pixels"}}
-        steps = min(steps, 40)
+        steps = min(steps, 80)
     elif env:
         values = {"agent": {"name": name}, "env": {"name": env}}
     else:

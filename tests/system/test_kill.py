@@ -20,7 +20,7 @@ from tests.system import killed
 
 pytestmark = pytest.mark.kill
 
-KILLS, BATCHES = 60, 5  # over all kinds of runs; every first run of a batch is killed once more while it goes on
+KILLS, BATCHES = 80, 10  # over all kinds of runs; every first run of a batch is killed once more while it goes on
 
 
 @cache

@@ -67,7 +67,7 @@ def test_networks_stay_on_their_device(far, player, seen, cell):
     config = replace(OFTEN[name], recurrence=recurrence)
     agent = player.make(EnvSpec("toy", space, spaces.Discrete(3)), [0, 1], config)
     obs = np.stack([space.sample() for _ in range(2)])
-    for t in range(28):
+    for t in range(40):
         actions, following = agent.act(obs), np.stack([space.sample() for _ in range(2)])
         ends = np.array([t % 7 == 6, t % 5 == 4])
         agent.learn(obs, actions, Step(following, np.ones(2, np.float32), ends, np.zeros(2, bool), following))
